@@ -1,0 +1,1 @@
+//! The agent's choices: desired, observed, plan, report. Pure.

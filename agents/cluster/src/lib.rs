@@ -1,0 +1,1 @@
+//! The agent of one member cluster: executes what its core planned.

@@ -1,0 +1,1 @@
+//! The fleetlog command.

@@ -1,0 +1,2 @@
+//! The fleetlog command.
+fn main() {}

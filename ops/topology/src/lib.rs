@@ -1,0 +1,1 @@
+//! Streams, consumers, accounts and permissions as data, applied and verified.

@@ -1,0 +1,424 @@
+//! Every subject of the bus, built and parsed here and nowhere else (architecture, sections 3 and
+//! 4). What may be published by whom is topology's.
+
+use fleetlog_kernel::{
+    Actor, ClusterName, CommandId, ContentHash, Service, decode_token, encode_token,
+};
+use std::fmt;
+
+/// A literal subject or a filter with wildcards, as text for the server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject(String);
+
+impl Subject {
+    /// Takes a subject that came from the server or from topology's data, as it is.
+    #[must_use]
+    pub fn raw(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `self`, as a filter with `*` and `>`, covers the literal `subject`.
+    #[must_use]
+    pub fn covers(&self, subject: &str) -> bool {
+        let (mut filter, mut given) = (self.0.split('.'), subject.split('.'));
+        loop {
+            match (filter.next(), given.next()) {
+                (None, None) => return true,
+                (Some(">"), Some(_)) => return true,
+                (Some("*"), Some(_)) => {}
+                (Some(want), Some(have)) if want == have => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One aggregate: who owns it, its kind's token, its namespace (if any) and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AggregateId {
+    /// The service that alone appends to it.
+    pub service: Service,
+    /// `cluster`, `clusterset`, `binding`, `placement`, `manifestwork`, `replicaset`, ...
+    pub kind: String,
+    /// The namespace; `None` for cluster-scoped kinds.
+    pub scope: Option<String>,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl AggregateId {
+    /// A namespaced aggregate.
+    #[must_use]
+    pub fn namespaced(service: Service, kind: &str, scope: &str, name: &str) -> Self {
+        Self { service, kind: kind.into(), scope: Some(scope.into()), name: name.into() }
+    }
+
+    /// A cluster-scoped aggregate.
+    #[must_use]
+    pub fn global(service: Service, kind: &str, name: &str) -> Self {
+        Self { service, kind: kind.into(), scope: None, name: name.into() }
+    }
+
+    /// `fl.ev.<service>.<kind>[.<scope>].<name>`.
+    #[must_use]
+    pub fn event(&self) -> Subject {
+        Subject(format!("fl.ev.{}.{}", self.service, self.tail()))
+    }
+
+    /// `fl.cmd.<service>.<actor>.<kind>[.<scope>].<name>`: a user's command.
+    #[must_use]
+    pub fn command(&self, actor: &Actor) -> Subject {
+        let actor = encode_token(actor.as_str());
+        Subject(format!("fl.cmd.{}.{actor}.{}", self.service, self.tail()))
+    }
+
+    /// `fl.do.<target>.<from>.<kind>[.<scope>].<name>`: a service's command.
+    #[must_use]
+    pub fn told_by(&self, from: Service) -> Subject {
+        Subject(format!("fl.do.{}.{from}.{}", self.service, self.tail()))
+    }
+
+    /// Reads an event subject.
+    #[must_use]
+    pub fn of_event(subject: &str) -> Option<Self> {
+        let mut tokens = subject.strip_prefix("fl.ev.")?.split('.');
+        let service = Service::parse(tokens.next()?)?;
+        Self::of_tail(service, tokens)
+    }
+
+    /// Reads a user's command subject: its target and the actor that the server vouches for.
+    #[must_use]
+    pub fn of_command(subject: &str) -> Option<(Self, Actor)> {
+        let mut tokens = subject.strip_prefix("fl.cmd.")?.split('.');
+        let service = Service::parse(tokens.next()?)?;
+        let actor = Actor::new(decode_token(tokens.next()?).ok()?);
+        Some((Self::of_tail(service, tokens)?, actor))
+    }
+
+    /// Reads a service's command subject: its target and the sender.
+    #[must_use]
+    pub fn of_told(subject: &str) -> Option<(Self, Service)> {
+        let mut tokens = subject.strip_prefix("fl.do.")?.split('.');
+        let service = Service::parse(tokens.next()?)?;
+        let from = Service::parse(tokens.next()?)?;
+        Some((Self::of_tail(service, tokens)?, from))
+    }
+
+    fn tail(&self) -> String {
+        let (kind, name) = (encode_token(&self.kind), encode_token(&self.name));
+        match &self.scope {
+            Some(scope) => format!("{kind}.{}.{name}", encode_token(scope)),
+            None => format!("{kind}.{name}"),
+        }
+    }
+
+    fn of_tail<'a>(service: Service, tokens: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let tokens: Vec<String> = tokens.map(decode_token).collect::<Result<_, _>>().ok()?;
+        match tokens.as_slice() {
+            [kind, name] => Some(Self::global(service, kind, name)),
+            [kind, scope, name] => Some(Self::namespaced(service, kind, scope, name)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for AggregateId {
+    /// `kind/scope/name` or `kind/name`, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Some(scope) => write!(f, "{}/{scope}/{}", self.kind, self.name),
+            None => write!(f, "{}/{}", self.kind, self.name),
+        }
+    }
+}
+
+/// What an agent reports about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The cluster's own facts.
+    Cluster,
+    /// One work.
+    Work(String),
+}
+
+/// `fl.ev.>`: the whole truth.
+#[must_use]
+pub fn events() -> Subject {
+    Subject("fl.ev.>".into())
+}
+
+/// `fl.ev.<service>.<kind>.>`: every event of one kind.
+#[must_use]
+pub fn events_of_kind(service: Service, kind: &str) -> Subject {
+    Subject(format!("fl.ev.{service}.{}.>", encode_token(kind)))
+}
+
+/// `fl.cmd.<service>.>`: what users ask of a service.
+#[must_use]
+pub fn commands_for(service: Service) -> Subject {
+    Subject(format!("fl.cmd.{service}.>"))
+}
+
+/// `fl.do.<service>.>`: what services tell a service.
+#[must_use]
+pub fn told_to(service: Service) -> Subject {
+    Subject(format!("fl.do.{service}.>"))
+}
+
+/// `fl.do.*.<service>.>`: what a service tells others.
+#[must_use]
+pub fn told_by(service: Service) -> Subject {
+    Subject(format!("fl.do.*.{service}.>"))
+}
+
+/// `fl.res.<actor>.<command>`: the outcome of one command.
+#[must_use]
+pub fn outcome(actor: &str, command: &CommandId) -> Subject {
+    Subject(format!("fl.res.{}.{}", encode_token(actor), encode_token(command.as_str())))
+}
+
+/// `fl.res.<actor>.*`: every outcome of one actor.
+#[must_use]
+pub fn outcomes_of(actor: &Actor) -> Subject {
+    Subject(format!("fl.res.{}.*", encode_token(actor.as_str())))
+}
+
+/// `fl.qry.<service>.<actor>.<verb>`: a question.
+#[must_use]
+pub fn query(service: Service, actor: &Actor, verb: &str) -> Subject {
+    Subject(format!("fl.qry.{service}.{}.{verb}", encode_token(actor.as_str())))
+}
+
+/// `fl.qry.<service>.*.*`: every question to a service.
+#[must_use]
+pub fn queries_for(service: Service) -> Subject {
+    Subject(format!("fl.qry.{service}.*.*"))
+}
+
+/// `fl.put.<service>.<actor>.<verb>`: content handed over before a command.
+#[must_use]
+pub fn put(service: Service, actor: &Actor, verb: &str) -> Subject {
+    Subject(format!("fl.put.{service}.{}.{verb}", encode_token(actor.as_str())))
+}
+
+/// `fl.put.<service>.*.*`: everything handed over to a service.
+#[must_use]
+pub fn puts_for(service: Service) -> Subject {
+    Subject(format!("fl.put.{service}.*.*"))
+}
+
+/// The actor and the verb of a `fl.qry` or `fl.put` subject.
+#[must_use]
+pub fn asked(subject: &str) -> Option<(Actor, String)> {
+    let rest = subject.strip_prefix("fl.qry.").or_else(|| subject.strip_prefix("fl.put."))?;
+    let mut tokens = rest.split('.').skip(1);
+    let actor = Actor::new(decode_token(tokens.next()?).ok()?);
+    let verb = tokens.next()?.to_owned();
+    tokens.next().is_none().then_some((actor, verb))
+}
+
+/// `fl.blob.<sha256>`.
+#[must_use]
+pub fn blob(hash: &ContentHash) -> Subject {
+    Subject(format!("fl.blob.{hash}"))
+}
+
+/// `fl.work.<cluster>.<work>`: the derived desired state, one message each.
+#[must_use]
+pub fn work(cluster: &str, work: &str) -> Subject {
+    Subject(format!("fl.work.{}.{}", encode_token(cluster), encode_token(work)))
+}
+
+/// `fl.work.>`.
+#[must_use]
+pub fn works() -> Subject {
+    Subject("fl.work.>".into())
+}
+
+/// The cluster and the work of a `fl.work` or `fl.live` subject.
+#[must_use]
+pub fn delivered(subject: &str) -> Option<(String, String)> {
+    let rest = subject.strip_prefix("fl.work.").or_else(|| subject.strip_prefix("fl.live."))?;
+    let (cluster, work) = rest.split_once('.')?;
+    Some((decode_token(cluster).ok()?, decode_token(work).ok()?))
+}
+
+/// `fl.live.<cluster>.>`: what one agent listens to.
+#[must_use]
+pub fn live(cluster: &ClusterName) -> Subject {
+    Subject(format!("fl.live.{}.>", encode_token(cluster.as_str())))
+}
+
+/// `fl.st.<cluster>.cluster` or `fl.st.<cluster>.work.<work>`: an agent's report.
+#[must_use]
+pub fn report(cluster: &ClusterName, about: &Report) -> Subject {
+    let cluster = encode_token(cluster.as_str());
+    Subject(match about {
+        Report::Cluster => format!("fl.st.{cluster}.cluster"),
+        Report::Work(work) => format!("fl.st.{cluster}.work.{}", encode_token(work)),
+    })
+}
+
+/// The cluster that the server vouches for, and what it reports about.
+#[must_use]
+pub fn of_report(subject: &str) -> Option<(ClusterName, Report)> {
+    let tokens: Vec<&str> = subject.strip_prefix("fl.st.")?.split('.').collect();
+    let (cluster, about) = match tokens.as_slice() {
+        [cluster, "cluster"] => (cluster, Report::Cluster),
+        [cluster, "work", work] => (cluster, Report::Work(decode_token(work).ok()?)),
+        _ => return None,
+    };
+    Some((ClusterName::parse(&decode_token(cluster).ok()?).ok()?, about))
+}
+
+/// `fl.st.*.cluster` or `fl.st.*.work.>`: the reports that a service decides on; none for others.
+#[must_use]
+pub fn reports_for(service: Service) -> Option<Subject> {
+    match service {
+        Service::Registration => Some(Subject("fl.st.*.cluster".into())),
+        Service::Work => Some(Subject("fl.st.*.work.>".into())),
+        Service::Placement => None,
+    }
+}
+
+/// `fl.a.<cluster>.<verb>`: an agent's request (`beat`, `sync`, `blob`, `renew`).
+#[must_use]
+pub fn ask(cluster: &ClusterName, verb: &str) -> Subject {
+    Subject(format!("fl.a.{}.{verb}", encode_token(cluster.as_str())))
+}
+
+/// `fl.a.*.<verb>`: that request of every agent.
+#[must_use]
+pub fn asks(verb: &str) -> Subject {
+    Subject(format!("fl.a.*.{verb}"))
+}
+
+/// The cluster that the server vouches for in a `fl.a` subject.
+#[must_use]
+pub fn asking_cluster(subject: &str) -> Option<ClusterName> {
+    let (cluster, _) = subject.strip_prefix("fl.a.")?.split_once('.')?;
+    ClusterName::parse(&decode_token(cluster).ok()?).ok()
+}
+
+/// `fl.join.<key>`: a request to join, vouched for only as the bearer of a join token.
+#[must_use]
+pub fn join(token_key: &str) -> Subject {
+    Subject(format!("fl.join.{token_key}"))
+}
+
+/// `fl.join.*`.
+#[must_use]
+pub fn joins() -> Subject {
+    Subject("fl.join.*".into())
+}
+
+/// `fl.lease.<cluster>`.
+#[must_use]
+pub fn lease(cluster: &ClusterName) -> Subject {
+    Subject(format!("fl.lease.{}", encode_token(cluster.as_str())))
+}
+
+/// `fl.lease.*`.
+#[must_use]
+pub fn leases() -> Subject {
+    Subject("fl.lease.*".into())
+}
+
+/// The cluster of a lease subject.
+#[must_use]
+pub fn of_lease(subject: &str) -> Option<ClusterName> {
+    let token = subject.strip_prefix("fl.lease.")?;
+    ClusterName::parse(&decode_token(token).ok()?).ok()
+}
+
+/// `fl.lead.<service>`: leadership among instances of a service.
+#[must_use]
+pub fn lead(service: Service) -> Subject {
+    Subject(format!("fl.lead.{service}"))
+}
+
+/// `fl.dlq.<service>.<where it lay>`: what could not be handled.
+#[must_use]
+pub fn dead_letter(service: Service, stream: &str) -> Subject {
+    Subject(format!("fl.dlq.{service}.{}", encode_token(stream)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn aggregate() -> impl Strategy<Value = AggregateId> {
+        let service = prop::sample::select(Service::ALL.to_vec());
+        (service, any::<String>(), any::<Option<String>>(), any::<String>())
+            .prop_map(|(service, kind, scope, name)| AggregateId { service, kind, scope, name })
+    }
+
+    proptest! {
+        #[test]
+        fn aggregates_round_trip_through_their_subjects(id in aggregate(), who in any::<String>()) {
+            let actor = Actor::new(who);
+            prop_assert_eq!(AggregateId::of_event(id.event().as_str()), Some(id.clone()));
+            let user = AggregateId::of_command(id.command(&actor).as_str());
+            prop_assert_eq!(user, Some((id.clone(), actor)));
+            let told = AggregateId::of_told(id.told_by(Service::Work).as_str());
+            prop_assert_eq!(told, Some((id.clone(), Service::Work)));
+            prop_assert!(events().covers(id.event().as_str()));
+            prop_assert!(told_to(id.service).covers(id.told_by(Service::Work).as_str()));
+        }
+
+        #[test]
+        fn no_subject_makes_a_parser_panic(text in "(fl\\.(ev|cmd|do|st|a|lease|work|qry)\\.)?\\PC*") {
+            let _ = AggregateId::of_event(&text);
+            let _ = AggregateId::of_command(&text);
+            let _ = AggregateId::of_told(&text);
+            let _ = of_report(&text);
+            let _ = asking_cluster(&text);
+            let _ = of_lease(&text);
+            let _ = delivered(&text);
+            let _ = asked(&text);
+        }
+
+        #[test]
+        fn deliveries_round_trip(cluster in any::<String>(), name in any::<String>()) {
+            let subject = work(&cluster, &name);
+            prop_assert_eq!(delivered(subject.as_str()), Some((cluster, name)));
+        }
+    }
+
+    #[test]
+    fn the_written_forms_are_contracts() {
+        let id = AggregateId::namespaced(Service::Work, "manifestwork", "cluster1", "shop.v1");
+        assert_eq!(id.event().as_str(), "fl.ev.work.manifestwork.cluster1.shop_v1");
+        let alice = Actor::new("alice");
+        assert_eq!(id.command(&alice).as_str(), "fl.cmd.work.alice.manifestwork.cluster1.shop_v1");
+        let set = AggregateId::global(Service::Registration, "clusterset", "default");
+        assert_eq!(
+            set.told_by(Service::Placement).as_str(),
+            "fl.do.registration.placement.clusterset.default"
+        );
+    }
+
+    #[test]
+    fn a_report_names_its_cluster_and_what_it_is_about() {
+        let cluster = ClusterName::parse("c1").unwrap();
+        for about in [Report::Cluster, Report::Work("a.b".into())] {
+            let subject = report(&cluster, &about);
+            assert_eq!(of_report(subject.as_str()), Some((cluster.clone(), about)));
+        }
+        assert_eq!(of_report("fl.st.*.cluster"), None);
+        assert_eq!(of_report("fl.st.c1.other"), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! The one door for API objects: text to checked value and back.

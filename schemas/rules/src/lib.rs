@@ -1,0 +1,1 @@
+//! What several domains share and users know: selectors, quantities, durations, conditions.

@@ -1,0 +1,1 @@
+//! What a process stands on, and the three loops: serve, project, react.

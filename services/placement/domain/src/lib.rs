@@ -1,0 +1,1 @@
+//! What the placement service decides, and why: pure.

@@ -1,0 +1,1 @@
+//! The placement service: its domain wired to the bus.

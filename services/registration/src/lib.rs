@@ -1,0 +1,1 @@
+//! The registration service: its domain wired to the bus.

@@ -1,0 +1,1 @@
+//! The work service: its domain wired to the bus.

@@ -1,0 +1,1 @@
+//! Every architecture rule as a test that names the offender.

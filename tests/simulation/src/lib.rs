@@ -1,0 +1,1 @@
+//! All services and agents in one thread, under faults, checked after each step.
