@@ -1,0 +1,180 @@
+//! A service as the loops see it: a synchronous machine. Calls in; state, decisions and effects
+//! out. It never does I/O, never reads a clock, and gives the same answers for the same log.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fleetlog_bus::Fault;
+use fleetlog_kernel::{Actor, ClusterName, CommandId, Position, Service, Timestamp};
+use fleetlog_messages::common::{Query, Refusal, Row};
+use fleetlog_messages::envelope::Recorded;
+use fleetlog_messages::subject::AggregateId;
+use std::fmt;
+
+/// Who asks, as the server vouches for it by the subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A user, by CMD.
+    User(Actor),
+    /// A service, by DO, because of the commit at `cause`.
+    Service {
+        /// The sender.
+        from: Service,
+        /// What it reacted to.
+        cause: Position,
+    },
+    /// The agent of a cluster, by STATUS.
+    Agent(ClusterName),
+}
+
+impl fmt::Display for Origin {
+    /// As the header `Fl-Actor` has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(actor) => write!(f, "{actor}"),
+            Self::Service { from, .. } => write!(f, "service:{from}"),
+            Self::Agent(cluster) => write!(f, "cluster:{cluster}"),
+        }
+    }
+}
+
+/// One command to decide.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Whom it is about. For a STATUS report: `cluster/<c>` or `manifestwork/<c>/<w>`.
+    pub target: AggregateId,
+    /// Who asks.
+    pub origin: Origin,
+    /// The command's id.
+    pub id: CommandId,
+    /// Shared by all that follows from one user's command.
+    pub correlation: String,
+    /// The time of the decision.
+    pub at: Timestamp,
+    /// CMD and DO: the encoded command message of the kind (`ClusterCommand`, ...). STATUS: the
+    /// encoded report (`ClusterFacts`, `ReportWork`).
+    pub payload: Bytes,
+}
+
+/// What was decided for one aggregate: becomes one commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// The aggregate, owned by this service.
+    pub aggregate: AggregateId,
+    /// The events' message type, `fleetlog.registration.v1.ClusterEvent`.
+    pub schema: &'static str,
+    /// Each event's type (`ClusterAccepted`) and its encoded event message. Not empty.
+    pub events: Vec<(&'static str, Bytes)>,
+}
+
+/// Why a request was not decided.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Denied {
+    /// The domain says no; the asker gets the words.
+    Refused(Refusal),
+    /// It cannot be read: it goes to DLQ with this reason.
+    Unreadable(String),
+}
+
+/// A commit that this build cannot read: the service stops and names it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the commit at position {position} of \"{aggregate}\" cannot be read: {reason}")]
+pub struct Unreadable {
+    /// Where it lies.
+    pub position: Position,
+    /// Whose it is.
+    pub aggregate: String,
+    /// What is wrong with it, naming schema and version.
+    pub reason: String,
+}
+
+impl Unreadable {
+    /// For a commit.
+    pub fn of(commit: &Recorded, reason: impl Into<String>) -> Self {
+        Self {
+            position: commit.position,
+            aggregate: commit.aggregate.to_string(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What should happen because of a commit. Performed in one place, never in a rebuild.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect<E> {
+    /// A command to a service (itself included), sent by DO with a deterministic id made of the
+    /// service, the commit's position and this effect's index.
+    Tell {
+        /// The target aggregate.
+        to: AggregateId,
+        /// The encoded command message.
+        payload: Bytes,
+    },
+    /// Something of the service's own; must be a level, not an edge: doing it twice is harmless.
+    Own(E),
+}
+
+/// A service: its aggregates, its projections of what others decided, and its reactions.
+pub trait Machine: Send + Sync + 'static {
+    /// Effects of its own; `std::convert::Infallible` for none.
+    type Effect: Send + Sync + Clone + fmt::Debug + 'static;
+
+    /// Which service it is.
+    const SERVICE: Service;
+
+    /// Folds one commit; every commit of EVENTS comes here once, in order.
+    ///
+    /// # Errors
+    /// When a commit it must understand cannot be read; the service stops.
+    fn apply(&mut self, commit: &Recorded) -> Result<(), Unreadable>;
+
+    /// What follows from a commit that was just applied; in a fixed order, from state alone.
+    fn react(&self, commit: &Recorded) -> Vec<Effect<Self::Effect>>;
+
+    /// Decides one command; several aggregates are committed together or not at all. Empty when
+    /// nothing would change.
+    ///
+    /// # Errors
+    /// A refusal, or that the payload cannot be read.
+    fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied>;
+
+    /// Answers `get`: the objects asked for as the hub API serves them (canonical JSON).
+    ///
+    /// # Errors
+    /// A refusal, e.g. for a selector that cannot be parsed.
+    fn answer(&self, query: &Query) -> Result<Vec<Bytes>, Refusal>;
+
+    /// The whole state as rows in the order of their keys; equal states give equal rows.
+    fn rows(&self) -> Vec<Row>;
+
+    /// The state that [`Self::rows`] wrote.
+    ///
+    /// # Errors
+    /// The row that cannot be read, in words; the snapshot is passed over.
+    fn restore(rows: &[Row]) -> Result<Self, String>
+    where
+        Self: Sized;
+}
+
+/// What a service's shell does around the machine: everything that waits.
+#[async_trait]
+pub trait Shell<M: Machine>: Send + Sync + 'static {
+    /// Completes a request before it is decided (fetches, checks). Called outside all locks.
+    async fn prepare(&self, _request: &mut Request) -> Result<(), Denied> {
+        Ok(())
+    }
+
+    /// Completes an answer: puts bodies back into the objects.
+    async fn dress(&self, _query: &Query, objects: Vec<Bytes>) -> Result<Vec<Bytes>, Fault> {
+        Ok(objects)
+    }
+
+    /// Performs effects of the service's own, in order. Called again after a fault.
+    async fn perform(&self, _effects: Vec<M::Effect>) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// A shell that adds nothing.
+pub struct Plain;
+
+impl<M: Machine> Shell<M> for Plain {}
