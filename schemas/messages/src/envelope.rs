@@ -18,6 +18,10 @@ pub mod header {
     pub const VERSION: &str = "Fl-Version";
     /// The EVENTS sequence that led here; 0 when a person or an agent did.
     pub const CAUSE: &str = "Fl-Cause";
+    /// Which of the commands that the cause led to this is, from 0.
+    pub const INDEX: &str = "Fl-Index";
+    /// In DO: everything up to this EVENTS sequence was reacted to before this was sent.
+    pub const REACTED: &str = "Fl-Reacted";
     /// The id of the command.
     pub const COMMAND: &str = "Fl-Command";
     /// The id that everything which follows from one command shares.
@@ -49,6 +53,8 @@ pub struct CommitHeader {
     pub version: u64,
     /// The EVENTS sequence that led here; 0 when a person or an agent did.
     pub cause: Position,
+    /// Which of the commands that the cause led to this came from, from 0.
+    pub cause_index: u64,
     /// The command's id.
     pub command: CommandId,
     /// Shared by all that follows from one user's command.
@@ -104,6 +110,7 @@ impl CommitHeader {
             (header::SCHEMA.to_owned(), self.schema.clone()),
             (header::VERSION.to_owned(), self.version.to_string()),
             (header::CAUSE.to_owned(), self.cause.to_string()),
+            (header::INDEX.to_owned(), self.cause_index.to_string()),
             (header::COMMAND.to_owned(), self.command.to_string()),
             (header::CORRELATION.to_owned(), self.correlation.clone()),
             (header::ACTOR.to_owned(), self.actor.clone()),
@@ -124,6 +131,7 @@ impl CommitHeader {
             schema: text(map, header::SCHEMA)?.to_owned(),
             version: parsed(map, header::VERSION)?,
             cause: Position(parsed(map, header::CAUSE)?),
+            cause_index: parsed(map, header::INDEX)?,
             command: CommandId::new(text(map, header::COMMAND)?),
             correlation: text(map, header::CORRELATION)?.to_owned(),
             actor: text(map, header::ACTOR)?.to_owned(),
@@ -164,6 +172,7 @@ mod tests {
             schema: "fleetlog.registration.v1.ClusterEvent".into(),
             version: 3,
             cause: Position(7),
+            cause_index: 2,
             command: CommandId::new("c"),
             correlation: "c".into(),
             actor: "alice".into(),
