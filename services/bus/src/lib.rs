@@ -2,6 +2,7 @@
 
 mod credentials;
 mod fault;
+pub mod jwt;
 mod port;
 mod spec;
 
