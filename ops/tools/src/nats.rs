@@ -151,6 +151,11 @@ pub fn server_info(url: &str) -> Option<ServerInfo> {
     serde_json::from_str(line.strip_prefix("INFO ")?).ok()
 }
 
+/// Waits until `holds` does, for as long as an orderly stop may take; says whether it came to hold.
+pub fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
+    poll(STOP_WITHIN, || holds().then_some(())).is_some()
+}
+
 fn arguments(config: &NatsConfig, ports: &Path) -> Vec<String> {
     let port = config.port.map_or_else(|| "-1".to_owned(), |p| p.to_string());
     let mut args = vec![

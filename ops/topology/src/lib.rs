@@ -1,1 +1,22 @@
-//! Streams, consumers, accounts and permissions as data, applied and verified.
+//! Streams, queues, accounts and permissions as data, applied and verified; and the folder of a hub.
+//!
+//! What messages mean and how they travel is not known here.
+
+pub mod accounts;
+pub mod apply;
+mod claims;
+pub mod folder;
+pub mod hub;
+pub mod identity;
+pub mod refusal;
+pub mod roles;
+pub mod server;
+pub mod streams;
+mod wire;
+
+pub use folder::Folder;
+pub use hub::RunningHub;
+pub use identity::Identity;
+pub use refusal::HubRefusal;
+pub use roles::{Role, roles};
+pub use streams::{SNAP_BUCKET, queues, streams};

@@ -1,0 +1,125 @@
+//! Why a hub does not start or is not found: code, sentence, advice.
+
+use std::path::PathBuf;
+
+use fleetlog_bus::jwt::MintError;
+use fleetlog_tools::ToolError;
+
+/// A hub's folder or server says no.
+#[derive(Debug, thiserror::Error)]
+pub enum HubRefusal {
+    /// Somebody else works in the folder.
+    #[error("the data folder \"{}\" is in use by process {pid}", dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// The process that holds it, as far as it told.
+        pid: String,
+    },
+    /// The folder was written by a later release.
+    #[error("the data folder \"{}\" has data version {found}, this program knows up to {known}", dir.display())]
+    Newer {
+        /// The folder.
+        dir: PathBuf,
+        /// Its data version.
+        found: u32,
+        /// The newest version that is understood.
+        known: u32,
+    },
+    /// A file in the folder cannot be read.
+    #[error("\"{}\" cannot be read: {why}", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A stream or queue is not what it should be.
+    #[error("{what} is not as it should be: {}", fields.join(", "))]
+    Differs {
+        /// The stream or queue.
+        what: String,
+        /// Each field that differs.
+        fields: Vec<String>,
+    },
+    /// A stream or queue could not be made.
+    #[error("{what} could not be made: {why}")]
+    NotMade {
+        /// The stream or queue.
+        what: String,
+        /// The server's words.
+        why: String,
+    },
+    /// The server does not answer or does not let us in.
+    #[error("the server at \"{url}\" cannot be reached: {why}")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What came instead.
+        why: String,
+    },
+    /// No hub runs on the folder.
+    #[error("no hub runs on \"{}\"", dir.display())]
+    NotRunning {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The operating system refused a step.
+    #[error("cannot {step}: {source}")]
+    Io {
+        /// The step, as it completes "cannot ...".
+        step: String,
+        /// Its cause.
+        source: std::io::Error,
+    },
+    /// A credential could not be made.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// nats-server is missing, too old, or did not start.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+}
+
+impl HubRefusal {
+    pub(crate) fn io(step: impl Into<String>) -> impl FnOnce(std::io::Error) -> HubRefusal {
+        let step = step.into();
+        move |source| HubRefusal::Io { step, source }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "HUB0001",
+            Self::Newer { .. } => "HUB0002",
+            Self::Damaged { .. } => "HUB0003",
+            Self::Differs { .. } => "HUB0004",
+            Self::NotMade { .. } => "HUB0005",
+            Self::Unreachable { .. } => "HUB0006",
+            Self::NotRunning { .. } => "HUB0007",
+            Self::Io { .. } => "HUB0008",
+            Self::Mint(_) => "HUB0009",
+            Self::Tool(tool) => tool.code(),
+        }
+    }
+
+    /// What would make it succeed.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let advice = match self {
+            Self::InUse { .. } => "end that process, or choose another folder",
+            Self::Newer { .. } => "use the release that wrote the folder, or a newer one",
+            Self::Damaged { .. } => "restore the file from a backup, or choose another folder",
+            Self::Differs { .. } => {
+                "somebody changed it by hand: change it back, or restore the folder from a backup"
+            }
+            Self::NotMade { .. } => "the server's log in the data folder tells more",
+            Self::Unreachable { .. } => "see whether the hub still runs, and its log",
+            Self::NotRunning { .. } => "start it with \"fleetlog dev --data DIR\"",
+            Self::Io { .. } => "check that the folder can be written and the disk is not full",
+            Self::Mint(_) => "choose a name of lower-case letters, digits, '-' and '.'",
+            Self::Tool(tool) => return tool.advice(),
+        };
+        advice.to_owned()
+    }
+}

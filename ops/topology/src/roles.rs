@@ -1,0 +1,222 @@
+//! Who may publish and subscribe to what, as data; the server enforces it and a matrix test tries it.
+//!
+//! Templates may hold `{{name()}}` and `{{subject()}}`, which the server fills from the user's JWT.
+
+use std::time::Duration;
+
+use fleetlog_kernel::Service;
+
+use crate::accounts::Account;
+use crate::streams::{SNAP_BUCKET, queues_of};
+
+/// What every user of a role may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its account.
+    pub account: Account,
+    /// Its name: `agent`, `boot`, `user`, `operator`, or a service's token.
+    pub name: &'static str,
+    /// Subject patterns it may publish to.
+    pub publish: Vec<String>,
+    /// Subject patterns it may subscribe to.
+    pub subscribe: Vec<String>,
+    /// How many answers it may send to one request, and for how long.
+    pub answers: Option<(u32, Duration)>,
+    /// How many subscriptions it may hold; `None` is no limit.
+    pub max_subscriptions: Option<u32>,
+    /// How large its messages may be, in bytes; `None` leaves it to the server.
+    pub max_payload: Option<u32>,
+}
+
+impl Role {
+    /// The patterns it may publish to, for one user.
+    #[must_use]
+    pub fn publish_as(&self, name: &str, public_key: &str) -> Vec<String> {
+        self.publish.iter().map(|p| fill(p, name, public_key)).collect()
+    }
+
+    /// The patterns it may subscribe to, for one user.
+    #[must_use]
+    pub fn subscribe_as(&self, name: &str, public_key: &str) -> Vec<String> {
+        self.subscribe.iter().map(|p| fill(p, name, public_key)).collect()
+    }
+}
+
+/// Every role.
+#[must_use]
+pub fn roles() -> Vec<Role> {
+    let mut all = vec![agent(), boot(), user(), operator()];
+    all.extend(Service::ALL.into_iter().map(service));
+    all
+}
+
+fn fill(pattern: &str, name: &str, public_key: &str) -> String {
+    pattern.replace("{{name()}}", name).replace("{{subject()}}", public_key)
+}
+
+fn texts(items: &[&str]) -> Vec<String> {
+    items.iter().map(|&item| item.to_owned()).collect()
+}
+
+fn bounded(account: Account, name: &'static str, subscriptions: u32, payload: u32) -> Role {
+    Role {
+        account,
+        name,
+        publish: Vec::new(),
+        subscribe: Vec::new(),
+        answers: None,
+        max_subscriptions: Some(subscriptions),
+        max_payload: Some(payload),
+    }
+}
+
+/// The agent of one cluster: its reports and requests, its deliveries.
+fn agent() -> Role {
+    Role {
+        publish: texts(&["fl.st.{{name()}}.>", "fl.a.{{name()}}.*"]),
+        subscribe: texts(&["fl.live.{{name()}}.>", "_INBOX_{{name()}}.>"]),
+        ..bounded(Account::Agents, "agent", 10, 262_144)
+    }
+}
+
+/// The bearer of a join token, who can only ask to join.
+fn boot() -> Role {
+    Role {
+        publish: texts(&["fl.join.{{subject()}}"]),
+        subscribe: texts(&["_INBOX_boot_{{subject()}}.>"]),
+        ..bounded(Account::Agents, "boot", 2, 16_384)
+    }
+}
+
+/// A person: commands, questions and contents under the own name; the outcomes of the own commands.
+fn user() -> Role {
+    Role {
+        publish: texts(&[
+            "fl.cmd.*.{{name()}}.>",
+            "fl.qry.*.{{name()}}.>",
+            "fl.put.*.{{name()}}.>",
+        ]),
+        subscribe: texts(&["fl.res.{{name()}}.>", "_INBOX_{{name()}}.>"]),
+        ..bounded(Account::Users, "user", 20, 1_048_576)
+    }
+}
+
+/// Whoever runs the hub: the whole JetStream API (topology, DLQ, reading the log) and questions.
+/// No event, no command and no delivery can be written with it.
+fn operator() -> Role {
+    Role {
+        account: Account::Hub,
+        name: "operator",
+        publish: texts(&["$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$O.SNAP.>", "fl.qry.*.operator.>"]),
+        subscribe: texts(&["_INBOX_operator.>"]),
+        answers: None,
+        max_subscriptions: None,
+        max_payload: None,
+    }
+}
+
+/// A service: its own events, its outputs, its queues; the whole log to read.
+fn service(service: Service) -> Role {
+    let mut publish = vec![
+        format!("fl.ev.{service}.>"),
+        format!("fl.do.*.{service}.>"),
+        format!("fl.dlq.{service}.>"),
+        "fl.res.>".to_owned(),
+        format!("fl.lead.{service}"),
+    ];
+    publish.extend(reader("EVENTS", "fl.ev.>"));
+    for stream in ["EVENTS", "DO", "RESULT", "LEASE"] {
+        publish.push(format!("$JS.API.STREAM.MSG.GET.{stream}"));
+    }
+    for queue in queues_of(service) {
+        let at = format!("{}.{}", queue.stream, queue.durable);
+        publish.push(format!("$JS.API.CONSUMER.CREATE.{at}.{}", queue.filter));
+        publish.push(format!("$JS.API.CONSUMER.INFO.{at}"));
+        publish.push(format!("$JS.API.CONSUMER.MSG.NEXT.{at}"));
+        publish.push(format!("$JS.ACK.{at}.>"));
+    }
+    publish.extend(snapshots());
+    let mut subscribe = vec![
+        format!("_INBOX_{service}.>"),
+        format!("fl.qry.{service}.*.*"),
+        format!("fl.put.{service}.*.*"),
+    ];
+    match service {
+        Service::Registration => {
+            publish.push("fl.lease.*".to_owned());
+            publish.extend(reader("LEASE", "fl.lease.*"));
+            subscribe.extend(texts(&["fl.a.*.beat", "fl.a.*.renew", "fl.join.*"]));
+        }
+        Service::Work => {
+            publish.extend(texts(&["fl.work.>", "fl.blob.*"]));
+            publish.extend(reader("WORK", "fl.work.>"));
+            publish.extend(texts(&[
+                "$JS.API.DIRECT.GET.WORK",
+                "$JS.API.DIRECT.GET.WORK.fl.work.>",
+                "$JS.API.DIRECT.GET.BLOBS",
+                "$JS.API.DIRECT.GET.BLOBS.fl.blob.*",
+                "$JS.API.STREAM.MSG.GET.WORK",
+                "$JS.API.STREAM.MSG.GET.BLOBS",
+            ]));
+            subscribe.extend(texts(&["fl.a.*.sync", "fl.a.*.blob"]));
+        }
+        Service::Placement => {}
+    }
+    Role {
+        account: Account::Hub,
+        name: service.token(),
+        publish,
+        subscribe,
+        answers: Some((1_000, Duration::from_secs(120))),
+        max_subscriptions: None,
+        max_payload: None,
+    }
+}
+
+/// Reading a stream in order through short-lived consumers whose filter lies within `filter`.
+fn reader(stream: &str, filter: &str) -> [String; 4] {
+    [
+        format!("$JS.API.STREAM.INFO.{stream}"),
+        format!("$JS.API.CONSUMER.CREATE.{stream}.*.{filter}"),
+        format!("$JS.API.CONSUMER.DELETE.{stream}.*"),
+        format!("$JS.FC.{stream}.>"),
+    ]
+}
+
+/// Putting and getting objects of the snapshot bucket.
+fn snapshots() -> Vec<String> {
+    let stream = format!("OBJ_{SNAP_BUCKET}");
+    vec![
+        format!("$O.{SNAP_BUCKET}.>"),
+        format!("$JS.API.STREAM.INFO.{stream}"),
+        format!("$JS.API.STREAM.PURGE.{stream}"),
+        format!("$JS.API.STREAM.MSG.GET.{stream}"),
+        format!("$JS.API.CONSUMER.CREATE.{stream}"),
+        format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
+        format!("$JS.API.CONSUMER.DELETE.{stream}.>"),
+        format!("$JS.API.DIRECT.GET.{stream}.>"),
+        format!("$JS.FC.{stream}.>"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_with_the_users_own_name() {
+        let agent = agent();
+        assert_eq!(agent.publish_as("c1", "U1"), ["fl.st.c1.>", "fl.a.c1.*"]);
+        assert_eq!(boot().subscribe_as("boot", "U1"), ["_INBOX_boot_U1.>"]);
+    }
+
+    #[test]
+    fn no_role_but_its_own_service_may_append_to_an_event_subject() {
+        for service in Service::ALL {
+            let own = format!("fl.ev.{service}.>");
+            for role in roles().iter().filter(|role| role.publish.contains(&own)) {
+                assert_eq!(role.name, service.token());
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Streams and queues in the server's JSON, and the comparison of every field with what it reports.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fleetlog_bus::{QueueSpec, Storage, StreamSpec, WhenFull};
+use serde_json::{Map, Value, json};
+
+/// One stream, with every setting that differs from the server's zero.
+pub(crate) fn stream(spec: &StreamSpec) -> Value {
+    let mut config = json!({
+        "name": spec.name,
+        "subjects": spec.subjects,
+        "storage": if spec.storage == Storage::Memory { "memory" } else { "file" },
+        "max_age": spec.max_age.map_or(0, nanos),
+        "max_msgs_per_subject": spec.per_subject.map_or(-1, i64::from),
+        "max_consumers": spec.max_consumers.map_or(-1, i64::from),
+        "discard": if spec.when_full == WhenFull::RefuseNew { "new" } else { "old" },
+        "discard_new_per_subject": spec.when_full == WhenFull::RefuseNew,
+        "duplicate_window": nanos(spec.duplicate_window),
+        "deny_delete": spec.deny_delete,
+        "deny_purge": spec.deny_purge,
+        "allow_atomic": spec.atomic,
+        "allow_direct": spec.direct,
+        "allow_msg_ttl": spec.message_ttl,
+        // Markers replace what they mark, so the server turns rollups on with them.
+        "allow_rollup_hdrs": spec.marker_ttl.is_some(),
+    });
+    if let Some(ttl) = spec.marker_ttl {
+        config["subject_delete_marker_ttl"] = json!(nanos(ttl));
+    }
+    if let Some((from, to)) = &spec.republish {
+        config["republish"] = json!({ "src": from, "dest": to });
+    }
+    if spec.storage == Storage::FileAsync {
+        config["persist_mode"] = json!("async");
+    }
+    with_common(config)
+}
+
+/// The stream under an object store, as every client expects it.
+pub(crate) fn bucket(name: &str) -> Value {
+    with_common(json!({
+        "name": format!("OBJ_{name}"),
+        "subjects": [format!("$O.{name}.C.>"), format!("$O.{name}.M.>")],
+        "storage": "file",
+        "max_age": 0,
+        "max_msgs_per_subject": -1,
+        "max_consumers": -1,
+        "discard": "new",
+        "duplicate_window": nanos(Duration::from_secs(120)),
+        "allow_rollup_hdrs": true,
+        "allow_direct": true,
+    }))
+}
+
+/// One durable queue: explicit acknowledgement, redelivered without end.
+pub(crate) fn queue(spec: &QueueSpec) -> Value {
+    json!({
+        "name": spec.durable,
+        "durable_name": spec.durable,
+        "filter_subject": spec.filter,
+        "deliver_policy": "all",
+        "replay_policy": "instant",
+        "ack_policy": "explicit",
+        "ack_wait": nanos(spec.ack_wait),
+        "max_ack_pending": spec.max_ack_pending,
+        "max_deliver": -1,
+        "max_waiting": 512,
+    })
+}
+
+/// What differs, one sentence a field. A field that only one side has counts as its zero, except those
+/// named `_nats.…`, in which the server notes its own versions.
+pub(crate) fn differences(wanted: &Value, reported: &Value) -> Vec<String> {
+    let empty = Map::new();
+    let (wanted, reported) =
+        (wanted.as_object().unwrap_or(&empty), reported.as_object().unwrap_or(&empty));
+    let names: BTreeSet<&String> = wanted.keys().chain(reported.keys()).collect();
+    let mut found = Vec::new();
+    for name in names {
+        let (want, have) = (settled(wanted.get(name)), settled(reported.get(name)));
+        if want != have {
+            found.push(format!("\"{name}\" is {} instead of {}", shown(&have), shown(&want)));
+        }
+    }
+    found
+}
+
+fn with_common(mut config: Value) -> Value {
+    for (name, value) in [
+        ("retention", json!("limits")),
+        ("max_msgs", json!(-1)),
+        ("max_bytes", json!(-1)),
+        ("max_msg_size", json!(-1)),
+        ("num_replicas", json!(1)),
+        ("compression", json!("none")),
+    ] {
+        config[name] = value;
+    }
+    config
+}
+
+/// The value without what the server adds of its own; `None` for every kind of zero.
+fn settled(value: Option<&Value>) -> Option<Value> {
+    match value? {
+        Value::Null | Value::Bool(false) => None,
+        Value::Number(n) if n.as_f64() == Some(0.0) => None,
+        Value::String(s) if s.is_empty() => None,
+        Value::Array(items) if items.is_empty() => None,
+        Value::Object(map) => {
+            let own = map.iter().filter(|(name, _)| !name.starts_with("_nats."));
+            let kept: Map<String, Value> =
+                own.filter_map(|(name, v)| Some((name.clone(), settled(Some(v))?))).collect();
+            (!kept.is_empty()).then_some(Value::Object(kept))
+        }
+        other => Some(other.clone()),
+    }
+}
+
+fn shown(value: &Option<Value>) -> String {
+    value.as_ref().map_or_else(|| "unset".to_owned(), Value::to_string)
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_nobody_here_knows_is_a_difference_when_it_is_set() {
+        let wanted = json!({ "name": "EVENTS" });
+        let same =
+            json!({ "name": "EVENTS", "new_setting": false, "metadata": {"_nats.ver": "9"} });
+        assert_eq!(differences(&wanted, &same), Vec::<String>::new());
+        let other = json!({ "name": "EVENTS", "new_setting": true });
+        assert_eq!(differences(&wanted, &other), ["\"new_setting\" is true instead of unset"]);
+    }
+
+    #[test]
+    fn a_missing_setting_is_a_difference() {
+        let wanted = json!({ "deny_delete": true });
+        assert_eq!(differences(&wanted, &json!({})), ["\"deny_delete\" is unset instead of true"]);
+    }
+}

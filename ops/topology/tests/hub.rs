@@ -1,0 +1,226 @@
+//! The data folder and the start of a hub on a real server: what is made, reused, and refused.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use async_nats::Client;
+use fleetlog_kernel::Timestamp;
+use fleetlog_tools::nats::server_info;
+use fleetlog_tools::{NatsConfig, NatsServer, nats_server, quiet};
+use fleetlog_topology::apply::{apply, connect, verify};
+use fleetlog_topology::folder::{find, read_credentials};
+use fleetlog_topology::hub::{HubConfig, start, start_in};
+use fleetlog_topology::server::Sync;
+use fleetlog_topology::{Folder, RunningHub};
+use serde_json::{Value, json};
+
+const AT: Timestamp = Timestamp::of_seconds(1_700_000_000);
+
+async fn operator(hub: &RunningHub) -> Client {
+    connect(hub.url(), &hub.identity().operator().unwrap()).await.unwrap()
+}
+
+async fn ask(client: &Client, subject: &str, body: Value) -> Value {
+    let answer = client.request(subject.to_owned(), body.to_string().into()).await.unwrap();
+    serde_json::from_slice(&answer.payload).unwrap()
+}
+
+fn hub_json(dir: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(dir.join("hub.json")).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_first_start_makes_everything_and_a_restart_reuses_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    let (id, url) = (hub.identity().hub_id(), hub.url().to_owned());
+    let admin = fs::read_to_string(dir.path().join("creds/admin.creds")).unwrap();
+    let said = hub_json(dir.path());
+    assert_eq!(said["hubId"], json!(id.to_string()));
+    assert_eq!(said["dataVersion"], 1);
+    assert_eq!(said["natsUrl"], json!(url));
+    assert_eq!(said["pid"], std::process::id());
+    let blob = connect(&url, &hub.identity().operator().unwrap()).await.unwrap();
+    let info = ask(&blob, "$JS.API.STREAM.INFO.EVENTS", json!({})).await;
+    hub.stop();
+    assert_eq!(hub_json(dir.path())["natsUrl"], Value::Null);
+
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    assert_eq!(hub.identity().hub_id(), id);
+    assert_eq!(fs::read_to_string(dir.path().join("creds/admin.creds")).unwrap(), admin);
+    let again = ask(&operator(&hub).await, "$JS.API.STREAM.INFO.EVENTS", json!({})).await;
+    assert_eq!(again["created"], info["created"]);
+    verify(&operator(&hub).await).await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn secrets_can_be_read_by_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let _folder = Folder::open(dir.path(), AT).unwrap();
+    for file in ["identity.json", "operator.creds", "admin.creds", "services/work.creds"] {
+        let mode = fs::metadata(dir.path().join("creds").join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn others_find_a_running_hub_by_its_folder_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(find(dir.path()).unwrap_err().code(), "HUB0007");
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    let found = find(dir.path()).unwrap();
+    assert_eq!(found.nats_url.as_deref(), Some(hub.url()));
+    let admin = read_credentials(&dir.path().join("creds/admin.creds")).unwrap();
+    assert_eq!(admin.name().as_deref(), Some("admin"));
+    connect(hub.url(), &admin).await.unwrap();
+    drop(hub);
+    assert_eq!(find(dir.path()).unwrap_err().code(), "HUB0007");
+}
+
+#[tokio::test]
+async fn a_changed_field_is_named_and_nothing_is_mended_silently() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    let client = operator(&hub).await;
+    let info = ask(&client, "$JS.API.STREAM.INFO.STATUS", json!({})).await;
+    let mut config = info["config"].clone();
+    config["max_msgs_per_subject"] = json!(7);
+    let updated = ask(&client, "$JS.API.STREAM.UPDATE.STATUS", config).await;
+    assert_eq!(updated.get("error"), None, "{updated}");
+    for refused in [verify(&client).await.unwrap_err(), apply(&client).await.unwrap_err()] {
+        assert_eq!(refused.code(), "HUB0004");
+        let text = refused.to_string();
+        assert!(text.contains("\"STATUS\""), "{text}");
+        assert!(text.contains("\"max_msgs_per_subject\" is 7 instead of 1"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_whose_events_could_run_out_is_refused_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    let client = operator(&hub).await;
+    let info = ask(&client, "$JS.API.STREAM.INFO.EVENTS", json!({})).await;
+    let mut config = info["config"].clone();
+    config["allow_msg_ttl"] = json!(true);
+    ask(&client, "$JS.API.STREAM.UPDATE.EVENTS", config).await;
+    hub.stop();
+    let refused = start_in(dir.path(), AT).await.unwrap_err();
+    assert!(refused.to_string().contains("\"allow_msg_ttl\""), "{refused}");
+}
+
+#[tokio::test]
+async fn a_changed_queue_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    let client = operator(&hub).await;
+    let info = ask(&client, "$JS.API.CONSUMER.INFO.CMD.cmd-work", json!({})).await;
+    let mut config = info["config"].clone();
+    config["max_ack_pending"] = json!(3);
+    let body = json!({ "stream_name": "CMD", "config": config });
+    ask(&client, "$JS.API.CONSUMER.CREATE.CMD.cmd-work.fl.cmd.work.>", body).await;
+    let text = verify(&client).await.unwrap_err().to_string();
+    assert!(text.contains("\"cmd-work\"") && text.contains("\"max_ack_pending\" is 3"), "{text}");
+}
+
+#[tokio::test]
+async fn a_missing_stream_fails_verification_and_is_made_by_apply() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    let client = operator(&hub).await;
+    ask(&client, "$JS.API.STREAM.DELETE.LEASE", json!({})).await;
+    assert!(verify(&client).await.unwrap_err().to_string().contains("\"LEASE\""));
+    apply(&client).await.unwrap();
+    verify(&client).await.unwrap();
+}
+
+#[test]
+fn a_folder_in_use_is_refused_with_the_process_that_holds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = Folder::open(dir.path(), AT).unwrap();
+    let refused = Folder::open(dir.path(), AT).unwrap_err();
+    assert_eq!(refused.code(), "HUB0001");
+    assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+    drop(held);
+    Folder::open(dir.path(), AT).unwrap();
+}
+
+#[test]
+fn a_folder_of_a_newer_release_is_refused_and_left_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"{"hubId":"x","dataVersion":99,"novel":true}"#;
+    fs::write(dir.path().join("hub.json"), text).unwrap();
+    let refused = Folder::open(dir.path(), AT).unwrap_err();
+    assert_eq!(refused.code(), "HUB0002");
+    assert!(refused.to_string().contains("99"), "{refused}");
+    assert_eq!(fs::read_to_string(dir.path().join("hub.json")).unwrap(), text);
+    assert!(!dir.path().join("creds").exists());
+}
+
+#[test]
+fn a_damaged_identity_is_refused_and_never_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Folder::open(dir.path(), AT).unwrap());
+    let file = dir.path().join("creds/identity.json");
+    fs::write(&file, "{ half").unwrap();
+    assert_eq!(Folder::open(dir.path(), AT).unwrap_err().code(), "HUB0003");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{ half");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_that_is_too_old_is_refused_and_the_folder_is_free_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("nats-server-old");
+    fs::write(&old, "#!/bin/sh\necho 'nats-server: v2.10.29'\n").unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = Folder::open(&dir.path().join("data"), AT).unwrap();
+    let refused = start(folder, &HubConfig::standalone(old)).await.unwrap_err();
+    assert_eq!(refused.code(), "TOOL0002");
+    assert!(refused.to_string().contains("2.10.29"), "{refused}");
+    Folder::open(&dir.path().join("data"), AT).unwrap();
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_refused() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let dir = tempfile::tempdir().unwrap();
+    let binary = nats_server(&quiet).unwrap();
+    let config = HubConfig { binary, port: Some(port), sync: Sync::Always };
+    let refused = start(Folder::open(dir.path(), AT).unwrap(), &config).await.unwrap_err();
+    assert_eq!(refused.code(), "TOOL0004");
+    assert!(refused.to_string().contains(&port.to_string()), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_left_by_a_killed_hub_is_stopped_first_and_a_stranger_is_not() {
+    let (dir, strange) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let binary: PathBuf = nats_server(&quiet).unwrap();
+    let open =
+        |dir: &Path| NatsServer::start(&NatsConfig::open(binary.clone(), dir.into())).unwrap();
+    let (left, stranger) = (open(&dir.path().join("left")), open(strange.path()));
+    drop(Folder::open(dir.path(), AT).unwrap());
+    let told = |server: &NatsServer, id: &str| {
+        let mut file = hub_json(dir.path());
+        file["natsUrl"] = json!(server.url());
+        file["natsPid"] = json!(server.pid());
+        file["natsServerId"] = json!(id);
+        fs::write(dir.path().join("hub.json"), file.to_string()).unwrap();
+    };
+    told(&stranger, "an id of an earlier server");
+    drop(start_in(dir.path(), AT).await.unwrap());
+    assert!(server_info(stranger.url()).is_some());
+    told(&left, &left.info().server_id);
+    drop(start_in(dir.path(), AT).await.unwrap());
+    assert_eq!(server_info(left.url()), None);
+}
