@@ -1,1 +1,4 @@
-//! The project's own chores: verify, generate, bench.
+//! The project's own chores, as a library that tests use too: what is generated from the protos.
+//! Nothing here is part of what users run.
+
+pub mod catalogue;

@@ -1,4 +1,17 @@
-//! Every message and API object that crosses a process, its envelope and its subjects.
+//! Every message and API object that crosses a process, its envelope and its subjects. What they
+//! mean is the services'.
 
 pub mod envelope;
+#[allow(missing_docs, reason = "the protos' comments are the documentation")]
+mod generated;
+mod kind;
+mod rfc3339;
 pub mod subject;
+pub mod wire;
+
+pub use generated::{KINDS, common, placement, registration, work};
+pub use kind::{ApiObject, Column, KindInfo};
+
+/// The schema document: OpenAPI v3 schemas of every API object under `definitions`, by the full
+/// name of the message.
+pub const SCHEMA: &str = include_str!("generated/schema.json");

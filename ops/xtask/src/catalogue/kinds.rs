@@ -1,0 +1,103 @@
+//! What the protos say of kinds: the option `kind`, as a trait's constants and as one list.
+
+use super::COMMON;
+use anyhow::Result;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
+use std::fmt::Write as _;
+
+/// The option `kind` of a message, if it is a kind.
+pub fn of(message: &MessageDescriptor) -> Option<DynamicMessage> {
+    let extension = message.parent_pool().get_extension_by_name(&format!("{COMMON}.kind"))?;
+    let options = message.options();
+    let has = options.has_extension(&extension);
+    has.then(|| options.get_extension(&extension).as_message().cloned()).flatten()
+}
+
+/// A text field of an option.
+pub fn text(option: &DynamicMessage, name: &str) -> String {
+    let value = option.get_field_by_name(name);
+    value.and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn list_of(option: &DynamicMessage, name: &str) -> Vec<Value> {
+    let value = option.get_field_by_name(name);
+    value.and_then(|v| v.as_list().map(<[Value]>::to_vec)).unwrap_or_default()
+}
+
+fn flag(option: &DynamicMessage, name: &str) -> bool {
+    option.get_field_by_name(name).and_then(|v| v.as_bool()).unwrap_or_default()
+}
+
+/// `impl ApiObject` for a kind.
+pub fn implementation(message: &MessageDescriptor, kind: &DynamicMessage) -> String {
+    format!(
+        "impl crate::ApiObject for {name} {{
+            const INFO: &'static crate::KindInfo = &{info};
+            fn metadata(&self) -> Option<&crate::common::ObjectMeta> {{ self.metadata.as_ref() }}
+            fn metadata_mut(&mut self) -> &mut crate::common::ObjectMeta {{
+                self.metadata.get_or_insert_default()
+            }}
+            fn empties(&self) -> &[String] {{ &self.empties }}
+            fn set_empties(&mut self, empties: Vec<String>) {{ self.empties = empties; }}
+        }}\n",
+        name = message.name(),
+        info = info(message, kind),
+    )
+}
+
+fn info(message: &MessageDescriptor, kind: &DynamicMessage) -> String {
+    let mut columns = String::new();
+    for column in list_of(kind, "columns") {
+        let Some(column) = column.as_message() else { continue };
+        let of = |name| text(column, name);
+        let _ = write!(
+            columns,
+            "crate::Column {{ name: {:?}, kind: {:?}, json_path: {:?} }},",
+            of("name"),
+            of("type"),
+            of("json_path")
+        );
+    }
+    let short: Vec<String> = list_of(kind, "short_names")
+        .iter()
+        .filter_map(|v| v.as_str().map(|s| format!("{s:?}")))
+        .collect();
+    let service = match text(kind, "service").as_str() {
+        "" => "None".to_owned(),
+        name => format!("Some(fleetlog_kernel::Service::{})", capital(name)),
+    };
+    format!(
+        "crate::KindInfo {{ message: {:?}, group: {:?}, version: {:?}, kind: {:?}, plural: {:?}, \
+         singular: {:?}, short_names: &[{}], namespaced: {}, service: {service}, token: {:?}, \
+         columns: &[{columns}] }}",
+        message.full_name(),
+        text(kind, "group"),
+        text(kind, "version"),
+        text(kind, "kind"),
+        text(kind, "plural"),
+        text(kind, "singular"),
+        short.join(", "),
+        flag(kind, "namespaced"),
+        text(kind, "token"),
+    )
+}
+
+fn capital(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The file that lists every kind.
+pub fn list(pool: &DescriptorPool) -> Result<String> {
+    let mut text = "//! Every kind of API object. Generated from `schemas/proto`; do not edit.\n\n\
+        use crate::{ApiObject as _, KindInfo};\n\n\
+        /// Every kind, in the order of the protos.\n\
+        pub const KINDS: &[&KindInfo] = &["
+        .to_owned();
+    for message in pool.all_messages().filter(|m| of(m).is_some()) {
+        let package = super::groups::package(&message);
+        write!(text, "crate::{package}::{}::INFO,", message.name())?;
+    }
+    text.push_str("];\n");
+    Ok(text)
+}
