@@ -1,4 +1,6 @@
-//! The project's own chores, as a library that tests use too: what is generated from the protos.
+//! The project's own chores, as a library that tests use too: what is
+//! generated from the protos, and what CI runs.
 //! Nothing here is part of what users run.
 
 pub mod catalogue;
+pub mod verify;

@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use fleetlog_xtask::catalogue;
+use fleetlog_xtask::{catalogue, verify};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Chores of the project.
 #[derive(Parser)]
@@ -17,17 +18,24 @@ struct Cli {
 enum Chore {
     /// Write what is generated from `schemas/proto`.
     Catalogue,
+    /// Check formatting, lints and every test: what CI runs.
+    Verify,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let root = root()?;
     match Cli::parse().chore {
         Chore::Catalogue => {
             let changed = catalogue::write(&root)?;
             println!("{changed} generated files changed");
         }
+        Chore::Verify => {
+            if !verify::run(&root)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The project's root, from where this crate lay when it was built.

@@ -1,1 +1,2 @@
-//! What is generated is committed, and what is committed is what is generated.
+//! What is generated is committed, and what is committed is what is generated. The checks are in
+//! `tests/`; nothing else lives here.
