@@ -53,6 +53,7 @@ async fn a_thousand_idle_clusters_fit_in_one_process() {
     }
     if let (Some(before), Some(after)) = (before, resident()) {
         let each = after.saturating_sub(before) / fleet.len();
+        println!("{each} KiB for each idle cluster and its client");
         assert!(each < 300, "{each} KiB each");
     }
     assert_eq!(fleet.len(), 1_000);
