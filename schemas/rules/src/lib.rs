@@ -1,1 +1,19 @@
-//! What several domains share and users know: selectors, quantities, durations, conditions.
+//! What several domains share and users know: selectors, quantities, durations, conditions, taints,
+//! membership of sets, metadata. Pure; nothing is decided here.
+
+pub mod condition;
+pub mod duration;
+pub mod labels;
+pub mod membership;
+pub mod metadata;
+pub mod quantity;
+pub mod taint;
+
+use fleetlog_kernel::Timestamp;
+use fleetlog_messages::common::Time;
+
+/// A moment as API objects write it in metadata and conditions: whole seconds.
+#[must_use]
+pub fn time(at: Timestamp) -> Time {
+    Time { seconds: at.seconds(), ..Time::default() }
+}

@@ -1,0 +1,127 @@
+//! What all objects share: conditions, metadata, taints.
+
+use fleetlog_kernel::{Timestamp, Uid};
+use fleetlog_messages::common::ObjectMeta;
+use fleetlog_messages::placement::Toleration;
+use fleetlog_messages::registration::Taint;
+use fleetlog_rules::condition::{self, Say, Status};
+use fleetlog_rules::metadata::{self, Birth, Change};
+use fleetlog_rules::taint::{self, Standing, TolerationError};
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn a_transition_time_moves_only_with_the_status() {
+    let mut conditions = vec![];
+    let say = |status, message| Say { kind: "Ready", status, reason: "R", message };
+    let at = Timestamp::of_seconds;
+    assert!(condition::set(&mut conditions, say(Status::True, "a"), at(1)));
+    assert!(!condition::set(&mut conditions, say(Status::True, "a"), at(2)));
+    assert!(condition::set(&mut conditions, say(Status::True, "b"), at(3)));
+    let since = |c: &[_]| condition::find(c, "Ready").unwrap().last_transition_time.clone();
+    assert_eq!(since(&conditions).unwrap().seconds, 1);
+    assert!(condition::set(&mut conditions, say(Status::False, "b"), at(4)));
+    assert_eq!(since(&conditions).unwrap().seconds, 4);
+    assert!(condition::is(&conditions, "Ready", Status::False));
+    assert!(!condition::is(&conditions, "Other", Status::False));
+    assert_eq!(conditions.len(), 1);
+}
+
+#[test]
+fn the_hub_sets_what_is_its_own_and_a_merge_keeps_what_is_not_given() {
+    let given = ObjectMeta {
+        name: text("ignored"),
+        uid: text("ignored"),
+        resource_version: text("9"),
+        labels: [("a".to_owned(), "1".to_owned())].into(),
+        finalizers: vec!["f".to_owned()],
+        ..ObjectMeta::default()
+    };
+    let birth = Birth {
+        namespace: text("ns"),
+        name: "n".to_owned(),
+        uid: Uid::new("u"),
+        at: Timestamp::of_nanos(5_500_000_000),
+    };
+    let born = metadata::born(&given, &birth);
+    assert_eq!((born.name(), born.namespace(), born.uid()), ("n", "ns", "u"));
+    assert_eq!((born.generation(), born.resource_version.as_ref()), (1, None));
+    assert_eq!(born.creation_timestamp.as_ref().map(|t| (t.seconds, t.nanos)), Some((5, 0)));
+    let given =
+        ObjectMeta { labels: [("b".to_owned(), "2".to_owned())].into(), ..ObjectMeta::default() };
+    let merged = metadata::changed(&born, &given, Change::Merge);
+    assert_eq!(merged.labels.len(), 2);
+    assert_eq!(merged.finalizers, ["f"]);
+    let replaced = metadata::changed(&born, &given, Change::Replace);
+    assert_eq!(replaced.labels.keys().collect::<Vec<_>>(), ["b"]);
+    assert!(replaced.finalizers.is_empty());
+    assert_eq!(replaced.uid(), "u");
+}
+
+#[test]
+fn labels_and_annotation_keys_are_checked() {
+    let mut meta = ObjectMeta::default();
+    meta.annotations.insert("Example.io/Some".to_owned(), "any text, {}".to_owned());
+    assert_eq!(metadata::check(&meta), Ok(()));
+    meta.annotations.insert("a b".to_owned(), String::new());
+    assert_eq!(metadata::check(&meta).unwrap_err().what, "key");
+    let meta =
+        ObjectMeta { labels: [("a".to_owned(), "-".to_owned())].into(), ..Default::default() };
+    assert_eq!(metadata::check(&meta).unwrap_err().what, "value");
+}
+
+fn toleration(key: &str, operator: &str, value: &str, effect: &str) -> Toleration {
+    Toleration {
+        key: text(key),
+        operator: text(operator),
+        value: text(value),
+        effect: text(effect),
+        ..Toleration::default()
+    }
+}
+
+fn tainted(effect: &str) -> Vec<Taint> {
+    vec![Taint { key: text("k"), value: text("v"), effect: text(effect), ..Taint::default() }]
+}
+
+#[test]
+fn a_taint_is_tolerated_by_key_value_and_effect() {
+    let taints = tainted(taint::NO_SELECT);
+    for (toleration, expected) in [
+        (toleration("k", "Equal", "v", ""), true),
+        (toleration("k", "", "v", "NoSelect"), true),
+        (toleration("k", "Equal", "other", ""), false),
+        (toleration("k", "Exists", "", ""), true),
+        (toleration("", "Exists", "", ""), true),
+        (toleration("k", "Exists", "", "NoSelectIfNew"), false),
+        (toleration("other", "Exists", "", ""), false),
+    ] {
+        let standing = Standing::Chosen;
+        let given = std::slice::from_ref(&toleration);
+        assert_eq!(taint::tolerated(given, &taints, standing), expected, "{toleration:?}");
+    }
+    assert!(!taint::tolerated(&[], &taints, Standing::Chosen));
+}
+
+#[test]
+fn softer_effects_keep_only_new_clusters_away_or_none() {
+    let if_new = tainted(taint::NO_SELECT_IF_NEW);
+    assert!(taint::tolerated(&[], &if_new, Standing::Chosen));
+    assert!(!taint::tolerated(&[], &if_new, Standing::New));
+    assert!(taint::tolerated(&[], &tainted(taint::PREFER_NO_SELECT), Standing::New));
+}
+
+#[test]
+fn a_toleration_that_means_nothing_is_refused_in_ocms_words() {
+    let refused = |key, operator, value| taint::check(&toleration(key, operator, value, ""));
+    assert_eq!(refused("", "Equal", "v"), Err(TolerationError::EmptyKey));
+    assert_eq!(refused("", "", ""), Err(TolerationError::EmptyKey));
+    assert_eq!(refused("k", "Exists", "v"), Err(TolerationError::ValueWithExists));
+    assert_eq!(refused("k", "Exists", ""), Ok(()));
+    assert_eq!(
+        TolerationError::EmptyKey.to_string(),
+        "If the key is empty, operator must be Exists."
+    );
+}
