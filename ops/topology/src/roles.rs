@@ -101,15 +101,22 @@ fn user() -> Role {
     }
 }
 
-/// Whoever runs the hub: the whole JetStream API (topology, DLQ, reading the log) and questions.
-/// No event, no command and no delivery can be written with it.
+/// Whoever runs the hub: the whole JetStream API (topology, DLQ, reading the log), questions, and the
+/// simulated clusters of a development hub. No event, no command and no delivery can be written with it.
 fn operator() -> Role {
     Role {
         account: Account::Hub,
         name: "operator",
-        publish: texts(&["$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$O.SNAP.>", "fl.qry.*.operator.>"]),
-        subscribe: texts(&["_INBOX_operator.>"]),
-        answers: None,
+        publish: texts(&[
+            "$JS.API.>",
+            "$JS.ACK.>",
+            "$JS.FC.>",
+            "$O.SNAP.>",
+            "fl.qry.*.operator.>",
+            "fl.sim.*.*",
+        ]),
+        subscribe: texts(&["_INBOX_operator.>", "fl.sim.*.*"]),
+        answers: Some((100, Duration::from_secs(60))),
         max_subscriptions: None,
         max_payload: None,
     }

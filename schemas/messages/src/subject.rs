@@ -312,6 +312,18 @@ pub fn asking_cluster(subject: &str) -> Option<ClusterName> {
     ClusterName::parse(&decode_token(cluster).ok()?).ok()
 }
 
+/// What whoever may listen to `filter` may also ask, and nobody ever answers: the server's "nobody
+/// there" proves that it took the subscription. `None` where only services listen.
+#[must_use]
+pub fn echo_of(filter: &Subject) -> Option<Subject> {
+    let tokens: Vec<&str> = filter.0.split('.').collect();
+    match tokens.as_slice() {
+        ["fl", "live", cluster, ..] => Some(Subject(format!("fl.a.{cluster}.echo"))),
+        ["fl", "res", actor, ..] => Some(Subject(format!("fl.qry.echo.{actor}.echo"))),
+        _ => None,
+    }
+}
+
 /// `fl.join.<key>`: a request to join, vouched for only as the bearer of a join token.
 #[must_use]
 pub fn join(token_key: &str) -> Subject {
@@ -353,6 +365,25 @@ pub fn lead(service: Service) -> Subject {
 #[must_use]
 pub fn dead_letter(service: Service, stream: &str) -> Subject {
     Subject(format!("fl.dlq.{service}.{}", encode_token(stream)))
+}
+
+/// `fl.sim.<silence|resume>.<cluster>`: what a hub of simulated clusters is asked by its operator.
+#[must_use]
+pub fn sim(action: &str, cluster: &str) -> Subject {
+    Subject(format!("fl.sim.{}.{}", encode_token(action), encode_token(cluster)))
+}
+
+/// `fl.sim.*.*`.
+#[must_use]
+pub fn sims() -> Subject {
+    Subject("fl.sim.*.*".into())
+}
+
+/// The action and the cluster of a `fl.sim` subject.
+#[must_use]
+pub fn of_sim(subject: &str) -> Option<(String, String)> {
+    let (action, cluster) = subject.strip_prefix("fl.sim.")?.split_once('.')?;
+    Some((decode_token(action).ok()?, decode_token(cluster).ok()?))
 }
 
 #[cfg(test)]
