@@ -1,1 +1,27 @@
-//! The one door for API objects: text to checked value and back.
+//! The one door for API objects, built-in and foreign: text, value with duplicate keys, schema walk
+//! (prune, default, check), typed reading that lists what it would lose; writing and merging.
+//! Pure; what an object means is the domains', how it travels is the bus'.
+
+mod check;
+mod door;
+mod fill;
+mod loader;
+mod merge;
+mod names;
+mod near;
+mod path;
+mod prune;
+mod refusal;
+mod schema;
+mod text;
+mod typed;
+
+pub use door::{Admitted, admit, kind_of, strip_served};
+pub use fleetlog_messages::wire::canonical;
+pub use merge::{merge, merge_patch};
+pub use names::check_names;
+pub use near::nearest;
+pub use refusal::Refusal;
+pub use schema::{Schema, Schemas};
+pub use text::{documents, json, to_yaml, yaml};
+pub use typed::{Loss, ReadError, read, write};

@@ -1,0 +1,95 @@
+//! Lets objects of users in: the kind is known, every field is known, every rule holds, names are
+//! names. What comes out is ready for the typed read.
+
+use crate::names::check_names;
+use crate::near::nearest;
+use crate::refusal::{Refusal, name_of};
+use crate::schema::Schemas;
+use fleetlog_messages::{KINDS, KindInfo};
+use serde_json::Value;
+
+/// An object that was let in: pruned, defaults filled in, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// Its kind.
+    pub info: &'static KindInfo,
+    /// The object, apiVersion and kind included.
+    pub object: Value,
+}
+
+/// What the hub writes into metadata: of no meaning in what a user gives.
+const SERVED: [&str; 8] = [
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "managedFields",
+];
+
+/// Takes out of an object what only the hub writes, so that what `get` printed can be applied.
+pub fn strip_served(object: &mut Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        for name in SERVED {
+            metadata.remove(name);
+        }
+    }
+}
+
+/// The kind that apiVersion and kind of an object name.
+///
+/// # Errors
+/// A value that is no object, has neither, or is of a kind that the hub does not serve.
+pub fn kind_of(object: &Value) -> Result<&'static KindInfo, Refusal> {
+    if !object.is_object() {
+        return Err(Refusal::NoObject { found: name_of(object) });
+    }
+    let text = |name: &str| match object.get(name) {
+        None | Some(Value::Null) => Err(Refusal::Missing { path: name.to_owned() }),
+        Some(Value::String(text)) if text.is_empty() => {
+            Err(Refusal::Missing { path: name.to_owned() })
+        }
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(other) => Err(Refusal::WrongType {
+            path: name.to_owned(),
+            wanted: "a text",
+            found: name_of(other),
+        }),
+    };
+    let (api_version, kind) = (text("apiVersion")?, text("kind")?);
+    let found = KINDS.iter().find(|info| info.kind == kind && info.api_version() == api_version);
+    found.copied().ok_or_else(|| {
+        let same = KINDS.iter().find(|info| info.kind == kind);
+        let near = same.copied().or_else(|| {
+            let near = nearest(&kind, KINDS.iter().map(|info| info.kind))?;
+            KINDS.iter().copied().find(|info| info.kind == near)
+        });
+        let near = near.map(|info| format!("{} of {}", info.kind, info.api_version()));
+        Refusal::UnknownKind { api_version, kind, near }
+    })
+}
+
+/// Lets one object in.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn admit(mut object: Value) -> Result<Admitted, Vec<Refusal>> {
+    let info = kind_of(&object).map_err(|refusal| vec![refusal])?;
+    let Some(schema) = Schemas::built_in().get(info.message) else {
+        return Ok(Admitted { info, object });
+    };
+    let mut wrong = schema.prune(&mut object);
+    schema.fill(&mut object);
+    wrong.extend(schema.check(&object));
+    if wrong.is_empty()
+        && let Err(refusal) = check_names(info, &object)
+    {
+        wrong.push(refusal);
+    }
+    if wrong.is_empty() { Ok(Admitted { info, object }) } else { Err(wrong) }
+}
