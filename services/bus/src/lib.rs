@@ -1,22 +1,56 @@
-//! The event log and command bus: ports, JetStream and the in-memory twin.
+//! The event log and command bus: ports, JetStream and the in-memory twin; what the log, queues,
+//! leases and blobs mean on top of them. What is decided and why is not known here.
 
+mod agent_link;
 mod answers;
+mod blobs;
+mod client;
+mod commands;
+mod commit;
 mod credentials;
+mod dead_letters;
+mod event_log;
 mod fault;
+mod group_commit;
+mod jetstream;
 pub mod jwt;
+mod leases;
 mod memory;
+mod outcomes;
 mod port;
+mod reports;
 mod rules;
+pub mod signature;
+mod snapshots;
 mod spec;
+mod works;
 
+pub use agent_link::{AgentLink, SYNC_END, SignedDelivery};
+pub use blobs::{Blobs, CHUNK, MAX_CHUNKS};
+pub use client::{Client, ClientError};
+pub use commands::{Commands, MAX_COMMAND, Told};
+pub use commit::{Entry, NewCommit};
 pub use credentials::Credentials;
+pub use dead_letters::DeadLetters;
+pub use event_log::{Append, EventLog, LogReading};
 pub use fault::{Fault, Retry};
+pub use group_commit::GroupCommit;
+pub use jetstream::JetStream;
+pub use leases::{LeaseChange, LeaseKind, Leases};
 pub use memory::Memory;
+pub use outcomes::Outcomes;
 pub use port::{
     Broker, Delivery, Headers, Message, Publish, PublishError, Queue, Reading, Stored,
     StoredMessage,
 };
+pub use reports::Reports;
+pub use signature::SignatureError;
+pub use snapshots::Snapshots;
 pub use spec::{QueueSpec, Storage, StreamSpec, WhenFull};
+pub use works::{Desired, Signed, Works};
+
+/// A broker to share.
+pub type SharedBroker = std::sync::Arc<dyn Broker>;
 
 /// The object store of snapshots.
 pub const SNAP_BUCKET: &str = "SNAP";

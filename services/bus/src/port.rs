@@ -61,6 +61,17 @@ pub enum PublishError {
     Unknown(String),
 }
 
+impl PublishError {
+    /// As a fault of the step that published: passing when sending it again may help.
+    #[must_use]
+    pub fn into_fault(self, step: impl Into<String>) -> Fault {
+        match self {
+            Self::Unknown(_) => Fault::passing(step, self),
+            _ => Fault::lasting(step, self),
+        }
+    }
+}
+
 /// A message of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredMessage {
@@ -142,6 +153,12 @@ pub trait Broker: Send + Sync + 'static {
     /// Opens the durable queue that topology made.
     async fn queue(&self, stream: &str, durable: &str) -> Result<Box<dyn Queue>, Fault>;
 
+    /// The stream sequences that a durable queue has delivered and that may lack an acknowledgement:
+    /// after the first, up to the second; equal when nothing is in hand.
+    async fn in_hand(&self, _stream: &str, _durable: &str) -> Result<(u64, u64), Fault> {
+        Ok((0, 0))
+    }
+
     /// Sends a core message; nobody may be listening.
     async fn send(&self, message: Message) -> Result<(), Fault>;
 
@@ -153,7 +170,8 @@ pub trait Broker: Send + Sync + 'static {
         within: Duration,
     ) -> Result<Message, Fault>;
 
-    /// Asks for an answer of several messages; an empty one ends it (and is not given).
+    /// Asks for an answer of several messages; one with neither payload nor headers ends it (and is
+    /// not given).
     /// `within` bounds the wait for each.
     async fn request_many(
         &self,

@@ -65,6 +65,12 @@ impl Durable {
         Found::Delivery(message, deliveries)
     }
 
+    /// What it has delivered and may lack an acknowledgement: after the first, up to the second.
+    pub(super) fn in_hand(&self) -> (u64, u64) {
+        let lowest = self.waiting.keys().next().copied();
+        (lowest.map_or(self.cursor, |lowest| lowest - 1), self.cursor)
+    }
+
     /// A verdict came: the message is done with.
     pub(super) fn ack(&mut self, sequence: u64) {
         self.waiting.remove(&sequence);

@@ -248,6 +248,12 @@ impl Broker for Memory {
         waits::queue(&self.shared, stream, durable)
     }
 
+    async fn in_hand(&self, stream: &str, durable: &str) -> Result<(u64, u64), Fault> {
+        let mut state = self.shared.lock();
+        let queues = &state.stream(stream)?.queues;
+        Ok(queues.get(durable).map_or((0, 0), Durable::in_hand))
+    }
+
     async fn send(&self, message: Message) -> Result<(), Fault> {
         sendable(&message)?;
         self.shared.lock().send(&message);

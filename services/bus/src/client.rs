@@ -1,0 +1,230 @@
+//! What users' programs need: commands with their outcomes, questions, contents handed over, the log.
+
+use crate::SharedBroker;
+use crate::blobs::CHUNK;
+use crate::commands::{Commands, MAX_COMMAND};
+use crate::event_log::{LogReading, read};
+use crate::fault::{Fault, Retry};
+use crate::outcomes::heard;
+use crate::port::Message;
+use bytes::Bytes;
+use fleetlog_kernel::{Actor, CommandId, ContentHash, Position, Service};
+use fleetlog_messages::common::{Answer, BlobKept, BlobPut, Outcome, Query, Refusal};
+use fleetlog_messages::subject::{self, AggregateId, Subject};
+use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How long one question may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long an outcome is listened for before it is asked for.
+const HEAR_WITHIN: Duration = Duration::from_secs(2);
+/// How often an outcome is asked for before the client gives up.
+const ASKS: u32 = 15;
+/// How many commands may wait for outcomes at once: a user may hold 20 subscriptions.
+const AT_ONCE: usize = 16;
+
+/// Why a client has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The command is too large, its manifests taken out.
+    #[error("the command has {size} bytes, at most {MAX_COMMAND} are taken")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The service says no.
+    #[error("{}: {}", .0.code, .0.sentence)]
+    Refused(Refusal),
+    /// Nobody answers for this service.
+    #[error("the {0} service does not answer")]
+    NobodyThere(Service),
+    /// The command is recorded, its outcome is not known yet; it can be asked for by its id.
+    #[error("command \"{0}\" was taken, its outcome is not known yet")]
+    NoOutcome(CommandId),
+    /// The answer cannot be read.
+    #[error("the answer cannot be read: {0}")]
+    Unreadable(String),
+    /// Something outside failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A user's client.
+#[derive(Clone)]
+pub struct Client {
+    broker: SharedBroker,
+    actor: Actor,
+    ids: Arc<dyn Fn() -> CommandId + Send + Sync>,
+    at_once: Arc<Semaphore>,
+}
+
+impl Client {
+    /// A client of the user whose credentials `broker` shows; `ids` gives random command ids.
+    pub fn new(
+        broker: SharedBroker,
+        actor: Actor,
+        ids: impl Fn() -> CommandId + Send + Sync + 'static,
+    ) -> Self {
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
+        Self { broker, actor, ids: Arc::new(ids), at_once }
+    }
+
+    /// Sends a command and waits for its outcome, which is durable then.
+    ///
+    /// # Errors
+    /// Only when no outcome is known; a refusal is an outcome.
+    pub async fn command(&self, to: &AggregateId, payload: Bytes) -> Result<Outcome, ClientError> {
+        self.command_as(&(self.ids)(), to, payload).await
+    }
+
+    /// Sends a command under an id of the caller's; sent again, it decides nothing anew.
+    ///
+    /// # Errors
+    /// As [`Self::command`].
+    pub async fn command_as(
+        &self,
+        id: &CommandId,
+        to: &AggregateId,
+        payload: Bytes,
+    ) -> Result<Outcome, ClientError> {
+        if payload.len() > MAX_COMMAND {
+            return Err(ClientError::TooLarge { size: payload.len() });
+        }
+        let _place = self.at_once.acquire().await;
+        let subject = subject::outcome(self.actor.as_str(), id);
+        let mut outcomes = self.broker.subscribe(&subject, None).await?;
+        Commands::new(self.broker.clone()).send(&self.actor, to, id, payload).await?;
+        for _ in 0..ASKS {
+            let listening = listen(&mut outcomes, id);
+            if let Ok(Some(outcome)) = tokio::time::timeout(HEAR_WITHIN, listening).await {
+                return Ok(outcome);
+            }
+            if let Some(outcome) = self.outcome(to.service, id).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(ClientError::NoOutcome(id.clone()))
+    }
+
+    /// The recorded outcome of one of the user's commands.
+    ///
+    /// # Errors
+    /// A refusal, or what failed on the way; a service that is away is not an error here.
+    pub async fn outcome(
+        &self,
+        service: Service,
+        id: &CommandId,
+    ) -> Result<Option<Outcome>, ClientError> {
+        let query = Query { command: id.to_string(), ..Query::default() };
+        match self.ask(service, "outcome", query).await {
+            Ok(pages) => {
+                let found = pages.into_iter().find_map(|page| page.outcome);
+                Ok(found.filter(|outcome| outcome.command == id.as_str()))
+            }
+            Err(ClientError::NobodyThere(_)) => Ok(None),
+            Err(ClientError::Fault(fault)) if fault.retry == Retry::MayHelp => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks a service; answers every page.
+    ///
+    /// # Errors
+    /// A refusal, a service that does not answer, or pages that are missing.
+    pub async fn ask(
+        &self,
+        service: Service,
+        verb: &str,
+        query: Query,
+    ) -> Result<Vec<Answer>, ClientError> {
+        let subject = subject::query(service, &self.actor, verb);
+        let payload = query.encode_to_vec().into();
+        let asked = self.broker.request_many(&subject, payload, ANSWER_WITHIN).await;
+        let mut messages = asked.map_err(|fault| of_service(service, fault))?;
+        let mut pages: Vec<Answer> = vec![];
+        while let Some(message) =
+            messages.try_next().await.map_err(|fault| of_service(service, fault))?
+        {
+            let page = read_answer(&message)?;
+            if page.page as usize != pages.len() {
+                let lost = format!("page {} came as number {}", page.page, pages.len());
+                return Err(ClientError::Unreadable(lost));
+            }
+            pages.push(page);
+        }
+        Ok(pages)
+    }
+
+    /// Hands content over before the command that names it; answers its hash.
+    ///
+    /// # Errors
+    /// A refusal, or a service that does not answer.
+    pub async fn put_blob(&self, content: Bytes) -> Result<ContentHash, ClientError> {
+        let hash = ContentHash::of(&content);
+        if content.len() <= CHUNK {
+            let put = BlobPut { body: content.to_vec().into(), ..BlobPut::default() };
+            return self.put(put, hash).await;
+        }
+        let mut chunks = vec![];
+        for chunk in content.chunks(CHUNK) {
+            let put = BlobPut { body: chunk.to_vec().into(), ..BlobPut::default() };
+            chunks.push(self.put(put, ContentHash::of(chunk)).await?.to_string());
+        }
+        self.put(BlobPut { chunks, ..BlobPut::default() }, hash).await
+    }
+
+    async fn put(&self, put: BlobPut, hash: ContentHash) -> Result<ContentHash, ClientError> {
+        let subject = subject::put(Service::Work, &self.actor, "blob");
+        let payload = put.encode_to_vec().into();
+        let answer = self.broker.request(&subject, payload, ANSWER_WITHIN).await;
+        let answer = answer.map_err(|fault| of_service(Service::Work, fault))?;
+        let kept = BlobKept::decode(answer.payload)
+            .map_err(|error| ClientError::Unreadable(error.to_string()))?;
+        if let Some(refusal) = kept.refused {
+            return Err(ClientError::Refused(refusal));
+        }
+        if kept.hash != hash.to_string() {
+            return Err(ClientError::Unreadable(format!(
+                "\"{}\" was kept, not \"{hash}\"",
+                kept.hash
+            )));
+        }
+        Ok(hash)
+    }
+
+    /// Reads the log after `after` and follows it; for those who may read EVENTS.
+    ///
+    /// # Errors
+    /// When the reading cannot be opened.
+    pub async fn events(&self, filter: &Subject, after: Position) -> Result<LogReading, Fault> {
+        read(&self.broker, filter, after).await
+    }
+}
+
+async fn listen(outcomes: &mut BoxStream<'static, Message>, id: &CommandId) -> Option<Outcome> {
+    while let Some(message) = outcomes.next().await {
+        if let Some(outcome) = heard(&message, id) {
+            return Some(outcome);
+        }
+    }
+    None
+}
+
+fn of_service(service: Service, fault: Fault) -> ClientError {
+    match fault.retry {
+        Retry::NobodyThere => ClientError::NobodyThere(service),
+        Retry::MayHelp | Retry::Useless => ClientError::Fault(fault),
+    }
+}
+
+fn read_answer(message: &Message) -> Result<Answer, ClientError> {
+    let answer = Answer::decode(message.payload.clone())
+        .map_err(|error| ClientError::Unreadable(error.to_string()))?;
+    match answer.refusal {
+        Some(refusal) => Err(ClientError::Refused(refusal)),
+        None => Ok(answer),
+    }
+}
