@@ -1,0 +1,52 @@
+//! What the three kinds share when a user applies them: name, labels, precondition.
+
+use crate::command::Apply;
+use crate::refusal::Refusal;
+use fleetlog_kernel::{Position, Timestamp};
+use fleetlog_messages::common::ObjectMeta;
+use fleetlog_rules::metadata::{self, Birth};
+
+/// Refuses what no object of any kind may have.
+pub(crate) fn check<T>(
+    apply: &Apply<T>,
+    given: &ObjectMeta,
+    current: Option<Position>,
+) -> Result<(), Refusal> {
+    let target = &apply.target;
+    if !given.name().is_empty() && given.name() != target.name {
+        let (given, target) = (given.name().to_owned(), target.name.clone());
+        return Err(Refusal::OtherName { given, target });
+    }
+    metadata::check(given).map_err(Refusal::Label)?;
+    match apply.expected {
+        Some(expected) if Some(expected) != current => Err(Refusal::Conflict {
+            name: target.name.clone(),
+            expected: expected.resource_version(0),
+            actual: current.unwrap_or_default().resource_version(0),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Its birth, if it does not exist yet.
+pub(crate) fn birth<T>(apply: &Apply<T>, at: Timestamp) -> Birth {
+    Birth {
+        namespace: apply.target.namespace.clone(),
+        name: apply.target.name.clone(),
+        uid: apply.uid.clone(),
+        at,
+    }
+}
+
+/// The metadata after the apply: born when there is none, merged or replaced otherwise.
+pub(crate) fn after<T>(
+    apply: &Apply<T>,
+    given: &ObjectMeta,
+    current: Option<&ObjectMeta>,
+    at: Timestamp,
+) -> ObjectMeta {
+    match current {
+        None => metadata::born(given, &birth(apply, at)),
+        Some(current) => metadata::changed(current, given, apply.change),
+    }
+}
