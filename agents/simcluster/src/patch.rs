@@ -118,13 +118,20 @@ mod tests {
         #[test]
         fn any_patch_of_any_form_applies_or_is_refused(live in any_json(), patch in any_json()) {
             for form in [Form::Merge, Form::Json, Form::Strategic] {
-                let _ = patched(form, &live, patch.to_string().as_bytes());
+                if let Err(failure) = patched(form, &live, patch.to_string().as_bytes()) {
+                    prop_assert!((400..500).contains(&failure.code), "{failure:?}");
+                }
             }
         }
 
         #[test]
-        fn any_bytes_as_a_patch_are_refused_or_applied(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _ = patched(Form::Merge, &json!({}), &bytes);
+        fn any_bytes_as_a_patch_are_refused_or_applied(
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            match patched(Form::Merge, &json!({}), &bytes) {
+                Ok(new) => prop_assert!(new.is_object()),
+                Err(failure) => prop_assert_eq!(failure.code, 400),
+            }
         }
 
         #[test]

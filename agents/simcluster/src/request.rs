@@ -212,9 +212,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_path_and_query_is_read_without_a_panic(path in "\\PC*", query in "[?&=%a-f0-9+\\PC]*") {
-            let _ = target(&path);
-            let _ = Query::parse(&query);
+        fn any_path_and_query_is_read_without_a_panic(
+            path in "/?(api|apis|[a-z]{0,3})(/\\PC{0,3}){0,6}",
+            query in "[?&=%a-f0-9+\\PC]*",
+        ) {
+            if let Some(Target::Objects(place)) = target(&path) {
+                prop_assert!(!place.plural.is_empty());
+            }
+            prop_assert_eq!(Query::parse(&query), Query::parse(&format!("?{query}")));
         }
 
         #[test]

@@ -9,7 +9,7 @@ mod workloads;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::kinds::Kind;
@@ -114,7 +114,11 @@ impl State {
         }
         let mut value = change.new.to_value();
         let Some(kind) = Kind::of_definition(&value) else { return };
-        let stored: Vec<&String> = kind.versions.iter().take(1).collect();
+        let versions = value.pointer("/spec/versions").and_then(Value::as_array);
+        let is_stored = |version: &&Value| version.get("storage") == Some(&Value::Bool(true));
+        let stored = versions.into_iter().flatten().filter(is_stored);
+        let stored: Vec<Value> =
+            stored.filter_map(|version| version.get("name").cloned()).collect();
         let now = self.clock.text();
         let condition = |kind: &str, reason: &str, message: &str| {
             json!({
@@ -122,12 +126,13 @@ impl State {
                 "lastTransitionTime": now,
             })
         };
+        let established = "the initial names have been accepted";
         let status = json!({
             "acceptedNames": value.pointer("/spec/names").cloned().unwrap_or_default(),
             "storedVersions": stored,
             "conditions": [
                 condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-                condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+                condition("Established", "InitialNamesAccepted", established),
             ],
         });
         self.serve(kind);
@@ -149,7 +154,7 @@ impl State {
     }
 
     /// Writes a status as a controller does; an equal one writes nothing.
-    fn set_status(&mut self, key: &Key, value: serde_json::Value) {
+    fn set_status(&mut self, key: &Key, value: Value) {
         let Some(kind) = self.kind_of(&key.resource) else { return };
         let version = kind.versions.first().cloned().unwrap_or_default();
         let author = Author::controller(&kind.api_version(&version));

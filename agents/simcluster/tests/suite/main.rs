@@ -1,5 +1,6 @@
 //! The simulated cluster as a `kube::Client` sees it, on tokio's paused clock. No test here looks
 //! behind the API, except for what no API shows.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod apply;
 mod boutique;
