@@ -55,8 +55,16 @@ impl<M: Machine> Hosted<M> {
     /// # Errors
     /// When the machine cannot read it; the position does not move.
     pub fn apply(&mut self, commit: &Recorded) -> Result<Vec<Effect<M::Effect>>, Unreadable> {
+        Ok(if self.fold(commit)? { self.machine.react(commit) } else { vec![] })
+    }
+
+    /// Folds the next commit; what follows from it is not asked for. Answers whether it was new.
+    ///
+    /// # Errors
+    /// When the machine cannot read it; the position does not move.
+    pub fn fold(&mut self, commit: &Recorded) -> Result<bool, Unreadable> {
         if commit.position <= self.position {
-            return Ok(vec![]);
+            return Ok(false);
         }
         self.machine.apply(commit)?;
         if commit.aggregate.service == M::SERVICE {
@@ -64,19 +72,30 @@ impl<M: Machine> Hosted<M> {
             advance(head, commit);
         }
         self.position = commit.position;
-        Ok(self.machine.react(commit))
+        Ok(true)
     }
 
     /// Whether the command number `index` that `from` sent because of `cause` was handled before.
-    pub fn has_handled(&self, to: &AggregateId, from: Service, cause: Position, index: u64) -> bool {
+    pub fn has_handled(
+        &self,
+        to: &AggregateId,
+        from: Service,
+        cause: Position,
+        index: u64,
+    ) -> bool {
         let newest = self.heads.get(to).and_then(|h| h.handled.get(from.token()));
         newest.is_some_and(|newest| told_order(cause, index) <= *newest)
     }
 
     /// The commit that a user's command led to, if the aggregate remembers it.
     pub fn done(&self, to: &AggregateId, actor: &Actor, id: &CommandId) -> Option<DoneCommand> {
-        let key = format!("{actor}/{id}");
+        let key = done_key(actor.as_str(), id);
         self.heads.get(to)?.recent.iter().rev().find(|done| done.key == key).cloned()
+    }
+
+    /// Whether an aggregate has forgotten commands that changed it.
+    pub fn forgets(&self, to: &AggregateId) -> bool {
+        self.heads.get(to).is_some_and(|head| head.recent.len() >= RECENT)
     }
 
     /// The whole state as rows in the order of their keys.
@@ -135,6 +154,10 @@ pub const fn told_order(cause: Position, index: u64) -> u64 {
     cause.0 * Position::OBJECTS_PER_COMMIT + index
 }
 
+fn done_key(actor: &str, id: &CommandId) -> String {
+    format!("{actor}/{id}")
+}
+
 fn advance(head: &mut Head, commit: &Recorded) {
     let header = &commit.header;
     head.position = commit.position.0;
@@ -146,7 +169,7 @@ fn advance(head: &mut Head, commit: &Recorded) {
         }
         None if header.actor.starts_with("cluster:") => {}
         None => {
-            let key = format!("{}/{}", header.actor, header.command);
+            let key = done_key(&header.actor, &header.command);
             let (position, types) = (commit.position.0, header.types.clone());
             head.recent.push(DoneCommand { key, position, types });
             let surplus = head.recent.len().saturating_sub(RECENT);
@@ -158,7 +181,8 @@ fn advance(head: &mut Head, commit: &Recorded) {
 fn read_head(row: &Row) -> Result<(AggregateId, Head), String> {
     let aggregate = row.key.strip_prefix(HEAD).and_then(AggregateId::of_event);
     let aggregate = aggregate.ok_or_else(|| format!("row \"{}\" names no aggregate", row.key))?;
-    let head = Head::decode(row.value.as_slice()).map_err(|e| format!("row \"{}\": {e}", row.key))?;
+    let head =
+        Head::decode(row.value.as_slice()).map_err(|e| format!("row \"{}\": {e}", row.key))?;
     Ok((aggregate, head))
 }
 

@@ -1,10 +1,28 @@
 //! What a process stands on, and the three loops: serve (commands), project (events -> views),
 //! react (events -> commands). Knows no service.
 
+mod bury;
 mod clock;
+mod context;
+mod handle;
+pub mod health;
+mod hosted;
+mod intake;
 mod machine;
+mod metrics;
+pub mod process;
+mod project;
+mod query;
+mod react;
+mod serve;
+mod service;
+mod sweep;
 mod tasks;
 
 pub use clock::{Clock, Ids};
+pub use context::{Bounds, Bus, Context, Ground};
+pub use hosted::{FORMAT, Hosted, told_order};
 pub use machine::{Decided, Denied, Effect, Machine, Origin, Plain, Request, Shell, Unreadable};
+pub use metrics::{Counts, Metrics, Reading};
+pub use service::start;
 pub use tasks::{TaskFailed, Tasks};

@@ -102,7 +102,8 @@ impl Unreadable {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect<E> {
     /// A command to a service (itself included), sent by DO with a deterministic id made of the
-    /// service, the commit's position and this effect's index.
+    /// service, the commit's position and this effect's index. Commands of one service to one
+    /// aggregate arrive in order; at most 16,384 follow from one commit.
     Tell {
         /// The target aggregate.
         to: AggregateId,
@@ -168,7 +169,8 @@ pub trait Shell<M: Machine>: Send + Sync + 'static {
         Ok(objects)
     }
 
-    /// Performs effects of the service's own, in order. Called again after a fault.
+    /// Performs effects of the service's own, in order. Called again after a fault. Must not wait
+    /// for the log: the folding may be waiting for this.
     async fn perform(&self, _effects: Vec<M::Effect>) -> Result<(), Fault> {
         Ok(())
     }

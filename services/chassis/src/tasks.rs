@@ -1,10 +1,13 @@
 //! Supervised tasks: each has a name, and an error or a panic of one ends them all, loudly.
+//! Restarting them is the business of whoever started the process.
 
 use fleetlog_bus::Fault;
+use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
-use tokio::sync::{Mutex, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::task::Poll;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 /// How a task failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,37 +19,42 @@ pub struct TaskFailed {
     pub reason: String,
 }
 
-type Ended = (&'static str, Result<(), String>);
-
-/// A set of tasks that stand and fall together. Dropping the last clone aborts them.
+/// A set of tasks that stand and fall together; [`Self::abort`] ends them. Clones are one set.
 #[derive(Clone)]
 pub struct Tasks {
-    set: Arc<std::sync::Mutex<JoinSet<Ended>>>,
+    running: Arc<std::sync::Mutex<Running>>,
     joined: Arc<Mutex<()>>,
     stop: watch::Sender<bool>,
-    changed: Arc<tokio::sync::Notify>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Running {
+    set: JoinSet<Result<(), Fault>>,
+    names: HashMap<Id, &'static str>,
+    aborted: bool,
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        Self {
-            set: Arc::default(),
-            joined: Arc::default(),
-            stop: watch::Sender::new(false),
-            changed: Arc::default(),
-        }
+        let (running, joined, changed) = (Arc::default(), Arc::default(), Arc::default());
+        Self { running, joined, stop: watch::Sender::new(false), changed }
     }
 }
 
 impl Tasks {
-    /// Starts a task. A clean end is fine; an error or a panic fails the set.
+    /// Starts a task. A clean end is fine; an error or a panic fails the set. After
+    /// [`Self::abort`] nothing starts any more.
     pub fn spawn<F>(&self, name: &'static str, task: F) -> AbortHandle
     where
         F: Future<Output = Result<(), Fault>> + Send + 'static,
     {
-        let mut set = self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let handle =
-            set.spawn(async move { (name, task.await.map_err(|fault| fault.to_string())) });
+        let mut running = self.running();
+        let handle = running.set.spawn(task);
+        running.names.insert(handle.id(), name);
+        if running.aborted {
+            handle.abort();
+        }
         self.changed.notify_one();
         handle
     }
@@ -54,6 +62,7 @@ impl Tasks {
     /// Asks every task that listens to stop taking new work.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+        self.changed.notify_one();
     }
 
     /// Resolves once [`Self::stop`] was called.
@@ -62,9 +71,18 @@ impl Tasks {
         let _ = stop.wait_for(|stopped| *stopped).await;
     }
 
-    /// Ends every task now.
+    /// Whether [`Self::stop`] was called.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Ends every task now, at whatever it waits for.
     pub fn abort(&self) {
-        self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
+        let mut running = self.running();
+        running.aborted = true;
+        running.set.abort_all();
+        self.stop.send_replace(true);
         self.changed.notify_one();
     }
 
@@ -75,25 +93,56 @@ impl Tasks {
     pub async fn join(&self) -> Result<(), TaskFailed> {
         let _one = self.joined.lock().await;
         loop {
-            let ended = std::future::poll_fn(|context| {
-                let mut set = self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                set.poll_join_next(context)
-            });
-            let ended = tokio::select! { biased; ended = ended => ended, () = self.changed.notified() => continue };
+            let ended = tokio::select! {
+                biased;
+                ended = self.next_ended() => ended,
+                () = self.changed.notified() => continue,
+            };
             match ended {
-                None if *self.stop.borrow() => return Ok(()),
+                None if self.is_stopped() => return Ok(()),
                 None => self.changed.notified().await,
-                Some(Ok((_, Ok(())))) => {}
-                Some(Ok((task, Err(reason)))) => return Err(self.fail(task, reason)),
-                Some(Err(error)) if error.is_cancelled() => {}
-                Some(Err(error)) => return Err(self.fail("unknown", error.to_string())),
+                Some((_, Ok(()))) => {}
+                Some((task, Err(reason))) => {
+                    self.abort();
+                    return Err(TaskFailed { task, reason });
+                }
             }
         }
     }
 
-    fn fail(&self, task: &'static str, reason: String) -> TaskFailed {
-        self.stop();
-        self.abort();
-        TaskFailed { task, reason }
+    /// The next task that has ended, with its name; none when none runs.
+    async fn next_ended(&self) -> Option<(&'static str, Result<(), String>)> {
+        std::future::poll_fn(|context| {
+            let mut running = self.running();
+            let ended = match running.set.poll_join_next_with_id(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(ended)) => ended,
+            };
+            let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+            let name = running.names.remove(&id).unwrap_or("unknown");
+            let verdict = match ended {
+                Ok((_, verdict)) => verdict.map_err(|fault| fault.to_string()),
+                Err(error) if error.is_cancelled() => Ok(()),
+                Err(error) => Err(panic_of(error)),
+            };
+            Poll::Ready(Some((name, verdict)))
+        })
+        .await
     }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a panic said.
+fn panic_of(error: JoinError) -> String {
+    let panic = match error.try_into_panic() {
+        Ok(panic) => panic,
+        Err(error) => return error.to_string(),
+    };
+    let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panicked: {}", said.as_deref().unwrap_or("without words"))
 }

@@ -1,0 +1,266 @@
+//! What the loops of one service share: the hosted machine behind a lock held for microseconds,
+//! and how far each loop has come.
+
+use crate::hosted::Hosted;
+use crate::machine::{Machine, Shell};
+use crate::metrics::Metrics;
+use crate::{Clock, Ids, Tasks};
+use fleetlog_bus::{
+    Blobs, Commands, DeadLetters, EventLog, Fault, Outcomes, Retry, SharedBroker, Snapshots,
+};
+use fleetlog_kernel::Position;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Every queue, retry and wait of the loops has its bound here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Commands decided at once (of different aggregates).
+    pub window: usize,
+    /// Commits whose effects may wait for the react loop.
+    pub effects: usize,
+    /// Decisions tried again after a conflict.
+    pub conflicts: u32,
+    /// Tries of one step against a server that is away, a second apart at most.
+    pub tries: u32,
+    /// Deliveries of one message before it is given up as poison.
+    pub deliveries: u64,
+    /// Commits between two snapshots.
+    pub snapshot_every: u64,
+    /// How long the folding pauses for the react loop before a snapshot.
+    pub snapshot_wait: Duration,
+    /// Questions answered at once.
+    pub questions: usize,
+    /// How long a question, or a command, waits for the position it needs.
+    pub wait_for_position: Duration,
+    /// How long a drain may take before what is in hand is left to the next start.
+    pub drain: Duration,
+    /// Objects in one page of an answer.
+    pub page_objects: usize,
+    /// Bytes in one page of an answer, unless one object alone is larger.
+    pub page_bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            window: 128,
+            effects: 1_024,
+            conflicts: 8,
+            tries: 60,
+            deliveries: 5,
+            snapshot_every: 10_000,
+            snapshot_wait: Duration::from_millis(250),
+            questions: 64,
+            wait_for_position: Duration::from_secs(5),
+            drain: Duration::from_secs(10),
+            page_objects: 200,
+            page_bytes: 192 * 1024,
+        }
+    }
+}
+
+impl Bounds {
+    /// Repeats a step while its faults may pass, with growing waits up to a second, bounded.
+    ///
+    /// # Errors
+    /// The last fault.
+    pub async fn patiently<T, F>(&self, mut step: impl FnMut() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let mut wait = Duration::from_millis(20);
+        for _ in 1..self.tries {
+            match step().await {
+                Err(fault) if fault.retry != Retry::Useless => {
+                    tracing::warn!(%fault, "trying again in {wait:?}");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(1));
+                }
+                verdict => return verdict,
+            }
+        }
+        step().await
+    }
+}
+
+/// The bus, as a service uses it.
+#[derive(Clone)]
+pub struct Bus {
+    /// The port itself.
+    pub broker: SharedBroker,
+    /// EVENTS.
+    pub log: EventLog,
+    /// CMD and DO.
+    pub commands: Commands,
+    /// RESULT.
+    pub outcomes: Outcomes,
+    /// BLOBS.
+    pub blobs: Blobs,
+    /// SNAP.
+    pub snapshots: Snapshots,
+    /// DLQ.
+    pub dead_letters: DeadLetters,
+}
+
+impl Bus {
+    /// Everything over one broker; the group commit runs among `tasks`.
+    pub fn new(broker: SharedBroker, tasks: &Tasks) -> Self {
+        let (log, group_commit) = EventLog::new(broker.clone());
+        tasks.spawn("group-commit", async move {
+            group_commit.run().await;
+            Ok(())
+        });
+        Self {
+            log,
+            commands: Commands::new(broker.clone()),
+            outcomes: Outcomes::new(broker.clone()),
+            blobs: Blobs::new(broker.clone()),
+            snapshots: Snapshots::new(broker.clone()),
+            dead_letters: DeadLetters::new(broker.clone()),
+            broker,
+        }
+    }
+}
+
+/// What a process gives its service: where it acts, its time, its ids, its tasks.
+#[derive(Clone)]
+pub struct Ground {
+    /// The bus.
+    pub bus: Bus,
+    /// The clock.
+    pub clock: Clock,
+    /// Ids and jitter.
+    pub ids: Arc<Ids>,
+    /// The tasks that stand and fall together.
+    pub tasks: Tasks,
+    /// The bounds.
+    pub bounds: Bounds,
+}
+
+/// One running service: shared by its loops and by the shell's own tasks.
+pub struct Context<M: Machine> {
+    /// What it stands on.
+    pub ground: Ground,
+    /// What the shell adds.
+    pub shell: Arc<dyn Shell<M>>,
+    /// What the loops count.
+    pub metrics: Arc<Metrics>,
+    hosted: RwLock<Hosted<M>>,
+    position: watch::Sender<Position>,
+    /// The newest commit whose effects were handed to the react loop.
+    handed_on: watch::Sender<Position>,
+    reacted: watch::Sender<Position>,
+    live: watch::Sender<bool>,
+    served: watch::Sender<bool>,
+}
+
+impl<M: Machine> Context<M> {
+    /// A service about to start from `hosted`.
+    pub fn new(ground: Ground, shell: Arc<dyn Shell<M>>, hosted: Hosted<M>) -> Self {
+        let position = hosted.position();
+        Self {
+            ground,
+            shell,
+            metrics: Arc::default(),
+            hosted: RwLock::new(hosted),
+            position: watch::Sender::new(position),
+            handed_on: watch::Sender::new(Position::START),
+            reacted: watch::Sender::new(position),
+            live: watch::Sender::new(false),
+            served: watch::Sender::new(false),
+        }
+    }
+
+    /// Looks at the state. Keep it short: nothing is folded meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&Hosted<M>) -> T) -> T {
+        look(&self.hosted.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state: the project loop alone does (and tests that falsify it).
+    pub fn write<T>(&self, change: impl FnOnce(&mut Hosted<M>) -> T) -> T {
+        let (out, position) = {
+            let mut hosted = self.hosted.write().unwrap_or_else(PoisonError::into_inner);
+            let out = change(&mut hosted);
+            (out, hosted.position())
+        };
+        self.position.send_if_modified(|seen| std::mem::replace(seen, position) != position);
+        out
+    }
+
+    /// Waits until the log is folded in up to `position`.
+    pub async fn reached(&self, position: Position) {
+        let mut seen = self.position.subscribe();
+        let _ = seen.wait_for(|seen| *seen >= position).await;
+    }
+
+    /// Waits until everything that was in the log at the start is folded in.
+    pub async fn live(&self) {
+        let mut live = self.live.subscribe();
+        let _ = live.wait_for(|live| *live).await;
+    }
+
+    /// Whether that is so.
+    pub fn is_live(&self) -> bool {
+        *self.live.borrow()
+    }
+
+    pub(crate) fn set_live(&self) {
+        self.live.send_if_modified(|live| !std::mem::replace(live, true));
+    }
+
+    /// How far effects were performed.
+    pub fn reacted(&self) -> Position {
+        *self.reacted.borrow()
+    }
+
+    /// Waits until effects are performed up to `position`.
+    pub async fn performed(&self, position: Position) {
+        let mut reacted = self.reacted.subscribe();
+        let _ = reacted.wait_for(|reacted| *reacted >= position).await;
+    }
+
+    pub(crate) fn set_reacted(&self, position: Position) {
+        self.reacted.send_if_modified(|reacted| {
+            let further = position > *reacted;
+            *reacted = position.max(*reacted);
+            further
+        });
+    }
+
+    pub(crate) fn handed_on(&self) -> Position {
+        *self.handed_on.borrow()
+    }
+
+    pub(crate) fn set_handed_on(&self, position: Position) {
+        self.handed_on.send_replace(position);
+    }
+
+    pub(crate) fn set_served(&self) {
+        self.served.send_replace(true);
+    }
+
+    /// Asks the loops to take nothing new, and waits until what is in hand is decided and reacted
+    /// to; bounded. Answers whether it all was.
+    pub async fn drain(&self) -> bool {
+        self.ground.tasks.stop();
+        let in_hand = async {
+            let mut served = self.served.subscribe();
+            let _ = served.wait_for(|served| *served).await;
+            self.performed(self.handed_on()).await;
+        };
+        tokio::time::timeout(self.ground.bounds.drain, in_hand).await.is_ok()
+    }
+
+    /// Repeats a step as [`Bounds::patiently`] does.
+    ///
+    /// # Errors
+    /// The last fault.
+    pub async fn patiently<T, F>(&self, step: impl FnMut() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.ground.bounds.patiently(step).await
+    }
+}

@@ -1,0 +1,299 @@
+//! One command, from its delivery to its acknowledgement: known already? -> prepared -> decided
+//! -> appended -> folded -> outcome recorded -> acknowledged. A crash between any two of these
+//! repeats the steps before it without effect.
+
+use crate::bury::{self, GIVEN_UP, UNREADABLE};
+use crate::context::Context;
+use crate::intake::Parcel;
+use crate::machine::{Decided, Denied, Machine, Origin, Request};
+use fleetlog_bus::{Append, Entry, Fault, NewCommit};
+use fleetlog_kernel::{MessageId, Position, Service};
+use fleetlog_messages::common::{Accomplished, Outcome, Refusal, outcome};
+use fleetlog_messages::envelope::CommitHeader;
+use fleetlog_messages::subject;
+use futures::StreamExt as _;
+use std::time::Duration;
+
+/// The version of the commits' ids.
+const HANDLER: (&str, u32) = ("serve", 1);
+/// The most bytes of events in one commit: what a message may have, less its headers.
+const MAX_COMMIT: usize = 1_000_000;
+/// How long to wait before an append without an answer is tried again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How a command ended.
+pub(crate) enum Handled {
+    /// Decided, now or before.
+    Done,
+    /// Refused, on record.
+    Refused,
+    /// Given up on: in DLQ.
+    Failed,
+}
+
+/// What came of a decision.
+enum Verdict {
+    Accomplished(Accomplished),
+    Refused(Refusal),
+    Unreadable(String),
+    GivenUp(String),
+}
+
+impl Verdict {
+    fn accomplished(position: Position, types: Vec<String>) -> Self {
+        Self::Accomplished(Accomplished { position: position.0, types })
+    }
+}
+
+impl From<Denied> for Verdict {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Refused(refusal) => Self::Refused(refusal),
+            Denied::Unreadable(reason) => Self::Unreadable(reason),
+        }
+    }
+}
+
+/// Handles one parcel to its end.
+///
+/// # Errors
+/// A fault that outlasted every try: the service stops, the message comes again.
+pub(crate) async fn handle<M: Machine>(
+    context: &Context<M>,
+    parcel: Parcel,
+) -> Result<Handled, Fault> {
+    let most = context.ground.bounds.deliveries;
+    let verdict = match known(context, &parcel).await? {
+        Some(verdict) => verdict,
+        None if parcel.delivery.deliveries() > most => {
+            Verdict::GivenUp(format!("given up after {most} deliveries"))
+        }
+        None => match await_cause(context, &parcel).await? {
+            Some(unreadable) => unreadable,
+            None => decide(context, &parcel).await?,
+        },
+    };
+    conclude(context, parcel, verdict).await
+}
+
+/// The verdict on a command that was decided before.
+async fn known<M: Machine>(
+    context: &Context<M>,
+    parcel: &Parcel,
+) -> Result<Option<Verdict>, Fault> {
+    let actor = match &parcel.origin {
+        Origin::Agent(_) => return Ok(None),
+        Origin::Service { from, cause } => {
+            let handled =
+                context.read(|h| h.has_handled(&parcel.target, *from, *cause, parcel.index));
+            return Ok(handled.then(|| Verdict::accomplished(Position::START, vec![])));
+        }
+        Origin::User(actor) => actor,
+    };
+    if let Some(done) = context.read(|h| h.done(&parcel.target, actor, &parcel.id)) {
+        return Ok(Some(Verdict::accomplished(Position(done.position), done.types)));
+    }
+    let outcomes = &context.ground.bus.outcomes;
+    let found = context.patiently(|| outcomes.find(actor.as_str(), &parcel.id)).await?;
+    match found.and_then(|outcome| outcome.result) {
+        Some(outcome::Result::Accomplished(done)) => Ok(Some(Verdict::Accomplished(done))),
+        Some(outcome::Result::Refused(refusal)) => Ok(Some(Verdict::Refused(refusal))),
+        None => committed_long_ago(context, parcel).await,
+    }
+}
+
+/// A command that comes again without an outcome may have led to a commit that its aggregate has
+/// forgotten since: the log knows.
+async fn committed_long_ago<M: Machine>(
+    context: &Context<M>,
+    parcel: &Parcel,
+) -> Result<Option<Verdict>, Fault> {
+    let again = parcel.delivery.deliveries() > 1;
+    let (forgets, last) = context
+        .read(|hosted| (hosted.forgets(&parcel.target), hosted.head(&parcel.target).position));
+    if !again || !forgets {
+        return Ok(None);
+    }
+    let (log, history) = (&context.ground.bus.log, parcel.target.event());
+    let mut reading = context.patiently(|| log.read(&history, Position::START)).await?;
+    let actor = parcel.origin.to_string();
+    while let Some(entry) = reading.entries.next().await {
+        let Entry::Commit(commit, _) = entry? else { continue };
+        if commit.header.command == parcel.id && commit.header.actor == actor {
+            return Ok(Some(Verdict::accomplished(commit.position, commit.header.types)));
+        }
+        if commit.position.0 >= last {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// A service's command is decided on a state that has seen what led to it. A cause that the log
+/// does not hold is none.
+async fn await_cause<M: Machine>(
+    context: &Context<M>,
+    parcel: &Parcel,
+) -> Result<Option<Verdict>, Fault> {
+    let Origin::Service { cause, .. } = parcel.origin else { return Ok(None) };
+    if await_position(context, cause).await {
+        return Ok(None);
+    }
+    let (broker, events) = (&context.ground.bus.broker, subject::events());
+    let last = context.patiently(|| broker.last("EVENTS", &events)).await?;
+    if last.is_some_and(|last| last.sequence >= cause.0) {
+        let step = format!("wait for position {cause}");
+        return Err(Fault::passing(step, "the log holds it, the projection does not get there"));
+    }
+    Ok(Some(Verdict::Unreadable(format!("its cause {cause} is not in the log"))))
+}
+
+/// Waits until the log is folded in up to `position`, bounded; answers whether it is.
+async fn await_position<M: Machine>(context: &Context<M>, position: Position) -> bool {
+    let within = context.ground.bounds.wait_for_position;
+    tokio::time::timeout(within, context.reached(position)).await.is_ok()
+}
+
+/// Decides, and decides again when somebody else was first.
+async fn decide<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Verdict, Fault> {
+    let mut request = parcel.request(context.ground.clock.now());
+    if let Err(denied) = context.shell.prepare(&mut request).await {
+        return Ok(denied.into());
+    }
+    for _ in 0..context.ground.bounds.conflicts {
+        let (commits, types) = match plan(context, &request, parcel.index) {
+            Plan::Commit(commits, types) => (commits, types),
+            Plan::Done(verdict) => return Ok(verdict),
+        };
+        match append(context, commits).await? {
+            Append::Appended(position) | Append::AlreadyAppended(position) => {
+                await_position(context, position).await;
+                return Ok(Verdict::accomplished(position, types));
+            }
+            Append::Conflict(actual) => {
+                await_position(context, actual).await;
+            }
+            Append::Unknown(reason) => {
+                return Err(Fault::passing(format!("append for \"{}\"", request.target), reason));
+            }
+        }
+    }
+    let bound = context.ground.bounds.conflicts;
+    let step = format!("decide on \"{}\"", request.target);
+    Err(Fault::passing(step, format!("{bound} decisions in a row met a conflict")))
+}
+
+/// What a decision comes to.
+enum Plan {
+    Commit(Vec<NewCommit>, Vec<String>),
+    Done(Verdict),
+}
+
+fn plan<M: Machine>(context: &Context<M>, request: &Request, cause_index: u64) -> Plan {
+    let decided = context.read(|hosted| {
+        let decided = hosted.machine().decide(request)?;
+        let heads = decided.iter().map(|d| hosted.head(&d.aggregate)).collect::<Vec<_>>();
+        Ok::<_, Denied>((decided, heads, hosted.head(&request.target).position))
+    });
+    let (decided, heads, stands) = match decided {
+        Ok(found) => found,
+        Err(denied) => return Plan::Done(denied.into()),
+    };
+    if decided.is_empty() {
+        return Plan::Done(Verdict::accomplished(Position(stands), vec![]));
+    }
+    let events = || decided.iter().flat_map(|decided| &decided.events);
+    let size: usize = events().map(|(name, event)| name.len() + event.len() + 8).sum();
+    if size > MAX_COMMIT {
+        let reason = format!("its events have {size} bytes, at most {MAX_COMMIT} fit a commit");
+        return Plan::Done(Verdict::Unreadable(reason));
+    }
+    let types = events().map(|(name, _)| (*name).to_owned()).collect();
+    let numbered = (0_u32..).zip(decided.into_iter().zip(heads));
+    let commits = numbered.map(|(index, (decided, head))| {
+        let last = (Position(head.position), head.version);
+        commit(M::SERVICE, request, (cause_index, index), decided, last)
+    });
+    Plan::Commit(commits.collect(), types)
+}
+
+fn commit(
+    service: Service,
+    request: &Request,
+    (cause_index, index): (u64, u32),
+    decided: Decided,
+    (expected, version): (Position, u64),
+) -> NewCommit {
+    let cause = match request.origin {
+        Origin::Service { cause, .. } => cause,
+        Origin::User(_) | Origin::Agent(_) => Position::START,
+    };
+    // The target is part of it: one user may use one id for two, and must not stop the service.
+    let asked = format!("{}/{}/{}", request.origin, request.id, request.target.event());
+    let (types, events): (Vec<_>, Vec<_>) =
+        decided.events.into_iter().map(|(name, event)| (name.to_owned(), event)).unzip();
+    let header = CommitHeader {
+        id: MessageId::derived(service, HANDLER.0, HANDLER.1, &asked, index),
+        types,
+        schema: decided.schema.to_owned(),
+        version: version + 1,
+        cause,
+        cause_index,
+        command: request.id.clone(),
+        correlation: request.correlation.clone(),
+        actor: request.origin.to_string(),
+        time: request.at,
+        service,
+    };
+    NewCommit { aggregate: decided.aggregate, expected, header, events }
+}
+
+async fn append<M: Machine>(
+    context: &Context<M>,
+    commits: Vec<NewCommit>,
+) -> Result<Append, Fault> {
+    let log = &context.ground.bus.log;
+    let mut last = Append::Unknown("not tried".to_owned());
+    for _ in 0..context.ground.bounds.tries {
+        last = match commits.as_slice() {
+            [one] => context.patiently(|| log.append(one.clone())).await?,
+            all => context.patiently(|| log.append_all(all.to_vec())).await?,
+        };
+        let Append::Unknown(reason) = &last else { return Ok(last) };
+        tracing::warn!(reason, "nobody knows whether a commit was stored, asking again");
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(last)
+}
+
+/// Records the outcome of a user's command, then acknowledges.
+async fn conclude<M: Machine>(
+    context: &Context<M>,
+    parcel: Parcel,
+    verdict: Verdict,
+) -> Result<Handled, Fault> {
+    let delivery = &*parcel.delivery;
+    let (handled, result) = match verdict {
+        Verdict::Accomplished(done) => (Handled::Done, outcome::Result::Accomplished(done)),
+        Verdict::Refused(refusal) => {
+            tracing::info!(code = refusal.code, origin = %parcel.origin, target = %parcel.target,
+                "refused: {}", refusal.sentence);
+            (Handled::Refused, outcome::Result::Refused(refusal))
+        }
+        Verdict::Unreadable(reason) => {
+            bury::bury(context, parcel.source, delivery, UNREADABLE, reason).await?;
+            return Ok(Handled::Failed);
+        }
+        Verdict::GivenUp(reason) => {
+            bury::bury(context, parcel.source, delivery, GIVEN_UP, reason).await?;
+            return Ok(Handled::Failed);
+        }
+    };
+    if let Origin::User(actor) = &parcel.origin {
+        let outcome = Outcome { command: parcel.id.to_string(), result: Some(result) };
+        let outcomes = &context.ground.bus.outcomes;
+        context.patiently(|| outcomes.record(actor.as_str(), &outcome)).await?;
+    }
+    context.patiently(|| delivery.ack()).await?;
+    Ok(handled)
+}

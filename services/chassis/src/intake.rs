@@ -1,0 +1,160 @@
+//! A delivery of CMD, DO or STATUS, read: who asks whom, under which id. The subject vouches for
+//! the asker; headers of users and agents are believed for nothing but ids.
+
+use crate::machine::{Origin, Request};
+use fleetlog_bus::{Delivery, MAX_COMMAND, StoredMessage};
+use fleetlog_kernel::{Actor, CommandId, Position, Service, Timestamp};
+use fleetlog_messages::envelope::header;
+use fleetlog_messages::subject::{self, AggregateId, Report};
+
+/// How long a command id may be.
+const MAX_ID: usize = 128;
+/// How large a payload may be to be looked at: a service refuses what is over [`MAX_COMMAND`] in
+/// words of its own, nobody reads what is far over it.
+const MOST: usize = 2 * MAX_COMMAND;
+
+/// Which queue a delivery came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// CMD: users.
+    Command,
+    /// DO: services.
+    Told,
+    /// STATUS: agents.
+    Report,
+}
+
+impl Source {
+    /// The stream's name.
+    pub(crate) const fn stream(self) -> &'static str {
+        match self {
+            Self::Command => "CMD",
+            Self::Told => "DO",
+            Self::Report => "STATUS",
+        }
+    }
+}
+
+/// A delivery with what its subject and headers say.
+pub(crate) struct Parcel {
+    pub delivery: Box<dyn Delivery>,
+    pub source: Source,
+    pub target: AggregateId,
+    pub origin: Origin,
+    pub id: CommandId,
+    pub correlation: String,
+    /// Which of its cause's commands it is; 0 for users and agents.
+    pub index: u64,
+}
+
+impl Parcel {
+    /// Reads a delivery.
+    ///
+    /// # Errors
+    /// The delivery back, and why it cannot be read.
+    pub(crate) fn read(
+        source: Source,
+        delivery: Box<dyn Delivery>,
+    ) -> Result<Self, (Box<dyn Delivery>, String)> {
+        let message = delivery.message();
+        let read = match source {
+            Source::Command => command(message),
+            Source::Told => told(message),
+            Source::Report => report(message),
+        };
+        match read.and_then(|read| small(message).map(|()| read)) {
+            Ok((target, origin, id, correlation, index)) => {
+                Ok(Self { delivery, source, target, origin, id, correlation, index })
+            }
+            Err(reason) => Err((delivery, reason)),
+        }
+    }
+
+    /// The request to decide at `at`.
+    pub(crate) fn request(&self, at: Timestamp) -> Request {
+        Request {
+            target: self.target.clone(),
+            origin: self.origin.clone(),
+            id: self.id.clone(),
+            correlation: self.correlation.clone(),
+            at,
+            payload: self.delivery.message().payload.clone(),
+        }
+    }
+}
+
+/// Who waits for the outcome of a message of CMD, and under which id; none when nobody can.
+pub(crate) fn asker(message: &StoredMessage) -> Option<(Actor, CommandId)> {
+    let (_, actor) = AggregateId::of_command(&message.subject)?;
+    Some((actor, id_of(message).ok()?))
+}
+
+type Read = (AggregateId, Origin, CommandId, String, u64);
+
+fn command(message: &StoredMessage) -> Result<Read, String> {
+    let (target, actor) = AggregateId::of_command(&message.subject)
+        .ok_or_else(|| format!("\"{}\" is no command subject", message.subject))?;
+    if !is_user(actor.as_str()) {
+        return Err(format!("\"{actor}\" is not the name of a user"));
+    }
+    let id = id_of(message)?;
+    let correlation = id.to_string();
+    Ok((target, Origin::User(actor), id, correlation, 0))
+}
+
+/// Names with a colon are services' and clusters' in `Fl-Actor`, and a header is one line.
+fn is_user(actor: &str) -> bool {
+    !actor.is_empty() && actor.chars().all(|c| c.is_ascii_graphic() && c != ':')
+}
+
+fn told(message: &StoredMessage) -> Result<Read, String> {
+    let (target, from) = AggregateId::of_told(&message.subject)
+        .ok_or_else(|| format!("\"{}\" is no command subject", message.subject))?;
+    let id = id_of(message)?;
+    let cause = Position(number(message, header::CAUSE)?);
+    let index = number(message, header::INDEX)?;
+    if index >= Position::OBJECTS_PER_COMMIT {
+        return Err(format!("header \"{}\" holds {index}, more than a cause has", header::INDEX));
+    }
+    let correlation = message.headers.get(header::CORRELATION).cloned();
+    let correlation = correlation.unwrap_or_else(|| id.to_string());
+    Ok((target, Origin::Service { from, cause }, id, correlation, index))
+}
+
+fn report(message: &StoredMessage) -> Result<Read, String> {
+    let (cluster, about) = subject::of_report(&message.subject)
+        .ok_or_else(|| format!("\"{}\" is no report subject", message.subject))?;
+    let target = match about {
+        Report::Cluster => AggregateId::global(Service::Registration, "cluster", cluster.as_str()),
+        Report::Work(work) => {
+            AggregateId::namespaced(Service::Work, "manifestwork", cluster.as_str(), &work)
+        }
+    };
+    let id = CommandId::new(format!("st-{}", message.sequence));
+    let correlation = id.to_string();
+    Ok((target, Origin::Agent(cluster), id, correlation, 0))
+}
+
+fn id_of(message: &StoredMessage) -> Result<CommandId, String> {
+    let printable = |id: &String| id.bytes().all(|b| b.is_ascii_graphic());
+    match message.headers.get(header::COMMAND) {
+        Some(id) if (1..=MAX_ID).contains(&id.len()) && printable(id) => Ok(CommandId::new(id)),
+        Some(_) => {
+            Err(format!("header \"{}\" is not 1 to {MAX_ID} printable characters", header::COMMAND))
+        }
+        None => Err(format!("header \"{}\" is missing", header::COMMAND)),
+    }
+}
+
+fn number(message: &StoredMessage, name: &str) -> Result<u64, String> {
+    let text = message.headers.get(name);
+    let text = text.ok_or_else(|| format!("header \"{name}\" is missing"))?;
+    text.parse().map_err(|_| format!("header \"{name}\" is no number"))
+}
+
+fn small(message: &StoredMessage) -> Result<(), String> {
+    match message.payload.len() {
+        size if size > MOST => Err(format!("it has {size} bytes, at most {MOST} are taken")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,156 @@
+//! Questions: core request and reply, answered from the projection with its position, in pages.
+
+use crate::context::Context;
+use crate::machine::Machine;
+use bytes::Bytes;
+use fleetlog_bus::{Fault, Message};
+use fleetlog_kernel::{Actor, CommandId, Position};
+use fleetlog_messages::common::{Answer, Query, Refusal};
+use fleetlog_messages::subject;
+use futures::StreamExt as _;
+use prost::Message as _;
+use std::sync::Arc;
+
+/// Runs until the tasks are asked to stop.
+pub(crate) async fn run<M: Machine>(context: Arc<Context<M>>) -> Result<(), Fault> {
+    context.live().await;
+    let broker = &context.ground.bus.broker;
+    let filter = subject::queries_for(M::SERVICE);
+    let group = M::SERVICE.token();
+    let asked = context.patiently(|| broker.subscribe(&filter, Some(group))).await?;
+    let answers = asked.for_each_concurrent(context.ground.bounds.questions, |message| {
+        let context = context.clone();
+        async move {
+            if let Err(fault) = reply(&context, &message).await {
+                context.metrics.query.failed();
+                tracing::warn!(%fault, subject = message.subject, "a question got no answer");
+            }
+        }
+    });
+    tokio::select! {
+        biased;
+        () = answers => Err(Fault::passing("listen to questions", "the subscription ended")),
+        () = context.ground.tasks.stopped() => Ok(()),
+    }
+}
+
+async fn reply<M: Machine>(context: &Context<M>, message: &Message) -> Result<(), Fault> {
+    let Some(reply) = &message.reply else { return Ok(()) };
+    let counts = &context.metrics.query;
+    counts.received();
+    let answered = answer(context, message).await;
+    let is_answered = answered.is_ok();
+    let mut pages = answered
+        .unwrap_or_else(|refusal| vec![Answer { refusal: Some(refusal), ..Answer::default() }]);
+    for (number, page) in pages.iter_mut().enumerate() {
+        page.page = u32::try_from(number).unwrap_or(u32::MAX);
+    }
+    let payloads = pages.iter().map(|page| Bytes::from(page.encode_to_vec()));
+    for payload in payloads.chain([Bytes::new()]) {
+        let page = Message {
+            subject: reply.clone(),
+            headers: fleetlog_bus::Headers::new(),
+            payload,
+            reply: None,
+        };
+        context.ground.bus.broker.send(page).await?;
+    }
+    if is_answered {
+        counts.handled()
+    } else {
+        counts.refused()
+    }
+    Ok(())
+}
+
+async fn answer<M: Machine>(
+    context: &Context<M>,
+    message: &Message,
+) -> Result<Vec<Answer>, Refusal> {
+    let (actor, verb) = subject::asked(&message.subject)
+        .ok_or_else(|| refusal("CHS0002", "the subject is no question", "ask with a client"))?;
+    let query = Query::decode(message.payload.clone()).map_err(|error| {
+        let sentence = format!("the question cannot be read: {error}");
+        refusal("CHS0002", &sentence, "ask with a client of this hub's version")
+    })?;
+    wait_for(context, Position(query.min_position)).await?;
+    match verb.as_str() {
+        "get" => objects(context, &query).await,
+        "outcome" => outcome(context, &actor, &query).await,
+        "hash" => Ok(vec![context.read(|hosted| Answer {
+            position: hosted.position().0,
+            hash: hosted.hash(),
+            ..Answer::default()
+        })]),
+        "rows" => Ok(rows(context)),
+        other => Err(refusal(
+            "CHS0003",
+            &format!("\"{other}\" is not something to ask"),
+            "ask for \"get\", \"outcome\", \"hash\" or \"rows\"",
+        )),
+    }
+}
+
+async fn wait_for<M: Machine>(context: &Context<M>, position: Position) -> Result<(), Refusal> {
+    let within = context.ground.bounds.wait_for_position;
+    tokio::time::timeout(within, context.reached(position)).await.map_err(|_| {
+        let sentence = format!("position {position} is not folded in after {within:?}");
+        refusal("CHS0004", &sentence, "ask again, or without a position")
+    })
+}
+
+async fn objects<M: Machine>(context: &Context<M>, query: &Query) -> Result<Vec<Answer>, Refusal> {
+    let (position, found) =
+        context.read(|hosted| (hosted.position().0, hosted.machine().answer(query)));
+    let objects = context.shell.dress(query, found?).await.map_err(|fault| {
+        refusal("CHS0005", &fault.to_string(), "ask again; the log keeps what is missing")
+    })?;
+    let bounds = &context.ground.bounds;
+    let mut pages = vec![Answer { position, ..Answer::default() }];
+    let mut size = 0;
+    for object in objects {
+        let full = pages.last().is_some_and(|page| {
+            let some = !page.objects.is_empty();
+            some && (page.objects.len() >= bounds.page_objects
+                || size + object.len() > bounds.page_bytes)
+        });
+        if full {
+            pages.push(Answer { position, ..Answer::default() });
+            size = 0;
+        }
+        size += object.len();
+        if let Some(page) = pages.last_mut() {
+            page.objects.push(object.into());
+        }
+    }
+    Ok(pages)
+}
+
+async fn outcome<M: Machine>(
+    context: &Context<M>,
+    actor: &Actor,
+    query: &Query,
+) -> Result<Vec<Answer>, Refusal> {
+    let id = CommandId::new(query.command.as_str());
+    let found = context.ground.bus.outcomes.find(actor.as_str(), &id).await;
+    let outcome = found.map_err(|fault| refusal("CHS0005", &fault.to_string(), "ask again"))?;
+    let position = context.read(|hosted| hosted.position().0);
+    Ok(vec![Answer { position, outcome, ..Answer::default() }])
+}
+
+fn rows<M: Machine>(context: &Context<M>) -> Vec<Answer> {
+    let (position, hash, rows) =
+        context.read(|hosted| (hosted.position().0, hosted.hash(), hosted.row_hashes()));
+    let pages = rows.chunks(1_000).map(|rows| Answer {
+        position,
+        hash: hash.clone(),
+        rows: rows.to_vec(),
+        ..Answer::default()
+    });
+    let empty = Answer { position, hash: hash.clone(), ..Answer::default() };
+    if rows.is_empty() { vec![empty] } else { pages.collect() }
+}
+
+fn refusal(code: &str, sentence: &str, advice: &str) -> Refusal {
+    Refusal { code: code.into(), sentence: sentence.into(), advice: advice.into() }
+}
