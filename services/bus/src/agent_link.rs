@@ -188,3 +188,30 @@ fn delivered(message: Message) -> Option<SignedDelivery> {
     let signature = signature(&message.headers);
     Some(SignedDelivery { payload: message.payload, signature, cluster, work: Some(work) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_message_counts_without_the_hubs_signature(
+            payload in prop::collection::vec(any::<u8>(), 0..64),
+            signature in prop::option::of("\\PC*"),
+            subject in "(fl\\.(live|work)\\.)?\\PC*",
+            key in "\\PC*",
+        ) {
+            let payload = Bytes::from(payload);
+            let headers = Headers::from_iter(
+                signature.map(|signature| (header::SIGNATURE.to_owned(), signature)),
+            );
+            let message = Message { subject, headers, payload, reply: None };
+            if let Some(delivery) = delivered(message) {
+                let hub = nkeys::KeyPair::new_user().public_key();
+                prop_assert!(delivery.verified(&hub).is_err());
+                prop_assert!(delivery.verified(&key).is_err());
+            }
+        }
+    }
+}

@@ -171,3 +171,28 @@ fn chunks_of(message: &StoredMessage) -> Result<Option<Vec<ContentHash>>, Fault>
     let chunks: Option<Vec<ContentHash>> = text.lines().map(ContentHash::parse).collect();
     chunks.map(Some).ok_or_else(bad)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_index_makes_the_reader_panic(
+            payload in prop::collection::vec(any::<u8>(), 0..200),
+            hashes in prop::collection::vec("[0-9a-g]{63,65}", 0..4),
+        ) {
+            let subject = subject::blob(&ContentHash::of(b"x")).as_str().to_owned();
+            let headers = Headers::from([(CHUNKS.to_owned(), "2".to_owned())]);
+            for payload in [payload.into(), Bytes::from(hashes.join("\n"))] {
+                let headers = headers.clone();
+                let message =
+                    StoredMessage { sequence: 1, subject: subject.clone(), headers, payload, pending: 0 };
+                if let Ok(chunks) = chunks_of(&message) {
+                    prop_assert!(chunks.is_some());
+                }
+            }
+        }
+    }
+}

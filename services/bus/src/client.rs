@@ -23,8 +23,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const HEAR_WITHIN: Duration = Duration::from_secs(2);
 /// How often an outcome is asked for before the client gives up.
 const ASKS: u32 = 15;
-/// How many commands may wait for outcomes at once: a user may hold 20 subscriptions.
-const AT_ONCE: usize = 16;
+/// How many commands may wait for outcomes at once: a user may hold 20 subscriptions, and each of
+/// the few answers of several pages that a connection waits for takes one too.
+const AT_ONCE: usize = 12;
 
 /// Why a client has no answer.
 #[derive(Debug, thiserror::Error)]

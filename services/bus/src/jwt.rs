@@ -130,6 +130,7 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn user<'a>(name: &'a str, public_key: &'a str) -> NewUser<'a> {
         let issued = Timestamp::of_seconds(1_700_000_000);
@@ -167,5 +168,32 @@ mod tests {
         let credentials = Credentials { jwt: "h.b.s".to_owned(), seed: "SUSEED".to_owned() };
         assert_eq!(Credentials::of_file(&credentials.to_file()), Some(credentials));
         assert_eq!(Credentials::of_file("nothing"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_reader_of_credentials_panic(
+            text in "\\PC*",
+            jwt in "[A-Za-z0-9_.-]{0,64}",
+            claims in prop::collection::vec(any::<u8>(), 0..64),
+            between in any::<String>(),
+        ) {
+            let encoded = data_encoding::BASE64URL_NOPAD.encode(&claims);
+            for jwt in [&text, &jwt, &format!("h.{encoded}.s")] {
+                let _ = claims_of(jwt);
+                let _ = Credentials { jwt: jwt.clone(), seed: String::new() }.name();
+            }
+            let _ = Credentials::of_file(&text);
+            let torn = format!("{SEED_BEGIN}{between}{JWT_END}{between}{JWT_BEGIN}{text}");
+            prop_assert_eq!(Credentials::of_file(&torn), None);
+        }
+
+        #[test]
+        fn no_name_widens_what_a_user_may(name in any::<String>()) {
+            if let Ok(token) = user_token(&name) {
+                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+                prop_assert!(!token.is_empty() && token.chars().all(plain), "{}", token);
+            }
+        }
     }
 }

@@ -43,7 +43,7 @@ pub use port::{
     Broker, Delivery, Headers, Message, Publish, PublishError, Queue, Reading, Stored,
     StoredMessage,
 };
-pub use reports::Reports;
+pub use reports::{MAX_REPORT, Reports};
 pub use signature::SignatureError;
 pub use snapshots::Snapshots;
 pub use spec::{QueueSpec, Storage, StreamSpec, WhenFull};

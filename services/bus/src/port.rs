@@ -159,6 +159,12 @@ pub trait Broker: Send + Sync + 'static {
         Ok((0, 0))
     }
 
+    /// Resolves when the connection is lost from now on, whether it is taken up again or not: what was
+    /// broadcast meanwhile may be missed.
+    async fn lost(&self) {
+        std::future::pending().await
+    }
+
     /// Sends a core message; nobody may be listening.
     async fn send(&self, message: Message) -> Result<(), Fault>;
 

@@ -7,6 +7,9 @@ use bytes::Bytes;
 use fleetlog_kernel::ClusterName;
 use fleetlog_messages::subject::{self, Report};
 
+/// The largest report: the server cuts the connection of an agent that sends more.
+pub const MAX_REPORT: usize = 256 * 1024;
+
 /// STATUS, as an agent writes it.
 #[derive(Clone)]
 pub struct Reports {
@@ -23,7 +26,7 @@ impl Reports {
     /// Sends a report, replacing the last one about the same thing; durable when this returns.
     ///
     /// # Errors
-    /// A hub that does not take it.
+    /// A report that is too large, or a hub that does not take it.
     pub async fn send(
         &self,
         cluster: &ClusterName,
@@ -32,6 +35,10 @@ impl Reports {
     ) -> Result<u64, Fault> {
         let subject = subject::report(cluster, about).as_str().to_owned();
         let step = || format!("report on \"{subject}\"");
+        if payload.len() > MAX_REPORT {
+            let large = format!("it has {} bytes, at most {MAX_REPORT} are taken", payload.len());
+            return Err(Fault::lasting(step(), large));
+        }
         let publish = Publish { subject: subject.clone(), payload, ..Publish::default() };
         let stored = self.broker.publish(publish).await;
         stored.map(|stored| stored.sequence).map_err(|error| error.into_fault(step()))

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How long the API may take.
 const WITHIN: Duration = Duration::from_secs(5);
+/// The server starts, is full or has no leader; other codes stay what they are.
+pub(super) const UNAVAILABLE: u16 = 503;
 /// "message not found".
 const NO_MESSAGE: u32 = 10_037;
 /// "stream not found".
@@ -47,7 +49,7 @@ impl ApiError {
         let said = format!("{} ({})", self.description, self.err_code);
         if self.is_missing() {
             Fault::lasting(step, format!("there is none: {said}"))
-        } else if self.code >= 500 {
+        } else if self.code == UNAVAILABLE {
             Fault::passing(step, said)
         } else {
             Fault::lasting(step, said)

@@ -100,6 +100,13 @@ impl Link {
         Self { client, long_answers: Arc::new(Semaphore::new(long_answers)), inboxes, seen }
     }
 
+    /// Waits until the connection is lost.
+    pub(super) async fn lost(&self) {
+        let mut heard = self.seen.subscribe();
+        let losses = heard.borrow_and_update().losses;
+        let _ = heard.wait_for(|seen| seen.losses > losses).await;
+    }
+
     /// Waits for `call`, unless the server forbids `subject` or the connection is lost before.
     pub(super) async fn heed<T>(
         &self,

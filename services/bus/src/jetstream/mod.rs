@@ -62,6 +62,10 @@ impl Broker for JetStream {
         api::in_hand(&self.link, stream, durable).await
     }
 
+    async fn lost(&self) {
+        self.link.lost().await;
+    }
+
     async fn send(&self, message: Message) -> Result<(), Fault> {
         asking::send(&self.link, message).await
     }

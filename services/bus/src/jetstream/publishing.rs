@@ -1,7 +1,7 @@
 //! Storing messages: single ones, and batches that are stored whole or not at all. The server's
 //! verdicts, which differ by its kind and age, come out in the port's words.
 
-use super::api::ApiError;
+use super::api::{ApiError, UNAVAILABLE};
 use super::link::{Link, Unanswered};
 use super::wire::to_headers;
 use crate::port::{Publish, PublishError, Stored};
@@ -118,7 +118,9 @@ fn refusal(error: ApiError) -> PublishError {
         DUPLICATE_IN_BATCH => PublishError::DuplicateInBatch,
         NOT_STORED if description.contains(FULL) => PublishError::Full,
         BATCH_INCOMPLETE | NOT_STORED => PublishError::Unknown(said),
-        other if TOO_MANY_BATCHES.contains(&other) || code >= 500 => PublishError::Unknown(said),
+        other if TOO_MANY_BATCHES.contains(&other) || code == UNAVAILABLE => {
+            PublishError::Unknown(said)
+        }
         _ => PublishError::Refused(said),
     }
 }
@@ -148,6 +150,7 @@ mod tests {
         assert_eq!(full, PublishError::Full);
         assert!(matches!(refused(503, 10_077, "no space"), PublishError::Unknown(_)));
         assert!(matches!(refused(400, 10_166, "x"), PublishError::Refused(_)));
+        assert!(matches!(refused(500, 10_111, "x"), PublishError::Refused(_)));
         assert!(matches!(refused(503, 10_008, "x"), PublishError::Unknown(_)));
     }
 

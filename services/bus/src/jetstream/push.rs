@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How often a consumer without messages says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The same for a list, where it says that nothing more comes.
+const LIST_HEARTBEAT: Duration = Duration::from_millis(500);
 /// After how much silence it counts as lost.
 const SILENCE: Duration = Duration::from_secs(12);
 /// How long the server keeps a consumer that nobody listens to.
@@ -41,6 +43,11 @@ impl Start {
             }
             Self::LastOfEach => config["deliver_policy"] = json!("last_per_subject"),
         }
+        config["idle_heartbeat"] = json!(nanos(self.heartbeat()));
+    }
+
+    fn heartbeat(self) -> Duration {
+        if matches!(self, Self::LastOfEach) { LIST_HEARTBEAT } else { HEARTBEAT }
     }
 }
 
@@ -49,6 +56,8 @@ impl Start {
 pub(super) enum Broken {
     /// A message is missing, or the server forgot the consumer, or the connection was lost.
     Gap,
+    /// Of a list: nothing more comes, although more was announced; it ran out or was replaced.
+    Idle,
     /// The connection is closed for good.
     Closed,
 }
@@ -66,6 +75,7 @@ pub(super) struct Push {
     messages: Subscriber,
     losses: Losses,
     number: u64,
+    is_list: bool,
 }
 
 impl Push {
@@ -90,7 +100,6 @@ impl Push {
             "replay_policy": "instant",
             "max_deliver": 1,
             "flow_control": true,
-            "idle_heartbeat": nanos(HEARTBEAT),
             "inactive_threshold": nanos(KEPT),
             "mem_storage": true,
             "num_replicas": 1,
@@ -100,7 +109,8 @@ impl Push {
         let create = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
         let made = call::<Made>(link, &create, &body, &step).await?;
         let delete = format!("$JS.API.CONSUMER.DELETE.{stream}.{name}");
-        let push = Self { link: link.clone(), delete, messages, losses, number: 0 };
+        let is_list = matches!(start, Start::LastOfEach);
+        let push = Self { link: link.clone(), delete, messages, losses, number: 0, is_list };
         Ok(made.map(|made| (push, made.num_pending)))
     }
 
@@ -147,7 +157,11 @@ impl Push {
             return told.map_err(|_| Broken::Closed);
         }
         let last = header("Nats-Last-Consumer").and_then(|text| text.parse::<u64>().ok());
-        if last.is_some_and(|last| last != self.number) { Err(Broken::Gap) } else { Ok(()) }
+        match last {
+            Some(last) if last != self.number => Err(Broken::Gap),
+            _ if self.is_list => Err(Broken::Idle),
+            _ => Ok(()),
+        }
     }
 }
 

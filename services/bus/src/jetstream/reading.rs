@@ -70,7 +70,7 @@ impl Follower {
                     self.after = message.sequence;
                     return Ok(message);
                 }
-                Err(Broken::Gap) => self.push = None,
+                Err(Broken::Gap | Broken::Idle) => self.push = None,
                 Err(Broken::Closed) => {
                     return Err(Fault::passing(self.step(), "the connection is closed"));
                 }
@@ -123,7 +123,7 @@ pub(super) async fn last_of_each(
         let (push, pending) = opened.map_err(|error| error.into_fault(step()))?;
         match collect(push, pending).await {
             Ok(messages) => return Ok(messages),
-            Err(Broken::Gap) => {}
+            Err(Broken::Gap | Broken::Idle) => {}
             Err(Broken::Closed) => break,
         }
     }
@@ -133,7 +133,10 @@ pub(super) async fn last_of_each(
 async fn collect(mut push: Push, mut pending: u64) -> Result<Vec<StoredMessage>, Broken> {
     let mut found = BTreeMap::new();
     while pending > 0 {
-        let message = push.next().await?;
+        let message = match push.next().await {
+            Err(Broken::Idle) => break,
+            next => next?,
+        };
         pending = message.pending;
         found.insert(message.subject.clone(), StoredMessage { pending: 0, ..message });
     }

@@ -1,0 +1,87 @@
+//! Where a case runs: connections in each role, whatever lies behind them.
+
+use fleetlog_bus::{EventLog, Memory, SharedBroker};
+use fleetlog_kernel::Service;
+use fleetlog_test_support::TestHub;
+use std::sync::Arc;
+
+/// One hub of one case.
+pub enum Hub {
+    /// In memory; every role has the same connection.
+    Memory(Arc<Memory>),
+    /// A real server, with the permissions of each role.
+    Real(TestHub),
+}
+
+impl Hub {
+    /// A new one in memory.
+    pub fn memory() -> Self {
+        let (streams, queues) = (fleetlog_topology::streams(), fleetlog_topology::queues());
+        Self::Memory(Memory::new(streams, queues))
+    }
+
+    /// A new one on a real server.
+    pub async fn real() -> Self {
+        Self::Real(TestHub::start().await.unwrap())
+    }
+
+    /// A connection of a service.
+    pub async fn service(&self, service: Service) -> SharedBroker {
+        match self {
+            Self::Memory(memory) => memory.clone(),
+            Self::Real(hub) => hub.service(service).await.unwrap(),
+        }
+    }
+
+    /// A connection of an agent.
+    pub async fn agent(&self, cluster: &str) -> SharedBroker {
+        match self {
+            Self::Memory(memory) => memory.clone(),
+            Self::Real(hub) => hub.agent(cluster).await.unwrap(),
+        }
+    }
+
+    /// A connection of a person.
+    pub async fn user(&self, name: &str) -> SharedBroker {
+        match self {
+            Self::Memory(memory) => memory.clone(),
+            Self::Real(hub) => hub.user(name).await.unwrap(),
+        }
+    }
+
+    /// A connection of who runs the hub.
+    pub async fn operator(&self) -> SharedBroker {
+        match self {
+            Self::Memory(memory) => memory.clone(),
+            Self::Real(hub) => hub.operator().await.unwrap(),
+        }
+    }
+
+    /// A connection with a join token, and the token's key.
+    pub async fn boot(&self) -> (SharedBroker, String) {
+        match self {
+            Self::Memory(memory) => (memory.clone(), "UTOKEN".to_owned()),
+            Self::Real(hub) => hub.boot().await.unwrap(),
+        }
+    }
+
+    /// The log as a service has it; its group commit runs as long as the test does.
+    pub async fn log(&self, service: Service) -> EventLog {
+        let (log, group_commit) = EventLog::new(self.service(service).await);
+        run(group_commit.run());
+        log
+    }
+
+    /// What a restart of the server does.
+    pub async fn restart(&mut self) {
+        match self {
+            Self::Memory(memory) => memory.restart(),
+            Self::Real(hub) => hub.restart().await.unwrap(),
+        }
+    }
+}
+
+/// Runs something beside the case; it ends with the test's runtime.
+pub fn run(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::runtime::Handle::current().spawn(task);
+}

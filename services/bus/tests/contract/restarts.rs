@@ -1,0 +1,77 @@
+//! A restart of the server: what outlives it, and what says that it did not.
+
+use crate::hub::Hub;
+use crate::samples::{appended, commit, next, soon, work};
+use bytes::Bytes;
+use fleetlog_bus::{Append, Commands, EventLog, Leases, Retry};
+use fleetlog_kernel::{Actor, ClusterName, CommandId, Position, Service};
+use fleetlog_messages::subject;
+use fleetlog_test_support::eventually;
+use futures::StreamExt as _;
+use std::time::Duration;
+
+/// Appends as a service does: until somebody knows.
+async fn append(log: &EventLog, name: &str) -> u64 {
+    let known = async || match log.append(commit(name, name, 0)).await.unwrap() {
+        Append::Appended(position) | Append::AlreadyAppended(position) => Some(position.0),
+        Append::Unknown(_) => None,
+        Append::Conflict(position) => panic!("a conflict at {position}"),
+    };
+    eventually("the append is known", known).await.unwrap()
+}
+
+pub async fn the_log_and_its_readings_outlive_a_restart_of_the_server(hub: &mut Hub) {
+    let log = hub.log(Service::Work).await;
+    let mut reading = log.read(&subject::events(), Position::START).await.unwrap();
+    appended(log.append(commit("a", "a", 0)).await.unwrap());
+    assert_eq!(next(&mut reading).await.0.position, Position(1));
+    hub.restart().await;
+    assert_eq!(append(&log, "b").await, 2);
+    assert_eq!(next(&mut reading).await.0.position, Position(2));
+    let retried = async || match log.append(commit("a", "a", 0)).await.unwrap() {
+        Append::Unknown(_) => None,
+        known => Some(known),
+    };
+    let retried = eventually("the retry is known", retried).await.unwrap();
+    assert_eq!(retried, Append::AlreadyAppended(Position(1)));
+    assert_eq!(log.last(&work("b")).await.unwrap().unwrap().position, Position(2));
+}
+
+pub async fn a_queue_outlives_a_restart_of_the_server(hub: &mut Hub) {
+    let (alice, service) = (hub.user("alice").await, hub.service(Service::Work).await);
+    let commands = Commands::new(alice);
+    let actor = Actor::new("alice");
+    let mut queue = service.queue("CMD", "cmd-work").await.unwrap();
+    for (name, restart) in [("a", false), ("b", true), ("c", false)] {
+        if restart {
+            hub.restart().await;
+        }
+        let id = CommandId::new(name);
+        let sent = async || {
+            let sent = commands.send(&actor, &work(name), &id, Bytes::new()).await;
+            sent.inspect_err(|fault| assert_eq!(fault.retry, Retry::MayHelp, "{fault}")).ok()
+        };
+        let sequence = eventually("the command is taken", sent).await.unwrap();
+        let delivery = soon("the command", queue.next()).await.unwrap();
+        assert_eq!(delivery.message().sequence, sequence);
+        delivery.ack().await.unwrap();
+    }
+}
+
+pub async fn leases_do_not_outlive_a_restart_and_their_readings_say_so(hub: &mut Hub) {
+    let leases = Leases::new(hub.service(Service::Registration).await);
+    let cluster = ClusterName::parse("c1").unwrap();
+    leases.beat(&cluster, Duration::from_secs(60)).await.unwrap();
+    let mut changes = leases.watch().await.unwrap();
+    soon("the beat", changes.next()).await.unwrap().unwrap();
+    hub.restart().await;
+    let ended = soon("the end", changes.next()).await.unwrap().unwrap_err();
+    assert_eq!(ended.retry, Retry::MayHelp, "{ended}");
+    assert!(soon("the end", changes.next()).await.is_none());
+    let current = async || leases.current().await.ok();
+    assert_eq!(eventually("leases are listed", current).await.unwrap(), []);
+    let mut anew = leases.watch().await.unwrap();
+    leases.beat(&cluster, Duration::from_secs(60)).await.unwrap();
+    let beat = soon("the beat", anew.next()).await.unwrap().unwrap();
+    assert_eq!(beat.cluster, cluster);
+}

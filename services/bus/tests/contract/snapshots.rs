@@ -1,0 +1,83 @@
+//! SNAP and DLQ: what may be thrown away, and what must not be.
+
+use crate::hub::Hub;
+use bytes::Bytes;
+use fleetlog_bus::{DeadLetters, SNAP_BUCKET, Snapshots};
+use fleetlog_kernel::Service;
+use fleetlog_messages::common::{DeadLetter, Row, Snapshot};
+use fleetlog_messages::subject;
+use prost::Message as _;
+
+fn snapshot(position: u64, size: usize) -> Snapshot {
+    let row = Row { key: "a".to_owned(), value: vec![7; size].into() };
+    Snapshot {
+        format: 1,
+        service: "work".to_owned(),
+        position,
+        rows: vec![row],
+        hash: "h".to_owned(),
+    }
+}
+
+async fn snapshots(hub: &Hub) -> Snapshots {
+    Snapshots::new(hub.service(Service::Work).await)
+}
+
+pub async fn two_snapshots_are_kept_and_the_newest_comes_first(hub: &mut Hub) {
+    let snapshots = snapshots(hub).await;
+    assert_eq!(snapshots.newest(Service::Work).await.unwrap(), []);
+    for position in [10, 20, 30] {
+        snapshots.save(&snapshot(position, 10)).await.unwrap();
+    }
+    let kept = snapshots.newest(Service::Work).await.unwrap();
+    assert_eq!(kept, [snapshot(30, 10), snapshot(20, 10)]);
+    assert_eq!(snapshots.newest(Service::Placement).await.unwrap(), []);
+}
+
+pub async fn a_damaged_snapshot_is_passed_over(hub: &mut Hub) {
+    let (snapshots, broker) = (snapshots(hub).await, hub.service(Service::Work).await);
+    snapshots.save(&snapshot(10, 10)).await.unwrap();
+    snapshots.save(&snapshot(20, 10)).await.unwrap();
+    for slot in ["work-a", "work-b"] {
+        let content = broker.get_object(SNAP_BUCKET, slot).await.unwrap().unwrap();
+        let mut damaged = content.to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        broker.put_object(SNAP_BUCKET, slot, damaged.into()).await.unwrap();
+        let left = snapshots.newest(Service::Work).await.unwrap();
+        assert!(left.len() == 1, "{left:?}");
+        broker.put_object(SNAP_BUCKET, slot, content).await.unwrap();
+    }
+    broker.put_object(SNAP_BUCKET, "work-a", Bytes::from_static(b"short")).await.unwrap();
+    snapshots.save(&snapshot(30, 10)).await.unwrap();
+    let kept = snapshots.newest(Service::Work).await.unwrap();
+    assert_eq!(kept[0], snapshot(30, 10));
+    assert_eq!(kept.len(), 2);
+}
+
+pub async fn a_large_snapshot_comes_back_whole(hub: &mut Hub) {
+    let snapshots = snapshots(hub).await;
+    snapshots.save(&snapshot(10, 5_000_000)).await.unwrap();
+    let kept = snapshots.newest(Service::Work).await.unwrap();
+    assert_eq!(kept, [snapshot(10, 5_000_000)]);
+}
+
+pub async fn a_dead_letter_is_kept_once(hub: &mut Hub) {
+    let letters = DeadLetters::new(hub.service(Service::Work).await);
+    let letter = DeadLetter {
+        subject: "fl.cmd.work.alice.x".to_owned(),
+        payload: b"\xff".to_vec().into(),
+        reason: "it cannot be read".to_owned(),
+        stream: "CMD".to_owned(),
+        sequence: 3,
+        service: "work".to_owned(),
+        ..DeadLetter::default()
+    };
+    letters.bury(Service::Work, &letter).await.unwrap();
+    letters.bury(Service::Work, &letter).await.unwrap();
+    let operator = hub.operator().await;
+    let grave = subject::dead_letter(Service::Work, "CMD");
+    let reading = operator.read("DLQ", &grave, 0).await.unwrap();
+    assert_eq!(reading.pending, 1);
+    let kept = operator.last("DLQ", &grave).await.unwrap().unwrap();
+    assert_eq!(DeadLetter::decode(kept.payload).unwrap(), letter);
+}
