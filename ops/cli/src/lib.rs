@@ -1,1 +1,60 @@
-//! The fleetlog command.
+//! The `fleetlog` command: a face of the hub for people and scripts. It decides nothing: writes
+//! are commands, reads are questions to the services, history is the log.
+
+mod args;
+pub mod commands;
+pub mod documents;
+pub mod embedded;
+mod explain;
+mod failure;
+mod history;
+pub mod hub;
+mod kinds;
+mod log;
+mod orders;
+mod print;
+mod story;
+mod target;
+
+pub use args::Cli;
+pub use failure::{Done, Failure};
+
+use args::Command;
+use clap::{CommandFactory as _, Parser as _};
+use std::process::ExitCode;
+
+/// Parses the command line, does what it says, and prints what went wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Becomes the supervisor of a server when it was started as one.
+    fleetlog_tools::supervise::enter();
+    let cli = Cli::parse();
+    start_logs(&cli.log);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Done {
+    if let Command::Completion { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "fleetlog", &mut std::io::stdout());
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
+    runtime.block_on(commands::run(cli))
+}
+
+fn start_logs(directives: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .try_init();
+}

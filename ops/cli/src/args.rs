@@ -1,0 +1,324 @@
+//! What can be typed: the commands, their flags and what `--help` teaches.
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Runs a fleet of Kubernetes clusters from an event log.
+///
+/// Start with `fleetlog demo`, or keep a hub with simulated clusters running with
+/// `fleetlog dev --data DIR` and look at it from a second terminal.
+#[derive(Parser, Debug)]
+#[command(name = "fleetlog", version, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Folder of the hub to talk to.
+    #[arg(long, global = true, env = "FLEETLOG_DATA", value_hint = ValueHint::DirPath)]
+    pub data: Option<PathBuf>,
+    /// Logs to standard error: a level or directives, e.g. `debug`.
+    #[arg(long, global = true, env = "FLEETLOG_LOG", default_value = "warn", hide = true)]
+    pub log: String,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show the main job, end to end, on a hub and four clusters made for it.
+    Demo(DemoArgs),
+    /// Run a hub and simulated clusters in this process until it is stopped.
+    Dev(DevArgs),
+    /// Create or change objects from YAML or JSON.
+    Apply(ApplyArgs),
+    /// Show objects.
+    Get(GetArgs),
+    /// Show one object with its conditions and its last events.
+    Describe(ObjectArgs),
+    /// Remove objects.
+    Delete(DeleteArgs),
+    /// Wait until objects have a condition.
+    Wait(WaitArgs),
+    /// Set or take away labels.
+    Label(LabelArgs),
+    /// Take clusters into the fleet.
+    Accept(ClustersArgs),
+    /// Refuse clusters, or take their acceptance back.
+    Deny(ClustersArgs),
+    /// Cut a simulated cluster off, or let it return (hubs of `fleetlog dev`).
+    Sim(SimArgs),
+    /// Show the event log as people read it.
+    Log(LogArgs),
+    /// Tell why an object is as it is: the chain of events behind it.
+    Explain(ExplainArgs),
+    /// Fold the log again in a fresh process and compare with the running services.
+    Replay(ReplayArgs),
+    /// Print the versions of this command and of the hub.
+    Version(OutputArgs),
+    /// Print a completion script for a shell.
+    Completion {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// More columns.
+    Wide,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+    /// `kind/name`, one a line.
+    Name,
+}
+
+/// `-o`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct OutputArgs {
+    /// The form of the answer.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `fleetlog demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Print one line of JSON with the figures, and nothing else on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Keep the hub's data in this folder instead of a temporary one.
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub keep: Option<PathBuf>,
+}
+
+/// `fleetlog dev`.
+#[derive(Args, Debug)]
+pub struct DevArgs {
+    /// How many simulated clusters run beside the hub: `cluster1`, `cluster2`, ...
+    #[arg(long, default_value_t = 3)]
+    pub clusters: usize,
+    /// Listen for clients on this port of 127.0.0.1 instead of a free one.
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+/// `fleetlog apply`.
+#[derive(Args, Debug)]
+pub struct ApplyArgs {
+    /// A file, a folder (its .yaml, .yml and .json files), or `-` for standard input. Repeatable.
+    #[arg(short, long = "filename", required = true, value_hint = ValueHint::AnyPath)]
+    pub filename: Vec<PathBuf>,
+    /// Namespace of namespaced objects that name none.
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// The form of the answer.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Which namespace to look in.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ScopeArgs {
+    /// The namespace; `default` when absent.
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// All namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+}
+
+/// `fleetlog get`.
+#[derive(Args, Debug)]
+pub struct GetArgs {
+    /// KIND, KIND NAME.., KIND/NAME.., in any of the kind's names: `mcl`, `managedclusters`, ...
+    #[arg(required = true)]
+    pub what: Vec<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// Labels to select by, as `kubectl -l` takes them.
+    #[arg(short = 'l', long)]
+    pub selector: Option<String>,
+    /// Print again whenever an object changes, until interrupted.
+    #[arg(short, long)]
+    pub watch: bool,
+    /// The form of the answer.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// One or more named objects.
+#[derive(Args, Debug)]
+pub struct ObjectArgs {
+    /// KIND NAME.. or KIND/NAME..
+    #[arg(required = true)]
+    pub what: Vec<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// `fleetlog delete`.
+#[derive(Args, Debug)]
+pub struct DeleteArgs {
+    /// KIND NAME.. or KIND/NAME..
+    #[arg(required_unless_present = "filename")]
+    pub what: Vec<String>,
+    /// Remove what these files name.
+    #[arg(short, long, conflicts_with = "what", value_hint = ValueHint::AnyPath)]
+    pub filename: Vec<PathBuf>,
+    /// Where to look.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// Return at once instead of waiting until the objects are gone.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// How long to wait, e.g. `30s`.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `fleetlog wait`.
+#[derive(Args, Debug)]
+pub struct WaitArgs {
+    /// KIND/NAME.., KIND NAME.., or KIND for all that are there.
+    #[arg(required = true)]
+    pub what: Vec<String>,
+    /// `condition=TYPE`, `condition=TYPE=STATUS`, or `delete`.
+    #[arg(long = "for", value_name = "CONDITION")]
+    pub until: String,
+    /// Where to look.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// Labels to select by.
+    #[arg(short = 'l', long)]
+    pub selector: Option<String>,
+    /// How long to wait, e.g. `30s`.
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `fleetlog label`.
+#[derive(Args, Debug)]
+pub struct LabelArgs {
+    /// KIND NAME (or KIND/NAME), then `key=value` to set and `key-` to take away.
+    #[arg(required = true, num_args = 2..)]
+    pub what: Vec<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// Change labels that have another value.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// `fleetlog accept` and `deny`.
+#[derive(Args, Debug)]
+pub struct ClustersArgs {
+    /// The clusters' names.
+    #[arg(required = true)]
+    pub clusters: Vec<String>,
+}
+
+/// `fleetlog sim`.
+#[derive(Args, Debug)]
+pub struct SimArgs {
+    /// What happens to it.
+    #[arg(value_enum)]
+    pub action: SimAction,
+    /// The cluster.
+    pub cluster: String,
+}
+
+/// What `fleetlog sim` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SimAction {
+    /// Cut it off from the hub: no beats, no traffic; it keeps running what it has.
+    Silence,
+    /// Let it return.
+    Resume,
+}
+
+/// `fleetlog log`.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// Only this object: KIND/NAMESPACE/NAME, or KIND/NAME when cluster-scoped.
+    pub object: Option<String>,
+    /// From this position on.
+    #[arg(long, default_value_t = 1)]
+    pub from: u64,
+    /// Go on with new events until interrupted.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// `table`, or `json` for one object a line.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `fleetlog explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// KIND/NAMESPACE/NAME, or KIND/NAME when cluster-scoped.
+    pub object: String,
+    /// The form of the answer.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `fleetlog replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Compare with the running services; exit 1 when one differs.
+    #[arg(long, required_unless_present = "fold")]
+    pub verify: bool,
+    /// Fold one service's state up to `--to` and print its rows (used by `--verify`).
+    #[arg(long, hide = true, requires = "to")]
+    pub fold: Option<String>,
+    /// The position to fold to.
+    #[arg(long, hide = true)]
+    pub to: Option<u64>,
+    /// The form of the answer.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Reads `90s`, `2m`, `500ms`, `1h`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| "give a number and a unit, as 30s".to_owned())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(3_600))),
+        _ => Err(format!("\"{unit}\" is no unit of time: use ms, s, m or h")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert!(duration("soon").is_err());
+        assert!(duration("3w").is_err());
+    }
+}

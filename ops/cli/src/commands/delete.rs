@@ -1,0 +1,81 @@
+//! `delete`: asks for the removal of objects and waits until they are gone.
+
+use crate::args::DeleteArgs;
+use crate::documents;
+use crate::failure::{Done, Failure};
+use crate::hub::{Bodies, Hub};
+use crate::kinds;
+use crate::orders;
+use crate::print::line;
+use crate::target::{Target, Wanted};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often is looked whether something is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// `fleetlog delete`.
+///
+/// # Errors
+/// Refusals, one each; or objects that are still there after the timeout.
+pub async fn run(args: &DeleteArgs, hub: &Hub) -> Done {
+    let targets = if args.filename.is_empty() {
+        Wanted::parse(&args.what, &args.scope)?.named()?
+    } else {
+        let sources = documents::sources(&args.filename)?;
+        documents::targets(&sources, args.scope.namespace.as_deref())?
+    };
+    let until = Instant::now() + args.timeout;
+    let (mut asked, mut wrong) = (vec![], vec![]);
+    for target in &targets {
+        match delete(hub, target).await {
+            Ok(uid) => asked.push((target, uid)),
+            Err(failure) => wrong.push(failure),
+        }
+    }
+    for (target, uid) in asked {
+        if !args.no_wait
+            && let Err(failure) = gone(hub, target, &uid, until).await
+        {
+            wrong.push(failure);
+            continue;
+        }
+        let said = if args.no_wait { "deletion requested" } else { "deleted" };
+        line(&format!("{}.{} \"{}\" {said}", target.info.singular, target.info.group, target.name));
+    }
+    Failure::all(wrong).map_or(Ok(()), Err)
+}
+
+/// Asks for the removal; answers the uid of what is removed.
+///
+/// # Errors
+/// The refusal, or that there is no such object.
+pub async fn delete(hub: &Hub, target: &Target) -> Result<String, Failure> {
+    let command = orders::delete(target)?;
+    let Some(uid) = uid(hub, target).await? else { return Err(target.not_found()) };
+    let aggregate = kinds::aggregate(target.info, target.namespace.as_deref(), &target.name)?;
+    hub.command(&aggregate, command).await.map_err(|failure| failure.at(&target.reference()))?;
+    Ok(uid)
+}
+
+/// Waits until an incarnation of an object is gone.
+///
+/// # Errors
+/// When it is still there at `until`.
+pub async fn gone(hub: &Hub, target: &Target, uid_before: &str, until: Instant) -> Done {
+    while uid(hub, target).await?.as_deref() == Some(uid_before) {
+        if Instant::now() >= until {
+            let sentence = format!("{} is still there", target.reference());
+            let advice = "it goes when its agent has removed what it made; see fleetlog describe";
+            return Err(Failure::timeout(sentence, advice));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+async fn uid(hub: &Hub, target: &Target) -> Result<Option<String>, Failure> {
+    let Target { info, namespace, name } = target;
+    let found = hub.object(info, namespace.as_deref(), name, Bodies::LeftOut).await?;
+    Ok(found.map(|object| object["metadata"]["uid"].as_str().unwrap_or_default().to_owned()))
+}

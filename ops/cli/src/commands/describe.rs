@@ -1,0 +1,94 @@
+//! `describe`: one object with its conditions and its last events.
+
+use crate::args::ObjectArgs;
+use crate::commands::get::{Found, get_objects};
+use crate::failure::{Done, Failure};
+use crate::hub::{Bodies, Hub};
+use crate::log;
+use crate::print::describe::describe;
+use crate::print::objects::{name_of, namespace_of};
+use crate::print::out;
+use crate::print::paint::Paint;
+use crate::target::{Target, Wanted};
+use fleetlog_messages::KindInfo;
+use serde_json::Value;
+
+/// How many events are shown.
+const EVENTS: usize = 10;
+/// How many manifests of a work are shown by name.
+const MANIFESTS: &str = "manifests";
+
+/// `fleetlog describe`.
+///
+/// # Errors
+/// Unknown kinds, names that are not there, a hub that does not answer.
+pub async fn run(args: &ObjectArgs, hub: &Hub) -> Done {
+    let wanted = Wanted::parse(&args.what, &args.scope)?;
+    let found = get_objects(hub, &wanted, &args.scope, "", Bodies::Wanted).await?;
+    let Found { listings, missing, .. } = found;
+    let mut texts = vec![];
+    for listing in &listings {
+        for object in &listing.objects {
+            texts.push(text(hub, listing.info, object).await?);
+        }
+    }
+    if texts.is_empty() && missing.is_empty() {
+        eprintln!("No resources found");
+    }
+    out(&texts.join("\n\n"));
+    Failure::all(missing).map_or(Ok(()), Err)
+}
+
+/// The text of one object.
+///
+/// # Errors
+/// A hub that does not answer.
+pub async fn text(hub: &Hub, info: &'static KindInfo, object: &Value) -> Result<String, Failure> {
+    let namespace = namespace_of(object).map(str::to_owned);
+    let target = Target { info, namespace, name: name_of(object).to_owned() };
+    let lines = match log::filter(Some(&target)) {
+        Ok(_) => log::read(hub, Some(&target), 1).await?,
+        Err(_) => vec![],
+    };
+    let newest = lines.iter().skip(lines.len().saturating_sub(EVENTS));
+    let events: Vec<String> = newest.map(|line| line.text(Paint::Off)).collect();
+    Ok(describe(&shortened(object), &events, hub.now()))
+}
+
+/// The object with its manifests by name only: whole ones are what `get -o yaml` is for.
+fn shortened(object: &Value) -> Value {
+    let mut object = object.clone();
+    for pointer in ["/spec/workload", "/spec/manifestWorkTemplate/workload"] {
+        let manifests = object.pointer_mut(pointer).and_then(|w| w.get_mut(MANIFESTS));
+        if let Some(Value::Array(manifests)) = manifests {
+            for manifest in manifests {
+                *manifest = short_name(manifest).into();
+            }
+        }
+    }
+    object
+}
+
+fn short_name(manifest: &Value) -> String {
+    let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let name = text("/metadata/name");
+    match text("/metadata/namespace") {
+        "" => format!("{}/{name}", text("/kind")),
+        namespace => format!("{}/{namespace}/{name}", text("/kind")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn manifests_are_told_by_name() {
+        let manifests = json!([{"kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}},
+            {"kind": "Namespace", "metadata": {"name": "n"}}]);
+        let work = json!({"spec": {"workload": {"manifests": manifests}}});
+        let short = shortened(&work);
+        assert_eq!(short["spec"]["workload"]["manifests"], json!(["ConfigMap/n/m", "Namespace/n"]));
+    }
+}

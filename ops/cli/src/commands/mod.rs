@@ -1,0 +1,50 @@
+//! The commands, one module each: what is typed becomes commands and questions to the hub, and what
+//! comes back becomes text. The functions below `run` are for the demo too.
+
+pub mod apply;
+pub mod clusters;
+pub mod delete;
+pub mod describe;
+pub mod get;
+mod label;
+mod log;
+mod sim;
+mod version;
+pub mod wait;
+mod watch;
+
+use crate::args::{Cli, Command};
+use crate::embedded;
+use crate::failure::{Done, Failure};
+use crate::hub::Hub;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, with its exit code.
+pub async fn run(cli: Cli) -> Done {
+    let data = cli.data.as_ref();
+    match cli.command {
+        Command::Demo(args) => embedded::demo::run(args).await,
+        Command::Dev(args) => {
+            let advice = "name the folder that keeps the hub: fleetlog dev --data DIR";
+            let dir = data.ok_or_else(|| Failure::usage("no folder is named", advice))?;
+            embedded::dev::run(args, dir).await
+        }
+        Command::Replay(args) => embedded::replay::run(args, data).await,
+        Command::Apply(args) => apply::run(args, async || Hub::open(data).await).await,
+        Command::Get(args) => get::run(&args, &Hub::open(data).await?).await,
+        Command::Describe(args) => describe::run(&args, &Hub::open(data).await?).await,
+        Command::Delete(args) => delete::run(&args, &Hub::open(data).await?).await,
+        Command::Wait(args) => wait::run(&args, &Hub::open(data).await?).await,
+        Command::Label(args) => label::run(&args, &Hub::open(data).await?).await,
+        Command::Accept(args) => clusters::accept(&args, &Hub::open(data).await?).await,
+        Command::Deny(args) => clusters::deny(&args, &Hub::open(data).await?).await,
+        Command::Sim(args) => sim::run(&args, &Hub::open(data).await?).await,
+        Command::Log(args) => log::run(&args, &Hub::open(data).await?).await,
+        Command::Explain(args) => log::explain(&args, &Hub::open(data).await?).await,
+        Command::Version(args) => version::run(&args, data),
+        // Answered before a runtime is started.
+        Command::Completion { .. } => Ok(()),
+    }
+}
