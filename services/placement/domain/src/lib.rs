@@ -1,1 +1,24 @@
-//! What the placement service decides, and why: pure.
+//! What the placement service decides, and why: pure. A placement chooses clusters from the sets
+//! that are bound to its namespace; a decision is one atomic revision, its pages are derived.
+
+pub mod admit;
+pub mod cluster;
+pub mod command;
+mod decide;
+pub mod filter;
+pub mod fleet;
+pub mod group;
+pub mod names;
+pub mod pages;
+pub mod plan;
+pub mod projection;
+pub mod reaction;
+pub mod refusal;
+pub mod schedule;
+pub mod score;
+pub mod state;
+
+pub use command::{PlacementCommand, PlacementKey};
+pub use projection::{Change, World};
+pub use refusal::Refusal;
+pub use state::Placement;

@@ -1,0 +1,307 @@
+//! The world of placement: the fleet as it sees it, and its placements with their decisions. Beside
+//! folding it remembers which placements the last commit can matter to, so that one cluster's
+//! event costs the placements that could choose it or have it, and no others. It decides nothing.
+
+use crate::cluster::Cluster;
+use crate::command::PlacementKey;
+use crate::filter;
+use crate::fleet::{Fleet, Moved};
+use crate::plan::{Flaw, Plan};
+use crate::schedule::{self, Scene, Schedule, standing};
+use crate::score::Load;
+use crate::state::Placement;
+use fleetlog_kernel::{Decider, Position, Projection};
+use fleetlog_messages::placement::placement_event;
+use fleetlog_messages::registration::{binding_event, cluster_event, cluster_set_event};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One event and whom it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Of a cluster.
+    Cluster(String, cluster_event::Event),
+    /// Of a set.
+    Set(String, cluster_set_event::Event),
+    /// Of a binding: namespace and set.
+    Binding((String, String), binding_event::Event),
+    /// Of a placement.
+    Placement(PlacementKey, placement_event::Event),
+}
+
+/// A placement with its spec read.
+#[derive(Clone, Debug, PartialEq)]
+struct Placed {
+    placement: Placement,
+    /// Derived.
+    plan: Result<Plan, Flaw>,
+    /// The newest commit that can matter to it. Derived, and not in the rows: a restored one has
+    /// [`NEVER_LOOKED`].
+    touched: Position,
+    /// The inputs of its newest decision. Derived.
+    inputs: Position,
+}
+
+/// "Look at it in any case."
+const NEVER_LOOKED: Position = Position(u64::MAX);
+
+impl Placed {
+    fn of(placement: Placement, touched: Position) -> Self {
+        let spec = placement.object().and_then(|o| o.spec.clone()).unwrap_or_default();
+        Self { placement, plan: Plan::of(&spec), touched, inputs: Position::START }
+    }
+}
+
+/// Everything that placement decides on, and everything it has decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct World {
+    fleet: Fleet,
+    placements: BTreeMap<PlacementKey, Placed>,
+    /// Derived: in how many decisions each cluster is.
+    decisions: BTreeMap<String, u64>,
+    position: Position,
+    touched: BTreeSet<PlacementKey>,
+}
+
+impl World {
+    /// The world of these rows, folded up to `position`.
+    #[must_use]
+    pub fn of(
+        fleet: Fleet,
+        placements: BTreeMap<PlacementKey, Placement>,
+        position: Position,
+    ) -> Self {
+        let placed = |(key, placement)| (key, Placed::of(placement, NEVER_LOOKED));
+        let placements = placements.into_iter().map(placed).collect();
+        let mut world = Self { fleet, placements, position, ..Self::default() };
+        let decided = world.placements.values().flat_map(|p| p.placement.0.decided.keys());
+        for cluster in decided {
+            *world.decisions.entry(cluster.clone()).or_default() += 1;
+        }
+        world
+    }
+
+    /// The fleet.
+    #[must_use]
+    pub const fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// How far the log is folded in.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// All placements, by namespace and name.
+    pub fn placements(&self) -> impl Iterator<Item = (&PlacementKey, &Placement)> {
+        self.placements.iter().map(|(key, placed)| (key, &placed.placement))
+    }
+
+    /// A placement; the unborn one when there is none of the name.
+    #[must_use]
+    pub fn placement(&self, key: &PlacementKey) -> Placement {
+        self.placements.get(key).map(|placed| placed.placement.clone()).unwrap_or_default()
+    }
+
+    /// The placements that the commit at `position`, the newest one, can matter to.
+    #[must_use]
+    pub fn touched(&self, position: Position) -> Vec<PlacementKey> {
+        let newest = position == self.position;
+        self.touched.iter().filter(|_| newest).cloned().collect()
+    }
+
+    /// Up to where the inputs of a placement have to be looked at; `None` when its newest decision
+    /// saw all of them, or there is no such placement.
+    #[must_use]
+    pub fn pending(&self, key: &PlacementKey) -> Option<Position> {
+        let placed = self.placements.get(key)?;
+        (placed.touched > placed.inputs).then_some(placed.touched)
+    }
+
+    /// What a placement should decide as the world is now.
+    #[must_use]
+    pub fn schedule(&self, key: &PlacementKey) -> Option<Schedule> {
+        let placed = self.placements.get(key)?;
+        let scene = self.scene(key, placed);
+        Some(schedule::schedule(placed.plan.as_ref(), &placed.placement.0.decided, &scene))
+    }
+
+    fn scene<'a>(&'a self, key: &PlacementKey, placed: &'a Placed) -> Scene<'a> {
+        let bound: Vec<&str> = self.fleet.bound(&key.namespace).collect();
+        let decided = &placed.placement.0.decided;
+        let Ok(plan) = &placed.plan else {
+            let stays = |name: &&str| self.may_have(name, &bound);
+            let kept = decided.keys().map(String::as_str).filter(stays).collect();
+            return Scene { bound, kept, ..Scene::default() };
+        };
+        let eligible: Vec<&str> = bound.iter().copied().filter(|set| plan.names(set)).collect();
+        let names: BTreeSet<&str> = eligible.iter().flat_map(|s| self.fleet.members(s)).collect();
+        let cluster = |name| self.fleet.clusters().get(name).map(|cluster| (name, cluster));
+        let members = names.into_iter().filter_map(cluster).collect();
+        let others = self.decisions.iter().map(|(cluster, number)| {
+            let own = u64::from(decided.contains_key(cluster));
+            (cluster.as_str(), number.saturating_sub(own))
+        });
+        Scene { bound, eligible, members, kept: vec![], load: Load::of(others) }
+    }
+
+    /// Whether a cluster is a candidate in one of these sets.
+    fn may_have(&self, cluster: &str, sets: &[&str]) -> bool {
+        let candidate = self.fleet.clusters().get(cluster).is_some_and(Cluster::is_candidate);
+        candidate && sets.iter().any(|set| self.fleet.is_member(cluster, set))
+    }
+
+    fn touch(&mut self, keys: impl IntoIterator<Item = PlacementKey>) {
+        for key in keys {
+            if let Some(placed) = self.placements.get_mut(&key) {
+                placed.touched = self.position;
+                self.touched.insert(key);
+            }
+        }
+    }
+
+    fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = (&PlacementKey, &Placed)> {
+        let first = PlacementKey::new(namespace, "");
+        let from = self.placements.range(first..);
+        let namespace = namespace.to_owned();
+        from.take_while(move |(key, _)| key.namespace == namespace)
+    }
+
+    /// The placements of these namespaces that mean a set; a flawed one might mean any, and one
+    /// that finds no set it means says so by what is bound at all.
+    fn meaning(&self, set: &str, namespaces: &[String]) -> Vec<PlacementKey> {
+        let all = namespaces.iter().flat_map(|namespace| self.of_namespace(namespace));
+        let mean = all.filter(|(key, placed)| match &placed.plan {
+            Ok(plan) => {
+                let finds = self.fleet.bound(&key.namespace).any(|bound| plan.names(bound));
+                plan.names(set) || !finds
+            }
+            Err(_) => true,
+        });
+        mean.map(|(key, _)| key.clone()).collect()
+    }
+
+    fn cluster_changed(&mut self, moved: &Moved) {
+        let sets = moved.sets_before.union(&moved.sets_after);
+        let namespaces: BTreeSet<&str> = sets.flat_map(|set| self.fleet.namespaces(set)).collect();
+        let all = namespaces.into_iter().flat_map(|namespace| self.of_namespace(namespace));
+        let care = all.filter(|(key, placed)| self.cares(key, placed, moved));
+        let keys: Vec<_> = care.map(|(key, _)| key.clone()).collect();
+        self.touch(keys);
+    }
+
+    /// Whether a changed cluster can change the decision or a condition of a placement.
+    fn cares(&self, key: &PlacementKey, placed: &Placed, moved: &Moved) -> bool {
+        let decided = &placed.placement.0.decided;
+        let Ok(plan) = &placed.plan else { return decided.contains_key(&moved.name) };
+        let bound: Vec<&str> =
+            self.fleet.bound(&key.namespace).filter(|set| plan.names(set)).collect();
+        let within = |sets: &BTreeSet<String>| bound.iter().any(|set| sets.contains(*set));
+        let candidate = |cluster: Option<&Cluster>, sets| {
+            cluster.is_some_and(Cluster::is_candidate) && within(sets)
+        };
+        let (before, after) = (moved.before.as_ref(), self.fleet.clusters().get(&moved.name));
+        let was = candidate(before, &moved.sets_before);
+        let is = candidate(after, &moved.sets_after);
+        let standing = standing(decided, &moved.name);
+        let fits = |cluster: Option<&Cluster>| {
+            cluster.is_some_and(|cluster| filter::fits(plan, cluster, standing))
+        };
+        let group = |cluster: Option<&Cluster>| cluster.and_then(|c| plan.groups.takes(c));
+        let (fitted, fit) = (was && fits(before), is && fits(after));
+        let regrouped = fit && group(before) != group(after);
+        fitted != fit || regrouped || (was != is && !self.has_others(&bound, &moved.name))
+    }
+
+    /// Whether there is a candidate beside `cluster` in these sets.
+    fn has_others(&self, sets: &[&str], cluster: &str) -> bool {
+        let mut members = sets.iter().flat_map(|set| self.fleet.members(set));
+        members.any(|name| name != cluster && self.may_have(name, sets))
+    }
+
+    fn placement_changed(&mut self, key: &PlacementKey, event: &placement_event::Event) {
+        let known = self.placements.remove(key);
+        let mut placed = known.unwrap_or_else(|| Placed::of(Placement::default(), Position::START));
+        self.recount(&placed.placement, event);
+        placed.placement = placed.placement.evolve(event);
+        placed.placement.0.changed = self.position.0;
+        match event {
+            placement_event::Event::Specified(_) => {
+                let inputs = placed.inputs;
+                placed = Placed { inputs, ..Placed::of(placed.placement, self.position) };
+                self.touched.insert(key.clone());
+            }
+            placement_event::Event::Decided(decided) => {
+                placed.placement.0.decided_at = self.position.0;
+                placed.inputs = Position(decided.inputs);
+            }
+            placement_event::Event::Judged(judged) => placed.inputs = Position(judged.inputs),
+            placement_event::Event::Deleted(_) => {
+                self.touched.remove(key);
+            }
+        }
+        if placed.placement.object().is_some() {
+            self.placements.insert(key.clone(), placed);
+        }
+    }
+
+    /// Counts the decisions that `event` makes or ends.
+    fn recount(&mut self, before: &Placement, event: &placement_event::Event) {
+        let decided = &before.0.decided;
+        match event {
+            placement_event::Event::Decided(change) if before.object().is_some() => {
+                let gone = change.removed.iter().filter(|name| decided.contains_key(*name));
+                gone.for_each(|name| self.uncount(name));
+                let come = change.added.iter().map(|added| &added.cluster);
+                let removed = |name: &String| change.removed.contains(name);
+                for name in come.filter(|name| !decided.contains_key(*name) || removed(name)) {
+                    *self.decisions.entry(name.clone()).or_default() += 1;
+                }
+            }
+            placement_event::Event::Deleted(_) => decided.keys().for_each(|n| self.uncount(n)),
+            _ => {}
+        }
+    }
+
+    fn uncount(&mut self, cluster: &str) {
+        if let Some(number) = self.decisions.get_mut(cluster) {
+            *number = number.saturating_sub(1);
+            if *number == 0 {
+                self.decisions.remove(cluster);
+            }
+        }
+    }
+}
+
+impl Projection for World {
+    type Event = Change;
+
+    fn apply(&mut self, change: &Change, position: Position) {
+        if position != self.position {
+            self.touched.clear();
+            self.position = position;
+        }
+        match change {
+            Change::Cluster(name, event) => {
+                if let Some(moved) = self.fleet.cluster_changed(name, event) {
+                    self.cluster_changed(&moved);
+                }
+            }
+            Change::Set(name, event) => {
+                if self.fleet.set_changed(name, event) {
+                    let namespaces: Vec<_> =
+                        self.fleet.namespaces(name).map(str::to_owned).collect();
+                    let keys = self.meaning(name, &namespaces);
+                    self.touch(keys);
+                }
+            }
+            Change::Binding((namespace, set), event) => {
+                if self.fleet.binding_changed((namespace, set), event) {
+                    let keys = self.meaning(set, std::slice::from_ref(namespace));
+                    self.touch(keys);
+                }
+            }
+            Change::Placement(key, event) => self.placement_changed(key, event),
+        }
+    }
+}

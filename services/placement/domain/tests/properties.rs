@@ -1,0 +1,243 @@
+//! What holds for any history: it folds, decisions hold eligible clusters only, a settled world
+//! stays as it is, and what is remembered by row is remembered whole.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod story;
+
+use fleetlog_kernel::Decider;
+use fleetlog_messages::common::Time;
+use fleetlog_messages::placement::{
+    DecidedCluster, PlacementDecided, PlacementSpec, Toleration, placement_event,
+};
+use fleetlog_messages::registration::{ClusterSpecified, cluster_event};
+use fleetlog_placement_domain::cluster::Cluster;
+use fleetlog_placement_domain::fleet::Fleet;
+use fleetlog_placement_domain::plan::Plan;
+use fleetlog_placement_domain::{Placement, PlacementCommand, World, filter};
+use fleetlog_rules::taint::Standing;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::collections::BTreeMap;
+use story::{Story, apply, key, misconfigured, predicate, set_by, specified, taint, text};
+
+const CLUSTERS: [&str; 5] = ["c1", "c2", "c3", "c4", "c5"];
+const SETS: [&str; 3] = ["s", "t", "global"];
+const PLACEMENTS: [&str; 3] = ["p", "q", "r"];
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    Cluster(&'static str, cluster_event::Event),
+    Taint(&'static str, &'static str, bool),
+    Claims(&'static str, &'static str),
+    Leave(&'static str),
+    Set(&'static str),
+    DropSet(&'static str),
+    Bind(&'static str),
+    Unbind(&'static str),
+    Place(&'static str, PlacementSpec),
+    Delete(&'static str),
+    Settle,
+}
+
+fn spec() -> impl Strategy<Value = PlacementSpec> {
+    let predicates = prop::option::of((select(vec!["web", "db"]), any::<bool>()));
+    let sets = prop::collection::vec(select(SETS.to_vec()), 0..2);
+    let whole = (predicates, sets, prop::option::of(0_i32..4), any::<bool>());
+    let good = whole.prop_map(|(by, sets, number_of_clusters, tolerant)| {
+        let predicate = |(app, claim): (&str, bool)| {
+            let by = [("app", app)];
+            if claim { predicate(&[], &by) } else { predicate(&by, &[]) }
+        };
+        let toleration = Toleration { operator: text("Exists"), ..Toleration::default() };
+        PlacementSpec {
+            predicates: by.map(predicate).into_iter().collect(),
+            cluster_sets: sets.into_iter().map(str::to_owned).collect(),
+            number_of_clusters,
+            tolerations: tolerant.then_some(toleration).into_iter().collect(),
+            ..PlacementSpec::default()
+        }
+    });
+    prop_oneof![8 => good, 1 => Just(misconfigured())]
+}
+
+fn cluster_event() -> impl Strategy<Value = cluster_event::Event> {
+    let labelled = (select(SETS.to_vec()), select(vec!["web", "db", "x"]))
+        .prop_map(|(set, app)| specified(set, &[("app", app)]));
+    let ending = select(SETS.to_vec()).prop_map(|set| match specified(set, &[]) {
+        cluster_event::Event::Specified(ClusterSpecified { cluster: Some(mut cluster) }) => {
+            let meta = cluster.metadata.get_or_insert_default();
+            meta.deletion_timestamp = Some(Time { seconds: 1, ..Time::default() });
+            cluster_event::Event::Specified(ClusterSpecified { cluster: Some(cluster) })
+        }
+        other => other,
+    });
+    prop_oneof![
+        5 => labelled,
+        1 => ending,
+        1 => Just(cluster_event::Event::Accepted(Default::default())),
+        1 => Just(cluster_event::Event::Denied(Default::default())),
+        1 => Just(cluster_event::Event::Joined(Default::default())),
+        1 => Just(cluster_event::Event::LeaseExpired(Default::default())),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let cluster = || select(CLUSTERS.to_vec());
+    let set = || select(SETS.to_vec());
+    let placement = || select(PLACEMENTS.to_vec());
+    let effect = select(vec!["NoSelect", "PreferNoSelect", "NoSelectIfNew"]);
+    prop_oneof![
+        6 => (cluster(), cluster_event()).prop_map(|(name, event)| Step::Cluster(name, event)),
+        2 => (cluster(), effect, any::<bool>()).prop_map(|(name, e, on)| Step::Taint(name, e, on)),
+        2 => (cluster(), select(vec!["web", "db"])).prop_map(|(name, app)| Step::Claims(name, app)),
+        1 => cluster().prop_map(Step::Leave),
+        2 => set().prop_map(Step::Set),
+        1 => set().prop_map(Step::DropSet),
+        2 => set().prop_map(Step::Bind),
+        1 => set().prop_map(Step::Unbind),
+        3 => (placement(), spec()).prop_map(|(name, spec)| Step::Place(name, spec)),
+        1 => placement().prop_map(Step::Delete),
+        3 => Just(Step::Settle),
+    ]
+}
+
+fn take(story: &mut Story, step: Step) {
+    match step {
+        Step::Cluster(name, event) => drop(story.cluster(name, event)),
+        Step::Taint(name, effect, true) => drop(story.taint(name, taint("k", "v", effect))),
+        Step::Taint(name, effect, false) => drop(story.untaint(name, taint("k", "v", effect))),
+        Step::Claims(name, app) => drop(story.claims(name, &[("app", app)])),
+        Step::Leave(name) => drop(story.leave(name)),
+        Step::Set("global") => drop(story.set("global", set_by(Some(Default::default())))),
+        Step::Set(name) => drop(story.set(name, set_by(None))),
+        Step::DropSet(name) => drop(story.drop_set(name)),
+        Step::Bind(set) => drop(story.bind("ns", set)),
+        Step::Unbind(set) => drop(story.unbind("ns", set)),
+        Step::Place(name, spec) => {
+            let command = PlacementCommand::Apply(Box::new(apply(name, spec)));
+            story.command(&key(name), &command).unwrap();
+        }
+        Step::Delete(name) if story.placement(name).object().is_some() => story.delete(name),
+        Step::Delete(_) => {}
+        Step::Settle => story.settle(),
+    }
+}
+
+fn told(steps: Vec<Step>) -> Story {
+    let mut story = Story::of(&["c1", "c2"]);
+    steps.into_iter().for_each(|step| take(&mut story, step));
+    story
+}
+
+/// Every decided cluster exists, is accepted, stays, and is in a bound set that is meant; if the
+/// spec says something, it fits.
+fn eligible(story: &Story) -> Result<(), TestCaseError> {
+    let fleet = story.world.fleet();
+    for (key, placement) in story.world.placements() {
+        let plan = placement.object().and_then(|o| o.spec.as_ref()).map(Plan::of);
+        for cluster in placement.0.decided.keys() {
+            let seen = fleet.clusters().get(cluster);
+            prop_assert!(seen.is_some_and(Cluster::is_candidate), "{cluster} of {key}");
+            let mut bound = fleet.bound(&key.namespace);
+            let Some(Ok(plan)) = &plan else { continue };
+            prop_assert!(bound.any(|set| plan.names(set) && fleet.is_member(cluster, set)));
+            prop_assert!(filter::fits(plan, seen.unwrap(), Standing::Chosen));
+        }
+        let wanted = plan.and_then(Result::ok).and_then(|plan| plan.wanted);
+        prop_assert!(wanted.is_none_or(|wanted| placement.0.decided.len() <= wanted));
+    }
+    Ok(())
+}
+
+fn restored(world: &World) -> World {
+    let clusters = world.fleet().clusters().iter();
+    let clusters: BTreeMap<String, Cluster> =
+        clusters.map(|(name, c)| (name.clone(), Cluster::of_row(c.to_row()))).collect();
+    let sets = world.fleet().sets().clone();
+    let bindings = world.fleet().bindings().map(|(n, s)| (n.to_owned(), s.to_owned())).collect();
+    let placements = world.placements().map(|(key, p)| (key.clone(), p.clone())).collect();
+    World::of(Fleet::of(clusters, sets, bindings), placements, world.position())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_settled_world_holds_eligible_clusters_and_stays_as_it_is(
+        steps in prop::collection::vec(step(), 0..40),
+    ) {
+        let mut story = told(steps);
+        story.settle();
+        eligible(&story)?;
+        let keys: Vec<_> = story.world.placements().map(|(key, _)| key.clone()).collect();
+        for key in &keys {
+            let first = story.look(key);
+            let moved_by_balance = first.iter().all(|e| matches!(e, placement_event::Event::Decided(_)));
+            prop_assert!(moved_by_balance, "{first:?}");
+            prop_assert_eq!(story.look(key), vec![], "a second look");
+        }
+    }
+
+    #[test]
+    fn conditions_are_right_after_any_history(steps in prop::collection::vec(step(), 0..40)) {
+        let mut story = told(steps);
+        story.settle();
+        for (key, placement) in story.world.placements() {
+            let schedule = Box::new(story.world.schedule(key).unwrap());
+            let command = PlacementCommand::Schedule { schedule, inputs: story.world.position() };
+            let events = placement.decide(&command, story::AT).unwrap();
+            let judged = events.iter().any(|e| matches!(e, placement_event::Event::Judged(_)));
+            prop_assert!(!judged, "{key}: {events:?}");
+        }
+    }
+
+    #[test]
+    fn a_restored_world_decides_the_same(steps in prop::collection::vec(step(), 0..40)) {
+        let story = told(steps);
+        let again = restored(&story.world);
+        prop_assert_eq!(again.fleet(), story.world.fleet());
+        for (key, placement) in story.world.placements() {
+            prop_assert_eq!(again.placement(key), placement.clone());
+            prop_assert_eq!(again.schedule(key), story.world.schedule(key));
+            prop_assert!(again.pending(key).is_some(), "a restored world looks in any case");
+        }
+    }
+
+    #[test]
+    fn deciding_twice_gives_the_same(steps in prop::collection::vec(step(), 0..30), with in spec()) {
+        let story = told(steps);
+        let command = PlacementCommand::Apply(Box::new(apply("p", with)));
+        let placement = story.placement("p");
+        let once = placement.decide(&command, story::AT);
+        prop_assert_eq!(placement.decide(&command, story::AT), once);
+    }
+
+    #[test]
+    fn any_events_fold(
+        revisions in prop::collection::vec((any::<u64>(), 0_usize..5, 0_usize..5), 0..10),
+        born in any::<bool>(),
+    ) {
+        let mut placement = Placement::default();
+        if born {
+            let command = PlacementCommand::Apply(Box::new(apply("p", PlacementSpec::default())));
+            for event in placement.decide(&command, story::AT).unwrap() {
+                placement = placement.evolve(&event);
+            }
+        }
+        for (revision, added, removed) in revisions {
+            let cluster = CLUSTERS[added].to_owned();
+            let decided = PlacementDecided {
+                revision,
+                added: vec![DecidedCluster { cluster, group_index: 9, ..Default::default() }],
+                removed: vec![CLUSTERS[removed].to_owned()],
+                ..PlacementDecided::default()
+            };
+            placement = placement.evolve(&placement_event::Event::Decided(decided));
+            let status = placement.object().and_then(|o| o.status.as_ref());
+            let selected = status.map_or(0, |s| s.number_of_selected_clusters());
+            prop_assert_eq!(usize::try_from(selected).unwrap(), placement.0.decided.len());
+            prop_assert!(born || placement.0.decided.is_empty());
+        }
+    }
+}

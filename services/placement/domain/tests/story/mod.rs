@@ -1,0 +1,277 @@
+//! A world told in one line per fact, with the loop that the service runs around the domain: every
+//! commit is folded, and the placements it touches are scheduled.
+#![allow(dead_code, reason = "each test file tells its own part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use fleetlog_kernel::{Decider, Position, Projection, Reaction, Timestamp, Uid};
+use fleetlog_messages::common::{Condition, LabelSelector, LabelSelectorRequirement, ObjectMeta};
+use fleetlog_messages::placement::{
+    self as message, ClusterClaimSelector, ClusterPredicate, ClusterSelector, PlacementSpec,
+    placement_event,
+};
+use fleetlog_messages::registration::{
+    BindingDeleted, BindingSpecified, ClusterAccepted, ClusterDeleted, ClusterFacts,
+    ClusterSetDeleted, ClusterSetSpecified, ClusterSpecified, ClusterStatusReported,
+    ManagedCluster, ManagedClusterClaim, ManagedClusterSelector, ManagedClusterSet,
+    ManagedClusterSetBinding, ManagedClusterSetSpec, Taint, TaintAdded, TaintRemoved,
+    binding_event, cluster_event, cluster_set_event,
+};
+use fleetlog_placement_domain::command::Apply;
+use fleetlog_placement_domain::reaction::Follows;
+use fleetlog_placement_domain::{
+    Change, Placement, PlacementCommand, PlacementKey, Refusal, World, pages,
+};
+use fleetlog_rules::condition;
+use fleetlog_rules::membership::SET_LABEL;
+use fleetlog_rules::metadata::Change as Metadata;
+use std::collections::BTreeMap;
+
+pub const AT: Timestamp = Timestamp::of_seconds(1_700_000_000);
+
+pub fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+pub fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+pub fn key(name: &str) -> PlacementKey {
+    PlacementKey::new("ns", name)
+}
+
+/// The command that applies a placement of namespace `ns`.
+pub fn apply(name: &str, spec: PlacementSpec) -> Apply {
+    Apply {
+        object: message::Placement { spec: Some(spec), ..message::Placement::default() },
+        target: key(name),
+        expected: None,
+        change: Metadata::Merge,
+        uid: Uid::new("u"),
+    }
+}
+
+pub fn number(number: i32) -> PlacementSpec {
+    PlacementSpec { number_of_clusters: Some(number), ..PlacementSpec::default() }
+}
+
+pub fn requirement(key: &str, operator: &str, values: &[&str]) -> LabelSelectorRequirement {
+    let values = values.iter().map(|v| (*v).to_owned()).collect();
+    LabelSelectorRequirement { key: text(key), operator: text(operator), values }
+}
+
+pub fn predicate(labels: &[(&str, &str)], claims: &[(&str, &str)]) -> ClusterPredicate {
+    let expressions = claims.iter().map(|(k, v)| requirement(k, "In", &[v])).collect();
+    ClusterPredicate {
+        required_cluster_selector: Some(ClusterSelector {
+            label_selector: (!labels.is_empty())
+                .then(|| LabelSelector { match_labels: pairs(labels), ..LabelSelector::default() }),
+            claim_selector: (!claims.is_empty())
+                .then_some(ClusterClaimSelector { match_expressions: expressions }),
+            cel_selector: None,
+        }),
+    }
+}
+
+pub fn taint(key: &str, value: &str, effect: &str) -> Taint {
+    Taint { key: text(key), value: text(value), effect: text(effect), ..Taint::default() }
+}
+
+/// A spec whose predicate means nothing.
+pub fn misconfigured() -> PlacementSpec {
+    let selector = LabelSelector {
+        match_expressions: vec![requirement("a", "In", &[])],
+        ..LabelSelector::default()
+    };
+    let selector = ClusterSelector { label_selector: Some(selector), ..Default::default() };
+    let predicate = ClusterPredicate { required_cluster_selector: Some(selector) };
+    PlacementSpec { predicates: vec![predicate], ..PlacementSpec::default() }
+}
+
+/// The specification of a cluster: accepted, in a set, with labels.
+pub fn specified(set: &str, labels: &[(&str, &str)]) -> cluster_event::Event {
+    let mut labels = pairs(labels);
+    labels.insert(SET_LABEL.to_owned(), set.to_owned());
+    let metadata = ObjectMeta { labels, ..ObjectMeta::default() };
+    let mut cluster = ManagedCluster { metadata: Some(metadata), ..ManagedCluster::default() };
+    cluster.spec.get_or_insert_default().hub_accepts_client = Some(true);
+    cluster_event::Event::Specified(ClusterSpecified { cluster: Some(cluster) })
+}
+
+pub fn set_by(selector: Option<LabelSelector>) -> ManagedClusterSetSpec {
+    let kind = if selector.is_some() { "LabelSelector" } else { "ExclusiveClusterSetLabel" };
+    let cluster_selector =
+        Some(ManagedClusterSelector { selector_type: text(kind), label_selector: selector });
+    ManagedClusterSetSpec { cluster_selector, ..ManagedClusterSetSpec::default() }
+}
+
+/// The world and what is still to be scheduled.
+#[derive(Default)]
+pub struct Story {
+    pub world: World,
+    position: u64,
+    waiting: Vec<PlacementKey>,
+    /// How many schedules were computed.
+    pub looks: usize,
+    /// Every event of placements.
+    pub events: Vec<placement_event::Event>,
+}
+
+impl Story {
+    /// Clusters of set `s`, which is bound to `ns`.
+    pub fn of(clusters: &[&str]) -> Self {
+        let mut story = Self::default();
+        story.set("s", set_by(None));
+        story.bind("ns", "s");
+        for cluster in clusters {
+            story.cluster(cluster, specified("s", &[]));
+        }
+        story
+    }
+
+    /// Folds one commit and notes what it touches.
+    pub fn commit(&mut self, changes: Vec<Change>) -> Vec<PlacementKey> {
+        self.position += 1;
+        let position = Position(self.position);
+        for change in changes {
+            self.world.apply(&change, position);
+        }
+        let touched = Follows(&self.world).react(&position);
+        self.waiting.extend(touched.clone());
+        touched
+    }
+
+    pub fn cluster(&mut self, name: &str, event: cluster_event::Event) -> Vec<PlacementKey> {
+        self.commit(vec![Change::Cluster(name.to_owned(), event)])
+    }
+
+    pub fn accept(&mut self, name: &str) -> Vec<PlacementKey> {
+        self.cluster(name, cluster_event::Event::Accepted(ClusterAccepted::default()))
+    }
+
+    pub fn taint(&mut self, name: &str, taint: Taint) -> Vec<PlacementKey> {
+        self.cluster(name, cluster_event::Event::TaintAdded(TaintAdded { taint: Some(taint) }))
+    }
+
+    pub fn untaint(&mut self, name: &str, taint: Taint) -> Vec<PlacementKey> {
+        self.cluster(name, cluster_event::Event::TaintRemoved(TaintRemoved { taint: Some(taint) }))
+    }
+
+    pub fn claims(&mut self, name: &str, claims: &[(&str, &str)]) -> Vec<PlacementKey> {
+        let claim = |(k, v): &(&str, &str)| ManagedClusterClaim { name: text(k), value: text(v) };
+        let facts = ClusterFacts {
+            cluster_claims: claims.iter().map(claim).collect(),
+            ..Default::default()
+        };
+        let reported = ClusterStatusReported { facts: Some(facts) };
+        self.cluster(name, cluster_event::Event::StatusReported(reported))
+    }
+
+    pub fn leave(&mut self, name: &str) -> Vec<PlacementKey> {
+        self.cluster(name, cluster_event::Event::Deleted(ClusterDeleted::default()))
+    }
+
+    pub fn set(&mut self, name: &str, spec: ManagedClusterSetSpec) -> Vec<PlacementKey> {
+        let set = ManagedClusterSet { spec: Some(spec), ..ManagedClusterSet::default() };
+        let event = cluster_set_event::Event::Specified(ClusterSetSpecified { set: Some(set) });
+        self.commit(vec![Change::Set(name.to_owned(), event)])
+    }
+
+    pub fn drop_set(&mut self, name: &str) -> Vec<PlacementKey> {
+        let event = cluster_set_event::Event::Deleted(ClusterSetDeleted::default());
+        self.commit(vec![Change::Set(name.to_owned(), event)])
+    }
+
+    pub fn bind(&mut self, namespace: &str, set: &str) -> Vec<PlacementKey> {
+        let binding = Some(ManagedClusterSetBinding::default());
+        let event = binding_event::Event::Specified(BindingSpecified { binding });
+        self.commit(vec![Change::Binding((namespace.to_owned(), set.to_owned()), event)])
+    }
+
+    pub fn unbind(&mut self, namespace: &str, set: &str) -> Vec<PlacementKey> {
+        let event = binding_event::Event::Deleted(BindingDeleted::default());
+        self.commit(vec![Change::Binding((namespace.to_owned(), set.to_owned()), event)])
+    }
+
+    /// Gives a command to a placement; its events are committed.
+    pub fn command(
+        &mut self,
+        key: &PlacementKey,
+        command: &PlacementCommand,
+    ) -> Result<Vec<placement_event::Event>, Refusal> {
+        let at = AT.plus(std::time::Duration::from_secs(self.position));
+        let events = self.world.placement(key).decide(command, at)?;
+        if !events.is_empty() {
+            let change = |event| Change::Placement(key.clone(), event);
+            self.commit(events.iter().cloned().map(change).collect());
+            self.events.extend(events.clone());
+        }
+        Ok(events)
+    }
+
+    /// Applies a placement of namespace `ns`, and schedules.
+    pub fn place(&mut self, name: &str, spec: PlacementSpec) -> Vec<String> {
+        self.command(&key(name), &PlacementCommand::Apply(Box::new(apply(name, spec)))).unwrap();
+        self.settle();
+        self.decided(name)
+    }
+
+    pub fn delete(&mut self, name: &str) {
+        let command = PlacementCommand::Delete { target: key(name), by: "ann".to_owned() };
+        self.command(&key(name), &command).unwrap();
+    }
+
+    /// Computes a placement's schedule and takes it over.
+    pub fn look(&mut self, key: &PlacementKey) -> Vec<placement_event::Event> {
+        let Some(schedule) = self.world.schedule(key) else { return vec![] };
+        self.looks += 1;
+        let inputs = self.world.position();
+        let command = PlacementCommand::Schedule { schedule: Box::new(schedule), inputs };
+        self.command(key, &command).unwrap()
+    }
+
+    /// Schedules whatever waits, as often as something does.
+    pub fn settle(&mut self) {
+        while !self.waiting.is_empty() {
+            let key = self.waiting.remove(0);
+            if self.world.pending(&key).is_some() {
+                self.look(&key);
+            }
+        }
+    }
+
+    pub fn placement(&self, name: &str) -> Placement {
+        self.world.placement(&key(name))
+    }
+
+    /// The clusters that a placement of `ns` has now.
+    pub fn decided(&self, name: &str) -> Vec<String> {
+        self.placement(name).0.decided.into_keys().collect()
+    }
+
+    pub fn condition(&self, name: &str, kind: &str) -> Condition {
+        let placement = self.placement(name);
+        condition::find(placement.conditions(), kind).cloned().unwrap_or_default()
+    }
+
+    /// Status, reason and message of PlacementSatisfied.
+    pub fn satisfied(&self, name: &str) -> (String, String, String) {
+        let said = self.condition(name, "PlacementSatisfied");
+        (said.status().to_owned(), said.reason().to_owned(), said.message().to_owned())
+    }
+
+    /// Each page: its name, group index, group and clusters.
+    pub fn pages(&self, name: &str) -> Vec<(String, String, String, Vec<String>)> {
+        let page = |page: message::PlacementDecision| {
+            let meta = page.metadata.unwrap();
+            let label = |end: &str| {
+                meta.labels[&format!("cluster.open-cluster-management.io/decision-group-{end}")]
+                    .clone()
+            };
+            let decisions = page.status.unwrap().decisions;
+            let names = decisions.iter().map(|d| d.cluster_name().to_owned()).collect();
+            (meta.name().to_owned(), label("index"), label("name"), names)
+        };
+        pages::objects(&self.placement(name)).into_iter().map(page).collect()
+    }
+}
