@@ -66,7 +66,7 @@ impl Binding {
         let changed = current != Some(&after);
         after.status = None;
         let specified =
-            changed.then(|| Event::Specified(BindingSpecified { binding: Some(after) }));
+            changed.then_some(Event::Specified(BindingSpecified { binding: Some(after) }));
         let bound = current.is_none().then(|| bound(exists, at));
         Ok(specified.into_iter().chain(bound).collect())
     }

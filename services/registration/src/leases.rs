@@ -1,0 +1,130 @@
+//! The failure detector: a lease that ran out makes its cluster's state unknown, but only when we
+//! were there to take beats for the whole of its grace. The hub's own absence expires nobody.
+
+use crate::config::Settings;
+use crate::handlers::Running;
+use crate::told;
+use fleetlog_bus::{Fault, LeaseChange, LeaseKind, Leases};
+use fleetlog_kernel::{ClusterName, Decider as _, Service};
+use fleetlog_messages::subject;
+use fleetlog_registration_domain::command::ClusterCommand;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// How much of a grace may be missing: clocks of two machines round differently.
+const SLACK: Duration = Duration::from_secs(1);
+/// How long until a watch that ended is opened again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Watches leases until the tasks are asked to stop.
+pub(crate) async fn watch(context: Running, settings: Arc<Settings>) -> Result<(), Fault> {
+    context.live().await;
+    let tasks = context.ground.tasks.clone();
+    let mut detector = Detector::new(context, settings);
+    loop {
+        tokio::select! {
+            biased;
+            () = tasks.stopped() => return Ok(()),
+            ended = detector.run() => {
+                if let Err(fault) = ended {
+                    tracing::warn!(%fault, "leases cannot be watched; every grace begins anew");
+                }
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+struct Detector {
+    context: Running,
+    settings: Arc<Settings>,
+    leases: Leases,
+    /// Since when beats could be taken without a gap.
+    since: Instant,
+    /// When that was last seen to be so.
+    seen: Instant,
+}
+
+impl Detector {
+    fn new(context: Running, settings: Arc<Settings>) -> Self {
+        let leases = Leases::new(context.ground.bus.broker.clone());
+        let now = Instant::now();
+        Self { context, settings, leases, since: now, seen: now }
+    }
+
+    /// From a start, or from the loss of all leases, to the next loss.
+    async fn run(&mut self) -> Result<(), Fault> {
+        (self.since, self.seen) = (Instant::now(), Instant::now());
+        self.renew_all().await?;
+        let mut changes = self.leases.watch().await?;
+        let mut probes = tokio::time::interval(self.settings.probe_every);
+        probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                change = changes.next() => match change {
+                    Some(Ok(change)) if change.kind == LeaseKind::Expired => {
+                        self.expired(&change).await?;
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(fault)) => return Err(fault),
+                    None => return Err(Fault::passing("watch the leases", "the watch ended")),
+                },
+                _ = probes.tick() => self.probe().await,
+            }
+        }
+    }
+
+    /// One full lease for every cluster whose silence would mean something.
+    async fn renew_all(&self) -> Result<(), Fault> {
+        let awaited: Vec<(ClusterName, Duration)> = self.context.read(|hosted| {
+            let clusters = hosted.machine().fleet().clusters().iter();
+            let awaited = clusters.filter(|(_, cluster)| cluster.awaits_beats());
+            awaited
+                .filter_map(|(name, c)| Some((ClusterName::parse(name).ok()?, c.grace())))
+                .collect()
+        });
+        let renewed = stream::iter(awaited).map(|(cluster, grace)| async move {
+            self.context.patiently(|| self.leases.beat(&cluster, grace)).await
+        });
+        renewed
+            .buffer_unordered(self.context.ground.bounds.window)
+            .try_for_each(|_| futures::future::ready(Ok(())))
+            .await
+    }
+
+    /// Looks whether the server that keeps the leases answers; a gap begins every grace anew.
+    async fn probe(&mut self) {
+        let leader = subject::lead(Service::Registration);
+        let answered = self.context.ground.bus.broker.last("LEASE", &leader).await;
+        let now = Instant::now();
+        if now - self.seen > self.settings.absence {
+            tracing::warn!(away = ?(now - self.seen), "the hub was away; every grace begins anew");
+            self.since = now;
+        }
+        match answered {
+            Ok(_) => self.seen = now,
+            Err(fault) => tracing::warn!(%fault, "the leases' server does not answer"),
+        }
+    }
+
+    async fn expired(&mut self, change: &LeaseChange) -> Result<(), Fault> {
+        let (cluster, context) = (&change.cluster, self.context.clone());
+        let (matters, grace) = self.context.read(|hosted| {
+            let known = hosted.machine().fleet().cluster(cluster.as_str());
+            let at = self.context.ground.clock.now();
+            let events = known.decide(&ClusterCommand::NoteLeaseExpiry, at);
+            (events.is_ok_and(|events| !events.is_empty()), known.grace())
+        });
+        if !matters {
+            return Ok(());
+        }
+        self.probe().await;
+        if self.since.elapsed() + SLACK >= grace && self.seen.elapsed() <= self.settings.absence {
+            tracing::info!(%cluster, "no beat for a whole grace");
+            return told::expiry(&context, cluster.as_str()).await;
+        }
+        context.patiently(|| self.leases.beat(cluster, grace)).await.map(|_| ())
+    }
+}

@@ -1,0 +1,133 @@
+//! A request parsed at the door: which command it is, who may give it, what rides along. What is
+//! decided about it lies in the domain.
+
+use bytes::Bytes;
+use fleetlog_chassis::{Denied, Origin, Request};
+use fleetlog_kernel::{Position, Service, Uid};
+use fleetlog_messages::registration::{
+    self as wire, ClusterFacts, binding_command, cluster_command, cluster_set_command,
+};
+use fleetlog_registration_domain::Refusal;
+use fleetlog_registration_domain::command::{
+    Apply, BindingCommand, ClusterCommand, SetCommand, Target,
+};
+use fleetlog_rules::metadata::Change;
+
+/// A command on a cluster; of an agent, its report.
+pub(crate) fn cluster(request: &Request) -> Result<ClusterCommand, Denied> {
+    use cluster_command::Command;
+    if let Origin::Agent(_) = request.origin {
+        let facts: ClusterFacts = decode(&request.payload)?;
+        return Ok(ClusterCommand::Report(facts));
+    }
+    let command = decode::<wire::ClusterCommand>(&request.payload)?.command.ok_or_else(empty)?;
+    let by = request.origin.to_string();
+    Ok(match command {
+        Command::Apply(given) => {
+            let object = given.cluster.ok_or_else(empty)?;
+            let how = (given.resource_version.as_str(), given.replace_metadata);
+            ClusterCommand::Apply(Box::new(apply(request, object, how)?))
+        }
+        Command::Accept(_) => ClusterCommand::Accept { by },
+        Command::Deny(_) => ClusterCommand::Deny { by },
+        Command::Delete(_) => ClusterCommand::Delete { by },
+        Command::RequestJoin(join) => {
+            own(request, "RequestJoin")?;
+            ClusterCommand::RequestJoin {
+                name: request.target.name.clone(),
+                public_key: join.public_key,
+                labels: join.labels,
+                uid: uid(request),
+            }
+        }
+        Command::Report(report) => {
+            own(request, "ReportCluster")?;
+            ClusterCommand::Report(report.facts.unwrap_or_default())
+        }
+        Command::NoteBeat(_) => {
+            own(request, "NoteBeat")?;
+            ClusterCommand::NoteBeat
+        }
+        Command::NoteLeaseExpiry(_) => {
+            own(request, "NoteLeaseExpiry")?;
+            ClusterCommand::NoteLeaseExpiry
+        }
+    })
+}
+
+/// A command on a set. How many `members` it has is looked up now: a count that waited is stale.
+pub(crate) fn set(request: &Request, members: u64) -> Result<SetCommand, Denied> {
+    use cluster_set_command::Command;
+    let command = decode::<wire::ClusterSetCommand>(&request.payload)?.command;
+    Ok(match command.ok_or_else(empty)? {
+        Command::Apply(given) => {
+            let object = given.set.ok_or_else(empty)?;
+            let how = (given.resource_version.as_str(), given.replace_metadata);
+            SetCommand::Apply { apply: Box::new(apply(request, object, how)?) }
+        }
+        Command::Delete(_) => SetCommand::Delete { by: request.origin.to_string() },
+        Command::Count(_) => {
+            own(request, "CountClusterSet")?;
+            SetCommand::Count { clusters: members }
+        }
+    })
+}
+
+/// A command on a binding. Whether its set `exists` is looked up now.
+pub(crate) fn binding(request: &Request, exists: bool) -> Result<BindingCommand, Denied> {
+    use binding_command::Command;
+    let command = decode::<wire::BindingCommand>(&request.payload)?.command;
+    Ok(match command.ok_or_else(empty)? {
+        Command::Apply(given) => {
+            let object = given.binding.ok_or_else(empty)?;
+            let how = (given.resource_version.as_str(), given.replace_metadata);
+            BindingCommand::Apply { apply: Box::new(apply(request, object, how)?), exists }
+        }
+        Command::Delete(_) => BindingCommand::Delete { by: request.origin.to_string() },
+        Command::NoteBound(_) => {
+            own(request, "NoteBound")?;
+            BindingCommand::NoteBound { exists }
+        }
+    })
+}
+
+fn decode<T: prost::Message + Default>(payload: &Bytes) -> Result<T, Denied> {
+    T::decode(payload.clone()).map_err(|error| Denied::Unreadable(error.to_string()))
+}
+
+fn empty() -> Denied {
+    Denied::Unreadable("it is empty, or of a later release".to_owned())
+}
+
+/// Refuses anybody but registration itself.
+fn own(request: &Request, command: &'static str) -> Result<(), Denied> {
+    match request.origin {
+        Origin::Service { from: Service::Registration, .. } => Ok(()),
+        _ => {
+            let by = request.origin.to_string();
+            Err(Denied::Refused(Refusal::NotForUsers { command, by }.into()))
+        }
+    }
+}
+
+fn uid(request: &Request) -> Uid {
+    Uid::derived(&request.id, request.target.event().as_str())
+}
+
+fn apply<T>(
+    request: &Request,
+    object: T,
+    (version, replace): (&str, bool),
+) -> Result<Apply<T>, Denied> {
+    let (namespace, name) = (request.target.scope.clone(), request.target.name.clone());
+    let expected = match version {
+        "" => None,
+        text => Some(Position::of_resource_version(text).ok_or_else(|| {
+            let reason = format!("\"{text}\" is no resource version");
+            Denied::Refused(Refusal::Unreadable { reason }.into())
+        })?),
+    };
+    let change = if replace { Change::Replace } else { Change::Merge };
+    let target = Target { namespace, name };
+    Ok(Apply { object, target, expected, change, uid: uid(request) })
+}

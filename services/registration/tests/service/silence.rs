@@ -1,0 +1,163 @@
+//! The failure detector: a silent cluster becomes unknown after its whole grace, and nobody does
+//! because the hub was away.
+
+use crate::stage::{Agent, Stage, condition, taints};
+use fleetlog_registration::cluster_id;
+use std::time::Duration;
+
+const AVAILABLE: &str = "ManagedClusterConditionAvailable";
+const UNREACHABLE: &str = "cluster.open-cluster-management.io/unreachable";
+
+/// A cluster that beats every `seconds`, now.
+async fn beating(stage: &Stage, name: &str, seconds: i32) -> Agent {
+    stage.beats_every(name, seconds).await;
+    let agent = stage.agent(name);
+    agent.joined().await;
+    agent.beat().await;
+    stage.until(name, AVAILABLE, "True").await;
+    agent
+}
+
+async fn availability(stage: &Stage, name: &str) -> String {
+    condition(&stage.cluster(name).await, AVAILABLE)
+}
+
+async fn times_expired(stage: &Stage, name: &str) -> usize {
+    let story = stage.story(&cluster_id(name)).await;
+    story.iter().filter(|kind| *kind == "LeaseExpired").count()
+}
+
+/// Beats every second, for so long.
+async fn beats_for(agent: &Agent, seconds: u64) {
+    for _ in 0..seconds {
+        agent.beat().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_cluster_becomes_unknown_and_tainted_after_five_beats_and_not_before() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 2).await;
+    agent.beat().await;
+    stage.passes(9).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    stage.passes(2).await;
+    let cluster = stage.cluster("c1").await;
+    assert_eq!(condition(&cluster, AVAILABLE), "Unknown");
+    assert_eq!(taints(&cluster), [UNREACHABLE]);
+    stage.passes(600).await;
+    assert_eq!(times_expired(&stage, "c1").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_returning_beat_heals() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 1).await;
+    stage.until("c1", AVAILABLE, "Unknown").await;
+    agent.beat().await;
+    stage.until("c1", AVAILABLE, "True").await;
+    assert_eq!(taints(&stage.cluster("c1").await), Vec::<String>::new());
+    stage.until("c1", AVAILABLE, "Unknown").await;
+    assert_eq!(times_expired(&stage, "c1").await, 2, "each silence is an event of its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn beats_in_time_keep_a_cluster_available() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 1).await;
+    beats_for(&agent, 60).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    assert_eq!(times_expired(&stage, "c1").await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_cluster_that_never_speaks_becomes_unknown() {
+    let stage = Stage::new().await;
+    stage.beats_every("c1", 1).await;
+    stage.passes(4).await;
+    assert_eq!(availability(&stage, "c1").await, "");
+    stage.until("c1", AVAILABLE, "Unknown").await;
+    assert_eq!(taints(&stage.cluster("c1").await), [UNREACHABLE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_was_away_for_an_hour_expires_nobody_who_beats_again() {
+    let mut stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 1).await;
+    stage.kill().await;
+    stage.passes(3_600).await;
+    stage.start().await;
+    stage.passes(4).await;
+    assert_eq!(availability(&stage, "c1").await, "True", "a whole grace from the start on");
+    beats_for(&agent, 20).await;
+    assert_eq!(times_expired(&stage, "c1").await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stays_silent_after_a_start_expires_one_grace_later() {
+    let mut stage = Stage::new().await;
+    beating(&stage, "c1", 1).await;
+    stage.kill().await;
+    stage.passes(3_600).await;
+    stage.start().await;
+    stage.passes(4).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    stage.passes(3).await;
+    assert_eq!(availability(&stage, "c1").await, "Unknown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn losing_all_leases_expires_nobody() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 1).await;
+    stage.passes(3).await;
+    stage.memory.restart();
+    stage.passes(3).await;
+    assert_eq!(availability(&stage, "c1").await, "True", "its grace began anew");
+    beats_for(&agent, 10).await;
+    assert_eq!(times_expired(&stage, "c1").await, 0);
+    stage.memory.restart();
+    stage.until("c1", AVAILABLE, "Unknown").await;
+    assert_eq!(times_expired(&stage, "c1").await, 1, "a silent one still expires");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_connection_expires_nobody_though_leases_run_out_meanwhile() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 1).await;
+    stage.passes(2).await;
+    stage.line.cut(true);
+    stage.passes(8).await;
+    stage.line.cut(false);
+    stage.passes(4).await;
+    assert_eq!(times_expired(&stage, "c1").await, 0, "its lease ran out while we were away");
+    beats_for(&agent, 10).await;
+    assert_eq!(times_expired(&stage, "c1").await, 0);
+    stage.until("c1", AVAILABLE, "Unknown").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_rhythm_is_told_with_the_next_beat_and_expires_nobody_before_it() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 30).await;
+    stage.beats_every("c1", 1).await;
+    stage.passes(29).await;
+    assert_eq!(availability(&stage, "c1").await, "True", "it may still beat in the old rhythm");
+    assert_eq!(agent.beat().await.lease_duration_seconds, 1);
+    stage.passes(4).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    stage.passes(3).await;
+    assert_eq!(availability(&stage, "c1").await, "Unknown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_rhythm_counts_at_once() {
+    let stage = Stage::new().await;
+    beating(&stage, "c1", 1).await;
+    stage.beats_every("c1", 60).await;
+    stage.passes(250).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    stage.passes(60).await;
+    assert_eq!(availability(&stage, "c1").await, "Unknown");
+}
