@@ -46,7 +46,8 @@ pub fn lock(dir: &Path, name: &str) -> Result<CacheLock, ToolError> {
     Ok(CacheLock { _file: file })
 }
 
-/// Fills a folder beside `target` with `fill`, then renames it into place: readers see all of it or nothing.
+/// Fills a folder beside `target` with `fill`, then renames it into place: readers see all of it or
+/// nothing.
 ///
 /// # Errors
 /// What `fill` says, or a step of the file system that failed; nothing is left in place then.

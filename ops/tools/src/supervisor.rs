@@ -1,6 +1,7 @@
 //! The supervising process: runs one server, and ends it when its own standard input closes.
 //!
-//! This file is also compiled alone (see `supervise`), so it names nothing but the standard library.
+//! This file is also compiled alone (see `supervise`), so it names nothing but the standard
+//! library.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -11,8 +12,8 @@ use std::time::Duration;
 /// How often the supervisor looks whether the server has ended by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Supervises `LOG PROGRAM ARGS...`: prints `pid N`, then waits until the server ends or standard input
-/// closes (then the server is killed). Returns the exit code for the process.
+/// Supervises `LOG PROGRAM ARGS...`: prints `pid N`, then waits until the server ends or standard
+/// input closes (then the server is killed). Returns the exit code for the process.
 pub fn supervisor_main(args: impl IntoIterator<Item = String>) -> i32 {
     let mut args = args.into_iter();
     let (Some(log), Some(program)) = (args.next(), args.next()) else {

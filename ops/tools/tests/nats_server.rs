@@ -1,4 +1,5 @@
-//! The guard of a real nats-server: found or installed, started on a free port, ended with its owner.
+//! The guard of a real nats-server: found or installed, started on a free port, ended with its
+//! owner.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

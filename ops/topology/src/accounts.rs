@@ -1,5 +1,6 @@
-//! The accounts and what passes between them, as data (architecture, section 8). Only HUB has JetStream:
-//! an account that imports a writable service never has it, else an aimed reply could be stored.
+//! The accounts and what passes between them, as data (architecture, section 8). Only HUB has
+//! JetStream: an account that imports a writable service never has it, else an aimed reply could be
+//! stored.
 
 /// An account of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,5 @@
-//! Makes what is missing and compares what is there, field by field. Nothing is ever changed: a stream
-//! that differs is a refusal, because some settings cannot be taken back.
+//! Makes what is missing and compares what is there, field by field. Nothing is ever changed: a
+//! stream that differs is a refusal, because some settings cannot be taken back.
 
 use async_nats::{Client, ConnectOptions};
 use fleetlog_bus::Credentials;

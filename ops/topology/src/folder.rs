@@ -1,4 +1,5 @@
-//! The data folder of an embedded hub: `hub.json`, the lock, the credentials (architecture, section 10).
+//! The data folder of an embedded hub: `hub.json`, the lock, the credentials (architecture, section
+//! 10).
 //!
 //! The server's own files lie in `nats/` and are its affair.
 

@@ -1,7 +1,8 @@
 //! The keys and JWTs of one hub: made at the first start, kept in its folder, reused ever after.
 //!
-//! The operator's and the accounts' own keys are forgotten once the first JWTs are signed; what stays can
-//! sign account JWTs anew (the operator's signing key) and let users in (one key per role).
+//! The operator's and the accounts' own keys are forgotten once the first JWTs are signed; what
+//! stays can sign account JWTs anew (the operator's signing key) and let users in (one key per
+//! role).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -158,7 +159,8 @@ impl Identity {
         self.user_of(Account::Users, "user", name, None)
     }
 
-    /// A new join token: a user who can only ask to join, until `expires`. Nothing of it is kept here.
+    /// A new join token: a user who can only ask to join, until `expires`. Nothing of it is kept
+    /// here.
     ///
     /// # Errors
     /// A key that cannot sign.

@@ -1,4 +1,5 @@
-//! Streams, queues, accounts and permissions as data, applied and verified; and the folder of a hub.
+//! Streams, queues, accounts and permissions as data, applied and verified; and the folder of a
+//! hub.
 //!
 //! What messages mean and how they travel is not known here.
 

@@ -17,7 +17,10 @@ pub enum HubRefusal {
         pid: String,
     },
     /// The folder was written by a later release.
-    #[error("the data folder \"{}\" has data version {found}, this program knows up to {known}", dir.display())]
+    #[error(
+        "the data folder \"{}\" has data version {found}, this program knows up to {known}",
+        dir.display()
+    )]
     Newer {
         /// The folder.
         dir: PathBuf,

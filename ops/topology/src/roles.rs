@@ -1,4 +1,5 @@
-//! Who may publish and subscribe to what, as data; the server enforces it and a matrix test tries it.
+//! Who may publish and subscribe to what, as data; the server enforces it and a matrix test tries
+//! it.
 //!
 //! Templates may hold `{{name()}}` and `{{subject()}}`, which the server fills from the user's JWT.
 
@@ -101,8 +102,9 @@ fn user() -> Role {
     }
 }
 
-/// Whoever runs the hub: the whole JetStream API (topology, DLQ, reading the log), questions, and the
-/// simulated clusters of a development hub. No event, no command and no delivery can be written with it.
+/// Whoever runs the hub: the whole JetStream API (topology, DLQ, reading the log), questions, and
+/// the simulated clusters of a development hub. No event, no command and no delivery can be written
+/// with it.
 fn operator() -> Role {
     Role {
         account: Account::Hub,

@@ -14,7 +14,8 @@ pub enum Sync {
     Always,
 }
 
-/// The text of `nats.conf` for a hub whose server files lie in `nats_dir`. Address and port come by flag.
+/// The text of `nats.conf` for a hub whose server files lie in `nats_dir`. Address and port come by
+/// flag.
 #[must_use]
 pub fn configuration(identity: &Identity, nats_dir: &Path, sync: Sync) -> String {
     let quoted = |path: &str| {

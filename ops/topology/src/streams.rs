@@ -1,5 +1,5 @@
-//! The streams and the work queues, as data (architecture, section 3; the settings are those that passed
-//! against a real server). Streams of features that do not exist yet are not made.
+//! The streams and the work queues, as data (architecture, section 3; the settings are those that
+//! passed against a real server). Streams of features that do not exist yet are not made.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ pub fn streams() -> Vec<StreamSpec> {
     vec![events(), cmd(), told(), result(), blobs(), work(), status(), lease(), dlq()]
 }
 
-/// Every durable work queue: commands of users and of services for each service, and agents' reports.
+/// Every durable work queue: commands of users and of services for each service, and agents'
+/// reports.
 #[must_use]
 pub fn queues() -> Vec<QueueSpec> {
     let of_service = |service: Service| {
@@ -114,7 +115,8 @@ fn blobs() -> StreamSpec {
     }
 }
 
-/// What each cluster should run now; derived. No markers: an unsigned message must not reach agents.
+/// What each cluster should run now; derived. No markers: an unsigned message must not reach
+/// agents.
 fn work() -> StreamSpec {
     StreamSpec {
         storage: Storage::FileAsync,

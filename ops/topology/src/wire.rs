@@ -70,8 +70,8 @@ pub(crate) fn queue(spec: &QueueSpec) -> Value {
     })
 }
 
-/// What differs, one sentence a field. A field that only one side has counts as its zero, except those
-/// named `_nats.…`, in which the server notes its own versions.
+/// What differs, one sentence a field. A field that only one side has counts as its zero, except
+/// those named `_nats.…`, in which the server notes its own versions.
 pub(crate) fn differences(wanted: &Value, reported: &Value) -> Vec<String> {
     let empty = Map::new();
     let (wanted, reported) =

@@ -28,7 +28,8 @@ pub struct Position(pub u64);
 impl Position {
     /// Before the first event.
     pub const START: Self = Self(0);
-    /// How many objects one commit may change: the factor between a position and a resource version.
+    /// How many objects one commit may change: the factor between a position and a resource
+    /// version.
     pub const OBJECTS_PER_COMMIT: u64 = 16_384;
 
     /// The position that follows this one.

@@ -1,4 +1,5 @@
-//! Names that are checked where they enter: services, clusters, actors; DNS-1123 as Kubernetes has it.
+//! Names that are checked where they enter: services, clusters, actors; DNS-1123 as Kubernetes has
+//! it.
 
 use std::fmt;
 

@@ -72,14 +72,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nanoseconds_round_trip(nanos in -4_000_000_000_000_000_000_i64..4_000_000_000_000_000_000) {
+        fn nanoseconds_round_trip(
+            nanos in -4_000_000_000_000_000_000_i64..4_000_000_000_000_000_000,
+        ) {
             prop_assert_eq!(Timestamp::of_nanos(nanos.into()).as_nanos(), i128::from(nanos));
         }
 
         #[test]
         fn later_is_later(start in 0_i64..4_000_000_000, by in 0_u64..1_000_000_000_000) {
             let start = Timestamp::of_seconds(start);
-            prop_assert_eq!(start.plus(Duration::from_nanos(by)).since(start).as_nanos(), u128::from(by));
+            let later = start.plus(Duration::from_nanos(by));
+            prop_assert_eq!(later.since(start).as_nanos(), u128::from(by));
         }
     }
 }

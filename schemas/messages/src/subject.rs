@@ -411,7 +411,9 @@ mod tests {
         }
 
         #[test]
-        fn no_subject_makes_a_parser_panic(text in "(fl\\.(ev|cmd|do|st|a|lease|work|qry)\\.)?\\PC*") {
+        fn no_subject_makes_a_parser_panic(
+            text in "(fl\\.(ev|cmd|do|st|a|lease|work|qry)\\.)?\\PC*",
+        ) {
             let _ = AggregateId::of_event(&text);
             let _ = AggregateId::of_command(&text);
             let _ = AggregateId::of_told(&text);

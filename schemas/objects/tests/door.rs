@@ -194,9 +194,9 @@ fn a_required_list_is_written_even_when_it_is_empty() {
 #[test]
 fn lists_with_keys_are_merged_item_by_item() {
     let schema = Schemas::built_in().get("fleetlog.registration.v1.ManagedCluster").unwrap();
+    let conditions = json!([{"type": "A", "status": "True"}, {"type": "B", "status": "True"}]);
     let mut current = json!({"metadata": {"labels": {"a": "1", "b": "2"}, "finalizers": ["x"]},
-        "status": {"conditions": [{"type": "A", "status": "True"}, {"type": "B", "status": "True"}]},
-        "spec": {"taints": [{"key": "a"}]}});
+        "status": {"conditions": conditions}, "spec": {"taints": [{"key": "a"}]}});
     let given = json!({"metadata": {"labels": {"a": "3", "b": null}, "finalizers": ["y", "x"]},
         "status": {"conditions": [{"type": "B", "status": "False"}, {"type": "C"}]},
         "spec": {"taints": [{"key": "b"}]}});

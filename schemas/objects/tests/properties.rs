@@ -178,7 +178,10 @@ fn without_empty_lists(mut value: Value) -> Value {
 macro_rules! round_trip {
     ($($test:ident: $kind:ty,)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+            #![proptest_config(ProptestConfig {
+                failure_persistence: None,
+                ..ProptestConfig::with_cases(64)
+            })]
             $(
                 #[test]
                 fn $test(object in of_kind::<$kind>()) {

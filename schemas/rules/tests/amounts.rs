@@ -26,7 +26,8 @@ proptest! {
         whole in 0_u32..100_000,
         fraction in prop::option::of(0_u32..1_000),
         suffix in prop::sample::select(vec![
-            "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "E-2",
+            "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei",
+            "e3", "E-2",
         ]),
         sign in prop::sample::select(vec!["", "-", "+"]),
     ) {

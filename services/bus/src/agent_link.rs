@@ -1,5 +1,5 @@
-//! An agent's side of the conversation with its hub: join, beat, renew, sync, blobs, reports and the
-//! live deliveries. What the agent does with them is its own.
+//! An agent's side of the conversation with its hub: join, beat, renew, sync, blobs, reports and
+//! the live deliveries. What the agent does with them is its own.
 
 use crate::SharedBroker;
 use crate::fault::Fault;

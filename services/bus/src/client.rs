@@ -1,4 +1,5 @@
-//! What users' programs need: commands with their outcomes, questions, contents handed over, the log.
+//! What users' programs need: commands with their outcomes, questions, contents handed over, the
+//! log.
 
 use crate::SharedBroker;
 use crate::blobs::CHUNK;

@@ -1,5 +1,5 @@
-//! EVENTS: the truth. Appends with an expectation and a deterministic id, ordered readings, the last
-//! commit of an aggregate. Which server answers a retry how is hidden here; batching lies in
+//! EVENTS: the truth. Appends with an expectation and a deterministic id, ordered readings, the
+//! last commit of an aggregate. Which server answers a retry how is hidden here; batching lies in
 //! `group_commit`.
 
 use crate::SharedBroker;

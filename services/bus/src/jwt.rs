@@ -36,7 +36,8 @@ pub struct NewUser<'a> {
     pub expires: Option<Timestamp>,
 }
 
-/// The name as `{{name()}}` will put it into permissions, checked so that it stands only for itself.
+/// The name as `{{name()}}` will put it into permissions, checked so that it stands only for
+/// itself.
 ///
 /// # Errors
 /// [`MintError::Name`]: a name `*` would own everything (a token of `a-z 0-9 - _`, whose edges are

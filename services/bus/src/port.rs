@@ -153,14 +153,14 @@ pub trait Broker: Send + Sync + 'static {
     /// Opens the durable queue that topology made.
     async fn queue(&self, stream: &str, durable: &str) -> Result<Box<dyn Queue>, Fault>;
 
-    /// The stream sequences that a durable queue has delivered and that may lack an acknowledgement:
-    /// after the first, up to the second; equal when nothing is in hand.
+    /// The stream sequences that a durable queue has delivered and that may lack an
+    /// acknowledgement: after the first, up to the second; equal when nothing is in hand.
     async fn in_hand(&self, _stream: &str, _durable: &str) -> Result<(u64, u64), Fault> {
         Ok((0, 0))
     }
 
-    /// Resolves when the connection is lost from now on, whether it is taken up again or not: what was
-    /// broadcast meanwhile may be missed.
+    /// Resolves when the connection is lost from now on, whether it is taken up again or not: what
+    /// was broadcast meanwhile may be missed.
     async fn lost(&self) {
         std::future::pending().await
     }

@@ -1,5 +1,5 @@
-//! Signatures of deliveries: over cluster, work, generation and the hash of the payload, so that none
-//! can be replayed as another. Which key is the hub's is told to an agent when it joins.
+//! Signatures of deliveries: over cluster, work, generation and the hash of the payload, so that
+//! none can be replayed as another. Which key is the hub's is told to an agent when it joins.
 
 use data_encoding::BASE64;
 use fleetlog_kernel::{ContentHash, Digest};

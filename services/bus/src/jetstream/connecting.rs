@@ -30,7 +30,8 @@ const LONG_ANSWERS: usize = 4;
 type Source = Arc<dyn Fn() -> Credentials + Send + Sync>;
 
 impl JetStream {
-    /// Connects as the user of `credentials`, whose role lets it listen under `_INBOX_<inbox_name>`.
+    /// Connects as the user of `credentials`, whose role lets it listen under
+    /// `_INBOX_<inbox_name>`.
     ///
     /// # Errors
     /// A server that does not answer within seconds (passing), or refuses the user (lasting).

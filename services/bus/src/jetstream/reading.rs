@@ -1,5 +1,5 @@
-//! Ordered readings: a push consumer, made again where it stopped whenever something is missing, and
-//! ended when the stream is no longer the one it began in.
+//! Ordered readings: a push consumer, made again where it stopped whenever something is missing,
+//! and ended when the stream is no longer the one it began in.
 
 use super::api::made_at;
 use super::link::Link;

@@ -1,4 +1,5 @@
-//! A work queue of the in-memory twin: what is delivered, what waits for a verdict, what comes again.
+//! A work queue of the in-memory twin: what is delivered, what waits for a verdict, what comes
+//! again.
 
 use super::log::Log;
 use crate::port::StoredMessage;

@@ -260,8 +260,8 @@ impl Log {
         self.messages.get(&sequence).map(|kept| &kept.message)
     }
 
-    /// The messages that `filter` covers after sequence `after`, at most `most`, each with the number
-    /// of those that follow it.
+    /// The messages that `filter` covers after sequence `after`, at most `most`, each with the
+    /// number of those that follow it.
     pub(super) fn after(&self, filter: &Subject, after: u64, most: usize) -> Vec<StoredMessage> {
         let mut found: Vec<StoredMessage> = vec![];
         let mut all = 0;

@@ -1,5 +1,6 @@
-//! The in-memory twin of the JetStream adapter: the same port, as strict as the real log, on tokio's
-//! time (so a paused clock moves it), without a task of its own. Accounts and permissions are not here.
+//! The in-memory twin of the JetStream adapter: the same port, as strict as the real log, on
+//! tokio's time (so a paused clock moves it), without a task of its own. Accounts and permissions
+//! are not here.
 
 mod core;
 mod durable;
@@ -149,7 +150,8 @@ impl State {
         self.core.deliver(&Message { subject, headers, payload, reply: None });
     }
 
-    /// A core message: heard by listeners and, on a stream's subject, stored. Answers how many took it.
+    /// A core message: heard by listeners and, on a stream's subject, stored. Answers how many took
+    /// it.
     fn send(&mut self, message: &Message) -> usize {
         let reached = self.core.deliver(message);
         if self.taking(&message.subject).is_none() {
