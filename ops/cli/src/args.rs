@@ -34,7 +34,7 @@ pub enum Command {
     /// Show objects.
     Get(GetArgs),
     /// Show one object with its conditions and its last events.
-    Describe(ObjectArgs),
+    Describe(DescribeArgs),
     /// Remove objects.
     Delete(DeleteArgs),
     /// Wait until objects have a condition.
@@ -134,18 +134,29 @@ pub struct ScopeArgs {
     pub all_namespaces: bool,
 }
 
-/// `fleetlog get`.
-#[derive(Args, Debug)]
-pub struct GetArgs {
+/// What a command is about.
+#[derive(Args, Clone, Debug, Default)]
+pub struct WhatArgs {
     /// KIND, KIND NAME.., KIND/NAME.., in any of the kind's names: `mcl`, `managedclusters`, ...
-    #[arg(required = true)]
+    #[arg(required_unless_present = "filename")]
     pub what: Vec<String>,
-    /// Where to look.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
+    /// What these files name.
+    #[arg(short, long, conflicts_with = "what", value_hint = ValueHint::AnyPath)]
+    pub filename: Vec<PathBuf>,
     /// Labels to select by, as `kubectl -l` takes them.
     #[arg(short = 'l', long)]
     pub selector: Option<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// `fleetlog get`.
+#[derive(Args, Debug)]
+pub struct GetArgs {
+    /// What to show.
+    #[command(flatten)]
+    pub what: WhatArgs,
     /// Print again whenever an object changes, until interrupted.
     #[arg(short, long)]
     pub watch: bool,
@@ -154,29 +165,20 @@ pub struct GetArgs {
     pub output: OutputArgs,
 }
 
-/// One or more named objects.
+/// `fleetlog describe`.
 #[derive(Args, Debug)]
-pub struct ObjectArgs {
-    /// KIND NAME.. or KIND/NAME..
-    #[arg(required = true)]
-    pub what: Vec<String>,
-    /// Where to look.
+pub struct DescribeArgs {
+    /// What to describe.
     #[command(flatten)]
-    pub scope: ScopeArgs,
+    pub what: WhatArgs,
 }
 
 /// `fleetlog delete`.
 #[derive(Args, Debug)]
 pub struct DeleteArgs {
-    /// KIND NAME.. or KIND/NAME..
-    #[arg(required_unless_present = "filename")]
-    pub what: Vec<String>,
-    /// Remove what these files name.
-    #[arg(short, long, conflicts_with = "what", value_hint = ValueHint::AnyPath)]
-    pub filename: Vec<PathBuf>,
-    /// Where to look.
+    /// What to remove.
     #[command(flatten)]
-    pub scope: ScopeArgs,
+    pub what: WhatArgs,
     /// Return at once instead of waiting until the objects are gone.
     #[arg(long)]
     pub no_wait: bool,
@@ -188,18 +190,12 @@ pub struct DeleteArgs {
 /// `fleetlog wait`.
 #[derive(Args, Debug)]
 pub struct WaitArgs {
-    /// KIND/NAME.., KIND NAME.., or KIND for all that are there.
-    #[arg(required = true)]
-    pub what: Vec<String>,
+    /// What to wait for; a KIND alone is all that are there.
+    #[command(flatten)]
+    pub what: WhatArgs,
     /// `condition=TYPE`, `condition=TYPE=STATUS`, or `delete`.
     #[arg(long = "for", value_name = "CONDITION")]
     pub until: String,
-    /// Where to look.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
-    /// Labels to select by.
-    #[arg(short = 'l', long)]
-    pub selector: Option<String>,
     /// How long to wait, e.g. `30s`.
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
@@ -208,9 +204,15 @@ pub struct WaitArgs {
 /// `fleetlog label`.
 #[derive(Args, Debug)]
 pub struct LabelArgs {
-    /// KIND NAME (or KIND/NAME), then `key=value` to set and `key-` to take away.
-    #[arg(required = true, num_args = 2..)]
-    pub what: Vec<String>,
+    /// KIND NAME.. (or KIND/NAME..), and `key=value` to set, `key-` to take away.
+    #[arg(required = true)]
+    pub words: Vec<String>,
+    /// What these files name.
+    #[arg(short, long, value_hint = ValueHint::AnyPath)]
+    pub filename: Vec<PathBuf>,
+    /// Labels to select by, with a KIND alone.
+    #[arg(short = 'l', long)]
+    pub selector: Option<String>,
     /// Where to look.
     #[command(flatten)]
     pub scope: ScopeArgs,

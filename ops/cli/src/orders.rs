@@ -232,7 +232,8 @@ mod tests {
     fn the_manifests_of_a_work_travel_apart_and_are_named_by_hash() {
         let order = order(WORK).unwrap();
         let body = order.bundle.unwrap();
-        let text = r#"[{"apiVersion":"v1","data":{"a":"2","b":"1"},"kind":"ConfigMap","metadata":{"name":"m"}}]"#;
+        let text = "[{\"apiVersion\":\"v1\",\"data\":{\"a\":\"2\",\"b\":\"1\"},\
+                    \"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"m\"}}]";
         assert_eq!(String::from_utf8(body.clone()).unwrap(), text);
         let command = WorkCommand::decode(order.command.as_slice()).unwrap();
         let Some(work_command::Command::Apply(apply)) = command.command else {

@@ -2,5 +2,6 @@
 //! generated from the protos, and what CI runs.
 //! Nothing here is part of what users run.
 
+pub mod bench;
 pub mod catalogue;
 pub mod verify;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use fleetlog_xtask::{catalogue, verify};
+use fleetlog_xtask::{bench, catalogue, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +18,12 @@ struct Cli {
 enum Chore {
     /// Write what is generated from `schemas/proto`.
     Catalogue,
+    /// Measure, built optimised; `e2e` is the main job end to end.
+    Bench {
+        /// The suite, and what it takes: `e2e --json`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        suite: Vec<String>,
+    },
     /// Check formatting, lints and every test: what CI runs.
     Verify,
 }
@@ -28,6 +34,11 @@ fn main() -> Result<ExitCode> {
         Chore::Catalogue => {
             let changed = catalogue::write(&root)?;
             println!("{changed} generated files changed");
+        }
+        Chore::Bench { suite } => {
+            if !bench::run(&root, &suite)? {
+                return Ok(ExitCode::FAILURE);
+            }
         }
         Chore::Verify => {
             if !verify::run(&root)? {

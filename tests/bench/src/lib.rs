@@ -1,1 +1,9 @@
-//! Figures: each with its setting, its goal and a baseline of the same run.
+//! Figures: each with its setting, its goal and a baseline of the same run. They are measurements,
+//! not tests: nothing fails because it is slow.
+
+pub mod durable;
+pub mod figure;
+pub mod fleets;
+pub mod idle;
+pub mod memory;
+mod plain;

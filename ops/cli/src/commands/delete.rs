@@ -1,7 +1,7 @@
 //! `delete`: asks for the removal of objects and waits until they are gone.
 
 use crate::args::DeleteArgs;
-use crate::documents;
+use crate::commands::get::{targets, wanted};
 use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
 use crate::kinds;
@@ -19,12 +19,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// # Errors
 /// Refusals, one each; or objects that are still there after the timeout.
 pub async fn run(args: &DeleteArgs, hub: &Hub) -> Done {
-    let targets = if args.filename.is_empty() {
-        Wanted::parse(&args.what, &args.scope)?.named()?
-    } else {
-        let sources = documents::sources(&args.filename)?;
-        documents::targets(&sources, args.scope.namespace.as_deref())?
+    let by_label = args.what.selector.is_some();
+    let targets = match wanted(&args.what)? {
+        Wanted::Kinds(_) if by_label => targets(hub, &args.what).await?,
+        named => named.named()?,
     };
+    if targets.is_empty() {
+        eprintln!("No resources found");
+    }
     let until = Instant::now() + args.timeout;
     let (mut asked, mut wrong) = (vec![], vec![]);
     for target in &targets {

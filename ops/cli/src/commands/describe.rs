@@ -1,7 +1,7 @@
 //! `describe`: one object with its conditions and its last events.
 
-use crate::args::ObjectArgs;
-use crate::commands::get::{Found, get_objects};
+use crate::args::DescribeArgs;
+use crate::commands::get::{Found, checked, get_objects, wanted};
 use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
 use crate::log;
@@ -9,22 +9,21 @@ use crate::print::describe::describe;
 use crate::print::objects::{name_of, namespace_of};
 use crate::print::out;
 use crate::print::paint::Paint;
-use crate::target::{Target, Wanted};
+use crate::target::Target;
 use fleetlog_messages::KindInfo;
 use serde_json::Value;
 
 /// How many events are shown.
 const EVENTS: usize = 10;
-/// How many manifests of a work are shown by name.
-const MANIFESTS: &str = "manifests";
 
 /// `fleetlog describe`.
 ///
 /// # Errors
 /// Unknown kinds, names that are not there, a hub that does not answer.
-pub async fn run(args: &ObjectArgs, hub: &Hub) -> Done {
-    let wanted = Wanted::parse(&args.what, &args.scope)?;
-    let found = get_objects(hub, &wanted, &args.scope, "", Bodies::Wanted).await?;
+pub async fn run(args: &DescribeArgs, hub: &Hub) -> Done {
+    let wanted = wanted(&args.what)?;
+    let selector = checked(args.what.selector.as_deref())?;
+    let found = get_objects(hub, &wanted, &args.what.scope, selector, Bodies::Wanted).await?;
     let Found { listings, missing, .. } = found;
     let mut texts = vec![];
     for listing in &listings {
@@ -59,7 +58,7 @@ pub async fn text(hub: &Hub, info: &'static KindInfo, object: &Value) -> Result<
 fn shortened(object: &Value) -> Value {
     let mut object = object.clone();
     for pointer in ["/spec/workload", "/spec/manifestWorkTemplate/workload"] {
-        let manifests = object.pointer_mut(pointer).and_then(|w| w.get_mut(MANIFESTS));
+        let manifests = object.pointer_mut(pointer).and_then(|w| w.get_mut("manifests"));
         if let Some(Value::Array(manifests)) = manifests {
             for manifest in manifests {
                 *manifest = short_name(manifest).into();

@@ -1,16 +1,18 @@
 //! `get`: objects of kinds or by name, as the services serve them.
 
-use crate::args::{GetArgs, Output, ScopeArgs};
+use crate::args::{GetArgs, Output, ScopeArgs, WhatArgs};
 use crate::commands::watch;
+use crate::documents;
 use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
 use crate::kinds;
-use crate::print::objects::{Layout, Listing, render};
+use crate::print::objects::{Layout, Listing, name_of, namespace_of as namespace_in, render};
 use crate::print::out;
 use crate::target::{Target, Wanted, namespace_of};
 use fleetlog_messages::KindInfo;
 use fleetlog_messages::common::Query;
 use fleetlog_rules::labels::Selector;
+use serde_json::Value;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -28,8 +30,9 @@ pub struct Found {
 /// # Errors
 /// Unknown kinds, names that are not there, a hub that does not answer.
 pub async fn run(args: &GetArgs, hub: &Hub) -> Done {
-    let wanted = Wanted::parse(&args.what, &args.scope)?;
-    let selector = checked(args.selector.as_deref())?;
+    let wanted = wanted(&args.what)?;
+    let selector = checked(args.what.selector.as_deref())?;
+    let scope = &args.what.scope;
     let output = args.output.output;
     let single = matches!(&wanted, Wanted::Objects(targets) if targets.len() == 1);
     if single && !selector.is_empty() {
@@ -40,24 +43,55 @@ pub async fn run(args: &GetArgs, hub: &Hub) -> Done {
         Output::Json | Output::Yaml => Bodies::Wanted,
         Output::Table | Output::Wide | Output::Name => Bodies::LeftOut,
     };
-    let found = get_objects(hub, &wanted, &args.scope, selector, bodies).await?;
-    let layout = layout(&found.listings, &args.scope);
+    let found = get_objects(hub, &wanted, scope, selector, bodies).await?;
+    let layout = layout(&found.listings, scope);
     let document = matches!(output, Output::Json | Output::Yaml);
     let nothing = found.listings.iter().all(|listing| listing.objects.is_empty());
     if !nothing || (document && found.missing.is_empty()) {
         out(&render(&found.listings, output, single, layout, hub.now()));
     } else if found.missing.is_empty() && !args.watch {
-        eprintln!("{}", nothing_found(&wanted, &args.scope));
+        eprintln!("{}", nothing_found(&wanted, scope));
     }
     if let Some(failure) = Failure::all(found.missing) {
         return Err(failure);
     }
     if args.watch {
         let after = found.position;
-        let watch = watch::Watch { wanted: &wanted, scope: &args.scope, selector, output, layout };
+        let watch = watch::Watch { wanted: &wanted, scope, selector, output, layout };
         return watch.run(hub, found.listings, after).await;
     }
     Ok(())
+}
+
+/// What the words or the files of a command name.
+///
+/// # Errors
+/// Words and files that name nothing.
+pub fn wanted(args: &WhatArgs) -> Result<Wanted, Failure> {
+    if args.filename.is_empty() {
+        return Wanted::parse(&args.what, &args.scope);
+    }
+    let sources = documents::sources(&args.filename)?;
+    documents::targets(&sources, args.scope.namespace.as_deref()).map(Wanted::Objects)
+}
+
+/// The objects that a command is about: those it names, or those of a kind that are there.
+///
+/// # Errors
+/// Words that name nothing, a selector that is none, a hub that does not answer.
+pub async fn targets(hub: &Hub, args: &WhatArgs) -> Result<Vec<Target>, Failure> {
+    let wanted = wanted(args)?;
+    let selector = checked(args.selector.as_deref())?;
+    let Wanted::Kinds(_) = &wanted else { return wanted.named() };
+    let found = get_objects(hub, &wanted, &args.scope, selector, Bodies::LeftOut).await?;
+    let target = |info, object: &Value| Target {
+        info,
+        namespace: namespace_in(object).map(str::to_owned),
+        name: name_of(object).to_owned(),
+    };
+    let listings = found.listings.iter();
+    let all = listings.flat_map(|found| found.objects.iter().map(|o| target(found.info, o)));
+    Ok(all.collect())
 }
 
 /// Asks for everything that is wanted.

@@ -1,7 +1,8 @@
 //! `label`: sets labels and takes them away, on the object as it stands.
 
-use crate::args::LabelArgs;
+use crate::args::{LabelArgs, WhatArgs};
 use crate::commands::apply::{Applied, Change, send};
+use crate::commands::get::{targets, wanted};
 use crate::documents::Given;
 use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
@@ -27,14 +28,23 @@ enum Edit {
 /// # Errors
 /// Words that are no labels, labels that have another value, refusals.
 pub async fn run(args: &LabelArgs, hub: &Hub) -> Done {
-    let (edits, words): (Vec<&String>, Vec<&String>) =
-        args.what.iter().partition(|word| word.contains('=') || word.ends_with('-'));
-    let edits: Vec<Edit> = edits.into_iter().map(|word| edit(word)).collect::<Result<_, _>>()?;
+    let (edits, what): (Vec<String>, Vec<String>) =
+        args.words.iter().cloned().partition(|word| word.contains('=') || word.ends_with('-'));
+    let edits: Vec<Edit> = edits.iter().map(|word| edit(word)).collect::<Result<_, _>>()?;
     if edits.is_empty() {
         return Err(Failure::usage("no label is given", "write KEY=VALUE to set, KEY- to remove"));
     }
-    let words: Vec<String> = words.into_iter().cloned().collect();
-    let targets = Wanted::parse(&words, &args.scope)?.named()?;
+    let LabelArgs { filename, selector, scope, .. } = args;
+    let what = WhatArgs {
+        what,
+        filename: filename.clone(),
+        selector: selector.clone(),
+        scope: scope.clone(),
+    };
+    let targets = match wanted(&what)? {
+        Wanted::Kinds(_) if selector.is_some() => targets(hub, &what).await?,
+        named => named.named()?,
+    };
     let mut wrong = vec![];
     for target in &targets {
         match label(hub, target, &edits, args.overwrite).await {

@@ -8,6 +8,8 @@ pub mod describe;
 pub mod get;
 mod label;
 mod log;
+#[cfg(test)]
+mod on_memory;
 mod sim;
 mod version;
 pub mod wait;

@@ -1,12 +1,11 @@
 //! `wait`: until objects have a condition, or are gone.
 
 use crate::args::WaitArgs;
-use crate::commands::get::{checked, get_objects};
+use crate::commands::get::targets;
 use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
 use crate::print::line;
-use crate::print::objects::{name_of, namespace_of};
-use crate::target::{Target, Wanted};
+use crate::target::Target;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -72,24 +71,11 @@ impl Until {
 /// A timeout (exit 3), or a hub that does not answer.
 pub async fn run(args: &WaitArgs, hub: &Hub) -> Done {
     let until = Until::parse(&args.until)?;
-    let wanted = Wanted::parse(&args.what, &args.scope)?;
-    let selector = checked(args.selector.as_deref())?;
-    let targets = match wanted {
-        Wanted::Objects(targets) => targets,
-        Wanted::Kinds(_) => {
-            let found = get_objects(hub, &wanted, &args.scope, selector, Bodies::LeftOut).await?;
-            let targets: Vec<Target> = found
-                .listings
-                .iter()
-                .flat_map(|listing| listing.objects.iter().map(|o| target_of(listing.info, o)))
-                .collect();
-            if targets.is_empty() && until != Until::Deleted {
-                let advice = "create them first, or name the objects: they are waited for then";
-                return Err(Failure::new("CLI0028", "no matching objects are there", advice));
-            }
-            targets
-        }
-    };
+    let targets = targets(hub, &args.what).await?;
+    if targets.is_empty() && until != Until::Deleted {
+        let advice = "create them first, or name the objects: they are waited for then";
+        return Err(Failure::new("CLI0028", "no matching objects are there", advice));
+    }
     let deadline = Instant::now() + args.timeout;
     let mut wrong = vec![];
     for target in &targets {
@@ -117,11 +103,6 @@ pub async fn wait_for(hub: &Hub, target: &Target, until: &Until, deadline: Insta
         }
         sleep(LOOK_EVERY.min(deadline - Instant::now())).await;
     }
-}
-
-fn target_of(info: &'static fleetlog_messages::KindInfo, object: &Value) -> Target {
-    let namespace = namespace_of(object).map(str::to_owned);
-    Target { info, namespace, name: name_of(object).to_owned() }
 }
 
 fn timed_out(target: &Target, until: &Until, found: Option<&Value>) -> Failure {

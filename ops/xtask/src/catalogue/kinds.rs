@@ -45,6 +45,20 @@ pub fn implementation(message: &MessageDescriptor, kind: &DynamicMessage) -> Str
     )
 }
 
+/// A path as a literal; one too long for a line goes on in a second one.
+fn literal(path: &str) -> String {
+    match path.find(")]") {
+        Some(at) if path.len() > 65 => {
+            let (start, end) = path.split_at(at + 2);
+            let (start, end) = (format!("{start:?}"), format!("{end:?}"));
+            let open = start.trim_end_matches('"');
+            let indent = " ".repeat(27);
+            format!("{open}\\\n{indent}{}", end.trim_start_matches('"'))
+        }
+        _ => format!("{path:?}"),
+    }
+}
+
 fn info(message: &MessageDescriptor, kind: &DynamicMessage) -> String {
     let mut columns = String::new();
     for column in list_of(kind, "columns") {
@@ -52,10 +66,10 @@ fn info(message: &MessageDescriptor, kind: &DynamicMessage) -> String {
         let of = |name| text(column, name);
         let _ = write!(
             columns,
-            "crate::Column {{ name: {:?}, kind: {:?}, json_path: {:?} }},",
+            "crate::Column {{ name: {:?}, kind: {:?}, json_path: {} }},",
             of("name"),
             of("type"),
-            of("json_path")
+            literal(&of("json_path"))
         );
     }
     let short: Vec<String> = list_of(kind, "short_names")

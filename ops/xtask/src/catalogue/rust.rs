@@ -68,7 +68,7 @@ fn generate(protos: &Protos, group: &Group) -> Result<String> {
         .context("prost generated nothing")?
         .1;
     let mut text = format!(
-        "//! `{}` of `{wanted}`. Generated from `schemas/proto`; do not edit.\n\n{body}\n",
+        "//! `{}` of `{wanted}`, from `schemas/proto`; do not edit.\n\n{body}\n",
         group.module
     );
     for name in &group.messages {

@@ -1,0 +1,142 @@
+//! A hub in this process: the folder, its nats-server, the topology, and the three services, each
+//! on a connection of its own with its own user.
+
+use crate::failure::Failure;
+use crate::hub::Hub;
+use fleetlog_bus::{JetStream, SharedBroker};
+use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, Tasks};
+use fleetlog_kernel::{Actor, Service};
+use fleetlog_placement::Scheduling;
+use fleetlog_registration::Registration;
+use fleetlog_topology::hub::{HubConfig, RunningHub};
+use fleetlog_topology::{Folder, Identity};
+use fleetlog_work::Works;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A running hub. Its server ends with this value.
+pub struct EmbeddedHub {
+    server: RunningHub,
+    tasks: Tasks,
+    registration: Arc<Context<Registration>>,
+    placement: Arc<Context<Scheduling>>,
+    work: Arc<Context<Works>>,
+}
+
+impl EmbeddedHub {
+    /// Starts everything on a folder; returns once each service has folded the log.
+    ///
+    /// # Errors
+    /// A tool that is missing, a folder in use or of a later version, a port in use, a service that
+    /// does not start; nothing runs then.
+    pub async fn start(
+        dir: &Path,
+        port: Option<u16>,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, Failure> {
+        progress("looking for nats-server");
+        let binary = fleetlog_tools::nats_server(&|step| progress(step))?;
+        let clock = Clock::System;
+        let folder = Folder::open(dir, clock.now())?;
+        progress("starting nats-server and applying the topology");
+        let config = HubConfig { port, ..HubConfig::standalone(binary) };
+        let server = fleetlog_topology::hub::start(folder, &config).await?;
+        progress("starting the services");
+        let tasks = Tasks::default();
+        let ground = |service| ground(&server, &tasks, service);
+        let registration = fleetlog_registration::start(
+            ground(Service::Registration).await?,
+            registration_settings(server.identity())?,
+        )
+        .await?;
+        let placement = fleetlog_placement::start(
+            ground(Service::Placement).await?,
+            fleetlog_placement::Settings::default(),
+        )
+        .await?;
+        let work = fleetlog_work::start(
+            ground(Service::Work).await?,
+            fleetlog_work::Settings::new(server.identity().delivery_key()?),
+        )
+        .await?;
+        let hub = Self { server, tasks, registration, placement, work };
+        hub.registration.live().await;
+        hub.placement.live().await;
+        hub.work.live().await;
+        Ok(hub)
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.server.dir()
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// Its keys and users.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        self.server.identity()
+    }
+
+    /// What its services run among: ends with the first that fails.
+    #[must_use]
+    pub const fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Speaks to it as its administrator.
+    ///
+    /// # Errors
+    /// A hub that does not answer.
+    pub async fn admin(&self) -> Result<Hub, Failure> {
+        let broker = JetStream::connect(self.url(), self.identity().admin()?, "admin").await?;
+        Ok(Hub::over(broker, Actor::new("admin"), Arc::new(Ids::Random)))
+    }
+
+    /// A connection of its operator.
+    ///
+    /// # Errors
+    /// A hub that does not answer.
+    pub async fn operator(&self) -> Result<SharedBroker, Failure> {
+        Ok(JetStream::connect(self.url(), self.identity().operator()?, "operator").await?)
+    }
+
+    /// Stops the services, then the server, in order.
+    pub fn stop(self) {
+        self.tasks.stop();
+        self.tasks.abort();
+        self.server.stop();
+    }
+}
+
+/// A connection of the operator to the hub that runs on a folder.
+///
+/// # Errors
+/// When the folder cannot be read or the hub does not answer.
+pub async fn connect_operator(folder: &Path) -> Result<SharedBroker, Failure> {
+    crate::hub::connect(folder, "operator").await
+}
+
+async fn ground(server: &RunningHub, tasks: &Tasks, service: Service) -> Result<Ground, Failure> {
+    let credentials = server.identity().service(service)?;
+    let broker = JetStream::connect(server.url(), credentials, service.token()).await?;
+    Ok(Ground {
+        bus: Bus::new(broker, tasks),
+        clock: Clock::System,
+        ids: Arc::new(Ids::Random),
+        tasks: tasks.clone(),
+        bounds: Bounds::default(),
+    })
+}
+
+fn registration_settings(identity: &Identity) -> Result<fleetlog_registration::Settings, Failure> {
+    let role = identity.agent_role()?;
+    let work_key = identity.delivery_key()?.public_key();
+    Ok(fleetlog_registration::Settings::new(identity.hub_id(), role.account, role.key, work_key))
+}

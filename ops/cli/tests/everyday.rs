@@ -1,0 +1,165 @@
+//! The command as people use it every day, against a development hub.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::Dev;
+
+const PLACEMENT: &str = "
+apiVersion: cluster.open-cluster-management.io/v1beta2
+kind: ManagedClusterSetBinding
+metadata: {name: default, namespace: team}
+spec: {clusterSet: default}
+---
+apiVersion: cluster.open-cluster-management.io/v1beta1
+kind: Placement
+metadata: {name: everywhere, namespace: team}
+spec: {}
+";
+
+const WORK: &str = "
+apiVersion: work.open-cluster-management.io/v1
+kind: ManifestWork
+metadata: {name: hello, namespace: cluster1}
+spec:
+  workload:
+    manifests:
+      - apiVersion: v1
+        kind: ConfigMap
+        metadata: {name: hello, namespace: default}
+        data: {greeting: hello}
+";
+
+fn names(list: &Value) -> Vec<&str> {
+    let items = list["items"].as_array().unwrap();
+    items.iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn dev_clusters_are_joined_accepted_labelled_and_in_the_default_set() {
+    let dev = Dev::start(2);
+    dev.clusters_available();
+    let list = dev.run(&["get", "mcl", "-o", "json"]).json();
+    assert_eq!((&list["kind"], &list["apiVersion"]), (&json!("List"), &json!("v1")));
+    assert_eq!(names(&list), ["cluster1", "cluster2"]);
+    for (index, region) in [(0, "east"), (1, "west")] {
+        let cluster = &list["items"][index];
+        assert_eq!(cluster["spec"]["hubAcceptsClient"], json!(true));
+        let labels = &cluster["metadata"]["labels"];
+        assert_eq!(labels["name"], cluster["metadata"]["name"]);
+        assert_eq!(labels["region"], json!(region));
+        assert_eq!(labels["cluster.open-cluster-management.io/clusterset"], json!("default"));
+    }
+    let east = dev.run(&["get", "ManagedClusters", "-l", "region=east", "-o", "name"]).ok();
+    assert_eq!(east.trim(), "managedcluster.cluster.open-cluster-management.io/cluster1");
+    let one = dev.run(&["get", "mcl/cluster1", "-o", "json"]).json();
+    assert_eq!(one["kind"], json!("ManagedCluster"));
+    let none = dev.run(&["get", "placements", "-n", "team", "-o", "json"]).json();
+    assert_eq!(none["items"], json!([]));
+}
+
+#[test]
+fn apply_says_created_configured_or_unchanged_and_takes_back_what_get_printed() {
+    let dev = Dev::start(1);
+    let first = dev.feed(&["apply", "-f", "-"], PLACEMENT).ok();
+    assert_eq!(first.matches(" created").count(), 2, "{first}");
+    let again = dev.feed(&["apply", "-f", "-"], PLACEMENT).ok();
+    assert_eq!(again.matches(" unchanged").count(), 2, "{again}");
+    let changed = PLACEMENT.replace("spec: {}", "spec: {numberOfClusters: 1}");
+    let changed = dev.feed(&["apply", "-f", "-"], &changed).ok();
+    assert!(changed.contains("everywhere configured"), "{changed}");
+    for output in ["json", "yaml"] {
+        let printed = dev.run(&["get", "placement", "-A", "-o", output]).ok();
+        let back = dev.feed(&["apply", "-f", "-"], &printed).ok();
+        assert!(back.contains("everywhere unchanged"), "{back}");
+    }
+}
+
+#[test]
+fn a_work_is_applied_reported_explained_and_removed() {
+    let dev = Dev::start(1);
+    dev.clusters_available();
+    dev.feed(&["apply", "-f", "-"], WORK).ok();
+    dev.run(&["wait", "manifestwork/hello", "-n", "cluster1", "--for=condition=Available"]).ok();
+    let work = dev.run(&["get", "manifestwork", "hello", "-n", "cluster1", "-o", "json"]).json();
+    let manifest = &work["spec"]["workload"]["manifests"][0];
+    assert_eq!(manifest["data"]["greeting"], json!("hello"));
+    let table = dev.run(&["get", "manifestworks", "-A"]).ok();
+    assert!(table.starts_with("NAMESPACE"), "{table}");
+
+    let log = dev.run(&["log", "manifestwork/cluster1/hello", "-o", "json"]).ok();
+    let lines: Vec<Value> = log.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(!lines.is_empty());
+    for line in &lines {
+        for name in
+            ["position", "time", "actor", "service", "object", "type", "says", "cause", "command"]
+        {
+            assert!(line.get(name).is_some(), "{name} is missing in {line}");
+        }
+        assert_eq!(line["object"], json!("ManifestWork/cluster1/hello"));
+    }
+    let chain = dev.run(&["explain", "manifestwork/cluster1/hello"]).ok();
+    assert!(chain.contains("admin"), "{chain}");
+
+    let deleted = dev.run(&["delete", "manifestwork", "hello", "-n", "cluster1"]).ok();
+    assert!(deleted.contains("deleted"), "{deleted}");
+    let gone = dev.run(&["get", "manifestwork", "hello", "-n", "cluster1"]);
+    assert!(gone.refused().contains("hello"));
+}
+
+#[test]
+fn the_live_state_is_what_the_log_says_also_after_the_process_was_killed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start_in(temporary.path(), 1);
+    dev.clusters_available();
+    dev.feed(&["apply", "-f", "-"], WORK).ok();
+    let equal = dev.run(&["replay", "--verify"]).ok();
+    assert_eq!(equal.matches(" equal ").count(), 3, "{equal}");
+    let before = dev.run(&["get", "mcl", "cluster1", "-o", "json"]).json();
+    dev.kill();
+    let dev = Dev::start_in(temporary.path(), 1);
+    dev.clusters_available();
+    let after = dev.run(&["get", "mcl", "cluster1", "-o", "json"]).json();
+    assert_eq!(before["metadata"]["uid"], after["metadata"]["uid"]);
+    dev.run(&["wait", "manifestwork/hello", "-n", "cluster1", "--for=condition=Available"]).ok();
+    dev.run(&["replay", "--verify"]).ok();
+}
+
+#[test]
+fn a_silenced_cluster_becomes_unknown_and_returns() {
+    let dev = Dev::start(1);
+    dev.clusters_available();
+    let faster = "
+apiVersion: cluster.open-cluster-management.io/v1
+kind: ManagedCluster
+metadata: {name: cluster1}
+spec: {leaseDurationSeconds: 1}
+";
+    dev.feed(&["apply", "-f", "-"], faster).ok();
+    dev.run(&["sim", "silence", "cluster1"]).ok();
+    let unknown = "--for=condition=ManagedClusterConditionAvailable=Unknown";
+    dev.run(&["wait", "mcl/cluster1", unknown, "--timeout", "60s"]).ok();
+    let cluster = dev.run(&["get", "mcl/cluster1", "-o", "json"]).json();
+    let taints = cluster["spec"]["taints"].to_string();
+    assert!(taints.contains("cluster.open-cluster-management.io/unreachable"), "{taints}");
+    dev.run(&["sim", "resume", "cluster1"]).ok();
+    dev.clusters_available();
+}
+
+#[test]
+fn labels_are_set_and_taken_away_and_acceptance_is_a_person_s() {
+    let dev = Dev::start(1);
+    dev.run(&["label", "mcl", "cluster1", "tier=gold"]).ok();
+    let gold = dev.run(&["get", "mcl", "-l", "tier=gold", "-o", "json"]).json();
+    assert_eq!(names(&gold), ["cluster1"]);
+    let other = dev.run(&["label", "mcl", "cluster1", "tier=lead"]);
+    assert!(other.refused().contains("--overwrite"));
+    dev.run(&["label", "mcl", "cluster1", "tier-"]).ok();
+    let none = dev.run(&["get", "mcl", "-l", "tier", "-o", "json"]).json();
+    assert_eq!(none["items"], json!([]));
+    dev.run(&["deny", "cluster1"]).ok();
+    let denied = dev.run(&["get", "mcl/cluster1", "-o", "json"]).json();
+    assert_ne!(denied["spec"]["hubAcceptsClient"], json!(true));
+    dev.run(&["accept", "cluster1"]).ok();
+}

@@ -1,0 +1,97 @@
+//! The benchmarks from the command line; `cargo xtask bench` builds and runs them.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use fleetlog_bench::figure::Figure;
+use fleetlog_bench::{durable, fleets, idle};
+use fleetlog_chassis::Clock;
+use fleetlog_cli::embedded::EmbeddedHub;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// Measures; exit 0 also when a goal is missed.
+#[derive(Parser)]
+#[command(name = "fleetlog-bench", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Subcommand)]
+enum Suite {
+    /// The main job end to end.
+    E2e {
+        /// Print a JSON array of figures and nothing else.
+        #[arg(long)]
+        json: bool,
+        /// How many clusters join in the figures of a large fleet.
+        #[arg(long, default_value_t = 1_000)]
+        clusters: usize,
+    },
+    /// One agent until it is killed; its memory is one of the figures.
+    #[command(hide = true)]
+    Agent {
+        #[arg(long)]
+        hub: String,
+        #[arg(long)]
+        token: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    fleetlog_tools::supervise::enter();
+    let cli = Cli::parse();
+    match cli.suite {
+        Suite::E2e { json, clusters } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let figures = runtime.block_on(e2e(clusters))?;
+            if json {
+                println!("{}", serde_json::to_string(&figures)?);
+            } else {
+                println!("{}", today());
+                figures.iter().for_each(|figure| println!("{}", figure.line()));
+            }
+        }
+        Suite::Agent { hub, token } => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(idle::be_an_agent(&hub, &token))?;
+        }
+    }
+    Ok(())
+}
+
+/// The day and the machine, for the record.
+fn today() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let seconds = Clock::System.now().seconds();
+    let time = fleetlog_messages::common::Time { seconds, nanos: 0, text: String::new() };
+    let day = time.render();
+    format!("{}, {cores} cores, {}", day.get(..10).unwrap_or(&day), std::env::consts::ARCH)
+}
+
+async fn e2e(clusters: usize) -> Result<Vec<Figure>> {
+    let mut figures = vec![];
+    eprintln!("idle memory of a hub");
+    figures.push(idle::hub().await?);
+    let (_folder, hub) = started().await?;
+    eprintln!("idle memory of an agent");
+    figures.push(idle::agent(&hub).await?);
+    eprintln!("commands until they are durable");
+    figures.push(durable::command_durable(&hub).await?);
+    hub.stop();
+    let (_folder, hub) = started().await?;
+    eprintln!("an application on two clusters");
+    figures.push(fleets::boutique(&hub).await?);
+    hub.stop();
+    let (_folder, hub) = started().await?;
+    eprintln!("{clusters} clusters");
+    figures.extend(fleets::thousand(&hub, clusters).await?);
+    hub.stop();
+    Ok(figures)
+}
+
+async fn started() -> Result<(TempDir, EmbeddedHub)> {
+    let folder = tempfile::tempdir()?;
+    let hub = EmbeddedHub::start(folder.path(), None, &|_| {}).await?;
+    Ok((folder, hub))
+}
