@@ -5,8 +5,7 @@ use std::path::Path;
 
 use crate::exceptions::judged;
 use crate::offence::Offence;
-use crate::source::Source;
-use crate::tree;
+use crate::source::{self, Source};
 
 const RULE: &str = "calls";
 
@@ -34,8 +33,7 @@ const IN_TESTS: [(&str, &str); 6] = [
 /// Calls in the wrong place.
 #[must_use]
 pub fn check(root: &Path) -> Vec<Offence> {
-    let sources = tree::rust(root).into_iter().map(|entry| Source::read(&entry));
-    judged(sources.flat_map(|source| offences(&source)).collect())
+    judged(source::all(root).iter().flat_map(offences).collect())
 }
 
 fn offences(source: &Source) -> Vec<Offence> {

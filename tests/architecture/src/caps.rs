@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use crate::offence::Offence;
-use crate::source::Source;
-use crate::tree;
+use crate::source::{self, Source};
 
 const RULE: &str = "caps";
 
@@ -16,7 +15,7 @@ const LINE: usize = 100;
 /// Functions, files and lines that are too long.
 #[must_use]
 pub fn check(root: &Path) -> Vec<Offence> {
-    tree::rust(root).iter().map(Source::read).flat_map(|source| offences(&source)).collect()
+    source::all(root).iter().flat_map(offences).collect()
 }
 
 fn offences(source: &Source) -> Vec<Offence> {

@@ -6,7 +6,6 @@ use crate::offence::Offence;
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("calls", "services/chassis/src/clock.rs", "the one place that reads the machine's clock"),
     ("calls", "schemas/kernel/src/spec.rs", "the assertions of domain tests"),
-    ("testing", "tests/support/src/", "the one place that waits between two looks"),
 ];
 
 /// Without what is excepted.

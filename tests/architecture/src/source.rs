@@ -1,7 +1,10 @@
 //! A Rust file as rules look at it: its lines, which of them are tests, its functions. No rule.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use crate::lexer::{Literal, lex};
-use crate::tree::Entry;
+use crate::tree::{self, Entry};
 
 /// A Rust file.
 #[derive(Clone, Debug)]
@@ -27,11 +30,47 @@ pub(crate) struct Function {
     pub(crate) body: String,
     /// Marked as a test, by `#[test]` or an attribute that ends so.
     pub(crate) test: bool,
+    /// It says itself that it runs on a paused clock.
+    pub(crate) paused: bool,
+}
+
+/// Every Rust file below `root`, with the files that only tests compile marked as such.
+pub(crate) fn all(root: &Path) -> Vec<Source> {
+    let mut sources: Vec<Source> = tree::rust(root).iter().map(Source::read).collect();
+    let only_in_tests: BTreeSet<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in &mut sources {
+        if only_in_tests.contains(&source.place) {
+            source.tests.fill(true);
+        }
+    }
+    sources
 }
 
 impl Source {
     pub(crate) fn read(entry: &Entry) -> Self {
         Self::of(&entry.place, entry.text())
+    }
+
+    /// The files that `mod` lines under `#[cfg(test)]` mean.
+    fn test_modules(&self) -> Vec<String> {
+        let pairs = self.code.iter().zip(self.code.iter().skip(1));
+        let named = pairs.filter(|(above, _)| above.trim() == "#[cfg(test)]");
+        named.filter_map(|(_, line)| module(line)).flat_map(|name| self.files_of(name)).collect()
+    }
+
+    /// The files in which a module that this file declares may lie.
+    pub(crate) fn files_of(&self, module: &str) -> Vec<String> {
+        let (folder, file) = self.place.rsplit_once('/').unwrap_or(("", &self.place));
+        let stem = file.trim_end_matches(".rs");
+        let root = ["lib", "main", "mod", "build"].contains(&stem);
+        let mut homes = vec![format!("{folder}/{stem}")];
+        // A file directly in `tests` or `bin` is a root of its own, whatever it is called.
+        if root || folder.ends_with("/tests") || folder.ends_with("/bin") {
+            homes.push(folder.to_owned());
+        }
+        let files =
+            |home: &String| [format!("{home}/{module}.rs"), format!("{home}/{module}/mod.rs")];
+        homes.iter().flat_map(files).collect()
     }
 
     pub(crate) fn of(place: &str, text: String) -> Self {
@@ -63,6 +102,15 @@ impl Source {
     pub(crate) fn is_test(&self, line: usize) -> bool {
         line.checked_sub(1).and_then(|at| self.tests.get(at)).copied().unwrap_or(false)
     }
+}
+
+/// The module that a line declares without defining it.
+pub(crate) fn module(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let rest = line.strip_suffix(';')?;
+    let (before, name) = rest.rsplit_once("mod ")?;
+    let visible = before.is_empty() || before.starts_with("pub") || before.ends_with("] ");
+    visible.then_some(name.trim().trim_start_matches("r#"))
 }
 
 /// Files that are tests as a whole: in a `tests` folder of a package, or named so.
@@ -131,12 +179,15 @@ fn functions(code: &[char], lines: &[String]) -> Vec<Function> {
         let Some(open) = body_start(code, start).filter(|_| !name.is_empty()) else { continue };
         let end = body_end(code, open);
         let first = line_of(code, start);
+        let body: String = code[open..end.min(code.len())].iter().collect();
         found.push(Function {
             name,
             first,
             last: line_of(code, end),
-            body: code[open..end.min(code.len())].iter().collect(),
             test: attributes(lines, first).any(is_test_attribute),
+            paused: body.contains("paused")
+                || attributes(lines, first).any(|line| line.contains("paused")),
+            body,
         });
     }
     found

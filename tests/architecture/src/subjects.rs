@@ -4,8 +4,7 @@
 use std::path::Path;
 
 use crate::offence::Offence;
-use crate::source::Source;
-use crate::tree;
+use crate::source::{self, Source};
 
 const RULE: &str = "subjects";
 
@@ -16,8 +15,8 @@ const HOMES: [&str; 2] = ["schemas/messages/src/subject.rs", "ops/topology/src/"
 #[must_use]
 pub fn check(root: &Path) -> Vec<Offence> {
     let at_home = |place: &str| HOMES.iter().any(|home| place.starts_with(home));
-    let sources = tree::rust(root).into_iter().filter(|entry| !at_home(&entry.place));
-    sources.map(|entry| Source::read(&entry)).flat_map(|source| offences(&source)).collect()
+    let sources = source::all(root);
+    sources.iter().filter(|source| !at_home(&source.place)).flat_map(offences).collect()
 }
 
 fn offences(source: &Source) -> Vec<Offence> {

@@ -224,6 +224,11 @@ mod tests {
 }
 "#;
     assert_eq!(found(calls::check, &[("a/src/lib.rs", text)]), Vec::<String>::new());
+    let apart = [
+        ("a/src/lib.rs", "//! x\n#[cfg(test)]\nmod apart;\n"),
+        ("a/src/apart.rs", "//! x\nfn f() { x.unwrap() }\n"),
+    ];
+    assert_eq!(found(calls::check, &apart), Vec::<String>::new());
     let in_test = "//! x\nfn g() {\n    x.expect(\"y\");\n}\n";
     assert_eq!(found(calls::check, &[("a/tests/t.rs", in_test)]), Vec::<String>::new());
 }
@@ -244,6 +249,15 @@ fn an_ignored_a_sleeping_and_an_idle_test_are_reported() {
     one(&found(testing::check, &[("a/tests/t.rs", &ignored)]), &["a/tests/t.rs:3", "ignored"]);
     let sleeping = test("tokio::time::sleep(a).await;\n    assert!(x);");
     one(&found(testing::check, &[("a/tests/t.rs", &sleeping)]), &["a/tests/t.rs:4", "sleeps"]);
+    let paused = sleeping.replace("#[test]", "#[tokio::test(start_paused = true)]");
+    assert_eq!(found(testing::check, &[("a/tests/t.rs", &paused)]), Vec::<String>::new());
+    let nap = "//! x\nasync fn nap() {\n    sleep(a).await;\n}\n";
+    let naps = |clock: &str| {
+        let shared = "async fn t() { nap().await; assert!(x); }\n";
+        found(testing::check, &[("a/tests/t.rs", &format!("{nap}#[tokio::test{clock}]\n{shared}"))])
+    };
+    assert_eq!(naps("(start_paused = true)"), Vec::<String>::new());
+    one(&naps(""), &["a/tests/t.rs:3", "sleeps"]);
     let idle = test("let _ = f();");
     one(&found(testing::check, &[("a/tests/t.rs", &idle)]), &["a/tests/t.rs:3", "fn t"]);
     let through = format!("{}fn f() {{ g() }}\nfn g() {{ assert!(x) }}\n", test("f();"));
