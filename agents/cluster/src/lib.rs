@@ -1,1 +1,20 @@
-//! The agent of one member cluster: executes what its core planned.
+//! The agent of one member cluster: it joins, listens, syncs, beats and renews; what is to be done
+//! is chosen by `fleetlog-agent-core` and carried out here, on untyped Kubernetes objects, without
+//! choices. One task per agent, all waits on tokio's time.
+
+mod agent;
+mod dialer;
+mod gate;
+mod keys;
+mod member;
+mod paths;
+pub mod process;
+mod runner;
+mod uplink;
+mod watch;
+
+pub use agent::{Agent, Parts, Settings, Standing};
+pub use dialer::{Caller, Dialer, Nats, Shared};
+pub use fleetlog_agent_core::Pace;
+pub use gate::{Gate, Gated};
+pub use keys::{FileKeys, Kept, KeyStore, MemoryKeys};

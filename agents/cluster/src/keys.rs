@@ -1,0 +1,134 @@
+//! Where an agent keeps what makes it the agent: its own key, born in its cluster, and the last
+//! credential the hub gave for it. How it got that is `uplink`'s.
+
+use async_trait::async_trait;
+use fleetlog_bus::Fault;
+use fleetlog_messages::common::Credential;
+use nkeys::KeyPair;
+use prost::Message as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// What an agent keeps over its restarts.
+#[derive(Clone, PartialEq)]
+pub struct Kept {
+    /// The seed of its key (`SU...`).
+    pub seed: String,
+    /// The hub's last answer, if it has joined.
+    pub credential: Option<Credential>,
+}
+
+/// A place for it.
+#[async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// What is kept; the first call makes the key.
+    async fn load(&self) -> Result<Kept, Fault>;
+
+    /// Keeps the credential, or forgets it.
+    async fn keep(&self, credential: Option<&Credential>) -> Result<(), Fault>;
+}
+
+/// In memory: it lives as long as this does.
+pub struct MemoryKeys(Mutex<Kept>);
+
+impl MemoryKeys {
+    /// With this key.
+    #[must_use]
+    pub fn new(seed: impl Into<String>) -> Self {
+        Self(Mutex::new(Kept { seed: seed.into(), credential: None }))
+    }
+
+    /// With a key of its own.
+    ///
+    /// # Errors
+    /// When the key has no seed, which a fresh one always has.
+    pub fn fresh() -> Result<Self, Fault> {
+        Ok(Self::new(seed_of(&KeyPair::new_user())?))
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryKeys {
+    async fn load(&self) -> Result<Kept, Fault> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    async fn keep(&self, credential: Option<&Credential>) -> Result<(), Fault> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.credential = credential.cloned();
+        Ok(())
+    }
+}
+
+/// In a folder: `agent.nk` and `hub.credential`, readable by the owner alone.
+pub struct FileKeys {
+    folder: PathBuf,
+}
+
+impl FileKeys {
+    /// In `folder`, which is made when it is missing.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn seed(&self) -> PathBuf {
+        self.folder.join("agent.nk")
+    }
+
+    fn credential(&self) -> PathBuf {
+        self.folder.join("hub.credential")
+    }
+}
+
+#[async_trait]
+impl KeyStore for FileKeys {
+    async fn load(&self) -> Result<Kept, Fault> {
+        let seed = match read(&self.seed()).await? {
+            Some(bytes) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+            None => {
+                let seed = seed_of(&KeyPair::new_user())?;
+                write(&self.seed(), seed.as_bytes()).await?;
+                seed
+            }
+        };
+        let kept = read(&self.credential()).await?;
+        let credential = kept.and_then(|bytes| Credential::decode(bytes.as_slice()).ok());
+        Ok(Kept { seed, credential })
+    }
+
+    async fn keep(&self, credential: Option<&Credential>) -> Result<(), Fault> {
+        let bytes = credential.map(prost::Message::encode_to_vec).unwrap_or_default();
+        write(&self.credential(), &bytes).await
+    }
+}
+
+fn seed_of(key: &KeyPair) -> Result<String, Fault> {
+    key.seed().map_err(|error| Fault::lasting("make the agent's key", error))
+}
+
+async fn read(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+    match tokio::fs::read(path).await {
+        Ok(bytes) if bytes.is_empty() => Ok(None),
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Fault::lasting(format!("read \"{}\"", path.display()), error)),
+    }
+}
+
+/// Writes beside and renames, so that a crash leaves the old content or the new one.
+async fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let step = |error| Fault::lasting(format!("write \"{}\"", path.display()), error);
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await.map_err(step)?;
+    }
+    let beside = path.with_extension("new");
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(&beside).await.map_err(step)?;
+    tokio::io::AsyncWriteExt::write_all(&mut file, bytes).await.map_err(step)?;
+    file.sync_all().await.map_err(step)?;
+    tokio::fs::rename(&beside, path).await.map_err(step)
+}

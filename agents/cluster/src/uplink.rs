@@ -1,0 +1,277 @@
+//! The agent's line to its hub: join with the token until there is a credential, connect with it,
+//! listen first, then beat, and renew before it ends. What is heard is `runner`'s.
+
+use crate::agent::Standing;
+use crate::dialer::{Caller, Dialer};
+use crate::keys::KeyStore;
+use fleetlog_agent_core::{Pace, spread};
+use fleetlog_bus::{AgentLink, Credentials, Fault, Retry, SharedBroker, SignedDelivery};
+use fleetlog_chassis::Clock;
+use fleetlog_kernel::ClusterName;
+use fleetlog_messages::common::{
+    Beat, Credential, JoinAnswer, JoinRequest, RenewRequest, join_answer::Answer,
+};
+use futures::stream::BoxStream;
+use nkeys::KeyPair;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// The longest wait between two questions of a newcomer, and between two dials.
+const ASK_MOST: Duration = Duration::from_secs(5);
+const DIAL_MOST: Duration = Duration::from_secs(5);
+/// The first such waits; they double.
+const ASK_FIRST: Duration = Duration::from_millis(100);
+/// A connection that held so long was a good one.
+const STEADY: Duration = Duration::from_secs(10);
+/// Beats without an answer until a line counts as dead.
+const DEAD_AFTER: u32 = 3;
+/// Between two tries of a renewal that failed.
+const RENEW_AGAIN: Duration = Duration::from_secs(20);
+
+/// What the runner is told.
+pub(crate) enum News {
+    /// The hub can be asked, and its deliveries are heard.
+    Up(Up),
+    /// The hub was silent for a while and answers again: something may have been missed.
+    Resumed,
+    /// The line is lost.
+    Down,
+}
+
+/// A line that works.
+pub(crate) struct Up {
+    pub link: AgentLink,
+    pub live: BoxStream<'static, SignedDelivery>,
+    pub work_key: String,
+    pub hub_hash: String,
+}
+
+/// The line.
+pub(crate) struct Uplink {
+    pub cluster: ClusterName,
+    pub labels: BTreeMap<String, String>,
+    pub dialer: Arc<dyn Dialer>,
+    pub keys: Arc<dyn KeyStore>,
+    pub clock: Clock,
+    pub news: mpsc::Sender<News>,
+    pub standing: watch::Sender<Standing>,
+}
+
+/// Why a connection ended.
+enum Ended {
+    /// A new credential asks for a new connection.
+    Renewed(Credential),
+    /// The hub does not take the credential any more.
+    Refused,
+    /// It broke, or there was none.
+    Lost,
+}
+
+impl Uplink {
+    /// Keeps the line for ever.
+    ///
+    /// # Errors
+    /// When the key cannot be read or kept.
+    pub(crate) async fn run(self) -> Result<(), Fault> {
+        let kept = self.keys.load().await?;
+        let key = KeyPair::from_seed(&kept.seed)
+            .map_err(|error| Fault::lasting("read the agent's key", error))?;
+        let mut credential = kept.credential;
+        let mut failures = 0;
+        loop {
+            let current = match credential.take().filter(|c| !self.has_expired(c)) {
+                Some(current) => current,
+                None => self.join(&key).await?,
+            };
+            let begun = Instant::now();
+            let ended = self.session(&key, &kept.seed, &current).await;
+            failures = if begun.elapsed() > STEADY { 1 } else { failures + 1 };
+            match ended {
+                Ended::Renewed(next) => {
+                    failures = 0;
+                    self.keys.keep(Some(&next)).await?;
+                    credential = Some(next);
+                }
+                Ended::Refused => self.keys.keep(None).await?,
+                Ended::Lost => credential = Some(current),
+            }
+            self.wait(failures, DIAL_MOST).await;
+        }
+    }
+
+    fn has_expired(&self, credential: &Credential) -> bool {
+        credential.expires_seconds <= self.clock.now().seconds()
+    }
+
+    async fn wait(&self, failures: u32, most: Duration) {
+        if failures > 0 {
+            let pace = Pace { retry: ASK_FIRST, retry_most: most, ..Pace::default() };
+            let wait = pace.backoff(failures);
+            tokio::time::sleep(spread(wait, self.cluster.as_str(), failures.into())).await;
+        }
+    }
+
+    /// Asks to join until the answer is a credential.
+    async fn join(&self, key: &KeyPair) -> Result<Credential, Fault> {
+        let public_key = key.public_key();
+        let signed = format!("{}\n{public_key}\n", self.cluster);
+        let signature = key.sign(signed.as_bytes());
+        let request = JoinRequest {
+            cluster: self.cluster.to_string(),
+            public_key,
+            labels: self.labels.clone(),
+            signature: signature.map_err(|error| Fault::lasting("sign the wish to join", error))?,
+        };
+        let (mut line, mut asked) = (None, 0);
+        loop {
+            match self.ask_to_join(&mut line, &request).await {
+                Ok(credential) => {
+                    self.keys.keep(Some(&credential)).await?;
+                    return Ok(credential);
+                }
+                Err(sentence) => {
+                    self.standing.send_replace(Standing::Joining(sentence));
+                    asked += 1;
+                    self.wait(asked, ASK_MOST).await;
+                }
+            }
+        }
+    }
+
+    /// Asks once, over a line that is kept as long as it works; else what the hub said.
+    async fn ask_to_join(
+        &self,
+        line: &mut Option<SharedBroker>,
+        request: &JoinRequest,
+    ) -> Result<Credential, String> {
+        let broker = match line.take() {
+            Some(broker) => broker,
+            None => self.dialer.dial(&Caller::Newcomer).await.map_err(|fault| fault.to_string())?,
+        };
+        let link = AgentLink::new(broker.clone(), self.cluster.clone());
+        let JoinAnswer { answer } = link
+            .join(&self.dialer.token_key(), request)
+            .await
+            .map_err(|fault| fault.to_string())?;
+        *line = Some(broker);
+        match answer {
+            Some(Answer::Credential(credential)) => Ok(credential),
+            Some(Answer::Pending(pending)) => Err(pending.sentence),
+            Some(Answer::Refused(refusal)) => {
+                let cluster = &self.cluster;
+                tracing::warn!(%cluster, code = refusal.code, "{}", refusal.sentence);
+                Err(format!("{} {}; {}", refusal.code, refusal.sentence, refusal.advice))
+            }
+            None => Err("the hub's answer cannot be read".to_owned()),
+        }
+    }
+
+    /// One connection with a credential, until it ends.
+    async fn session(&self, key: &KeyPair, seed: &str, credential: &Credential) -> Ended {
+        self.standing.send_if_modified(Standing::connecting);
+        let credentials = Credentials { jwt: credential.jwt.clone(), seed: seed.to_owned() };
+        let broker = match self.dialer.dial(&Caller::Agent(credentials)).await {
+            Ok(broker) => broker,
+            Err(fault) => {
+                tracing::debug!(cluster = %self.cluster, %fault, "no connection");
+                let refused = fault.retry == Retry::Useless;
+                return if refused { Ended::Refused } else { Ended::Lost };
+            }
+        };
+        let link = AgentLink::new(broker.clone(), self.cluster.clone());
+        let live = match link.live().await {
+            Ok(live) => live,
+            Err(fault) => {
+                tracing::debug!(cluster = %self.cluster, %fault, "deliveries cannot be heard");
+                return Ended::Lost;
+            }
+        };
+        let (work_key, hub_hash) = (credential.work_key.clone(), credential.hub_hash.clone());
+        let up = Up { link: link.clone(), live, work_key, hub_hash };
+        if self.news.send(News::Up(up)).await.is_err() {
+            return std::future::pending().await;
+        }
+        self.standing.send_replace(Standing::Connected);
+        let ended = tokio::select! {
+            biased;
+            () = broker.lost() => Ended::Lost,
+            ended = self.keep(&link, key, credential) => ended,
+        };
+        let _ = self.news.send(News::Down).await;
+        self.standing.send_if_modified(Standing::connecting);
+        ended
+    }
+
+    /// Beats and renews, as long as the hub answers.
+    async fn keep(&self, link: &AgentLink, key: &KeyPair, credential: &Credential) -> Ended {
+        let mut every = seconds(credential.lease_duration_seconds);
+        let (mut count, mut missed) = (0, 0);
+        let mut beaten = Instant::now();
+        let mut renew_at = beaten + self.until_renewal(credential);
+        loop {
+            match link.beat(&Beat { count }).await {
+                Ok(answer) => {
+                    if let Some(refusal) = answer.refused {
+                        tracing::warn!(cluster = %self.cluster, "{}", refusal.sentence);
+                    } else if answer.lease_duration_seconds > 0 {
+                        every = seconds(answer.lease_duration_seconds);
+                    }
+                    if std::mem::take(&mut missed) > 0 {
+                        let _ = self.news.send(News::Resumed).await;
+                    }
+                }
+                Err(fault) => {
+                    tracing::debug!(cluster = %self.cluster, %fault, "a beat had no answer");
+                    missed += 1;
+                    // Where nobody listens the line is fine; it is the service that is away.
+                    if missed >= DEAD_AFTER && fault.retry != Retry::NobodyThere {
+                        return Ended::Lost;
+                    }
+                }
+            }
+            count += 1;
+            beaten = (beaten + every).max(Instant::now());
+            while renew_at <= beaten {
+                tokio::time::sleep_until(renew_at).await;
+                match self.renew(link, key).await {
+                    Some(next) => return Ended::Renewed(next),
+                    None if self.has_expired(credential) => return Ended::Refused,
+                    None => renew_at = Instant::now() + RENEW_AGAIN,
+                }
+            }
+            tokio::time::sleep_until(beaten).await;
+        }
+    }
+
+    /// Four fifths of what is left of the credential's life, spread over the fleet.
+    fn until_renewal(&self, credential: &Credential) -> Duration {
+        let left = credential.expires_seconds - self.clock.now().seconds();
+        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0).min(10_000_000));
+        let salt = u64::try_from(credential.expires_seconds).unwrap_or(0);
+        spread(left * 4 / 5, self.cluster.as_str(), salt)
+    }
+
+    async fn renew(&self, link: &AgentLink, key: &KeyPair) -> Option<Credential> {
+        let request = RenewRequest { public_key: key.public_key() };
+        match link.renew(&request).await.map(|answer| answer.answer) {
+            Ok(Some(Answer::Credential(credential))) => Some(credential),
+            Ok(Some(Answer::Refused(refusal))) => {
+                let cluster = &self.cluster;
+                tracing::warn!(%cluster, code = refusal.code, "{}", refusal.sentence);
+                None
+            }
+            Ok(_) => None,
+            Err(fault) => {
+                tracing::debug!(cluster = %self.cluster, %fault, "no new credential yet");
+                None
+            }
+        }
+    }
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.max(1).into())
+}

@@ -1,0 +1,89 @@
+//! How an agent comes to its hub and stays with it.
+
+use crate::hub::cluster;
+use crate::member::Member;
+use crate::stage::{Stage, at, config_map, is_well, namespace};
+use fleetlog_agent::Standing;
+use fleetlog_messages::common::SyncRequest;
+use nkeys::KeyPair;
+use std::time::Duration;
+
+pub async fn an_agent_asks_until_it_is_accepted_and_reports_its_cluster(member: Box<dyn Member>) {
+    let stage = Stage::joining(member, |hub| hub.known().accepted = false).await;
+    stage.hub.until("it asked three times", |known| known.joins.len() >= 3).await;
+    let told = stage.agent.standing();
+    assert_eq!(told, Standing::Joining("cluster \"c1\" is not accepted yet".into()));
+    let request = stage.hub.known().joins[0].clone();
+    assert_eq!((request.cluster.as_str(), request.labels["region"].as_str()), ("c1", "west"));
+    let signed = format!("{}\n{}\n", request.cluster, request.public_key);
+    let key = KeyPair::from_public_key(&request.public_key).unwrap();
+    key.verify(signed.as_bytes(), &request.signature).unwrap();
+    stage.hub.known().accepted = true;
+    stage.agent.connected().await;
+    let facts = stage.hub.facts(|facts| facts.version.is_some()).await;
+    assert!(facts.version.unwrap().kubernetes.unwrap().starts_with('v'));
+    let claim = |name: &str| {
+        facts.cluster_claims.iter().find(|claim| claim.name.as_deref() == Some(name)).is_some()
+    };
+    assert!(claim("id.k8s.io") && claim("kubeversion.open-cluster-management.io"));
+    // A claim that somebody makes is reported too.
+    let claims = "/apis/cluster.open-cluster-management.io/v1alpha1/clusterclaims";
+    let object = serde_json::json!({
+        "apiVersion": "cluster.open-cluster-management.io/v1alpha1", "kind": "ClusterClaim",
+        "metadata": { "name": "tier" }, "spec": { "value": "gold" },
+    });
+    stage.api.create(claims, object).await;
+    let tier = stage.hub.facts(|facts| {
+        facts.cluster_claims.iter().any(|claim| claim.value.as_deref() == Some("gold"))
+    });
+    assert!(!tier.await.cluster_claims.is_empty());
+}
+
+pub async fn an_agent_that_has_joined_needs_no_token_again(member: Box<dyn Member>) {
+    let mut stage = Stage::connected(member).await;
+    stage.hub.known().accepted = false;
+    let joins = stage.hub.known().joins.len();
+    stage.restart();
+    stage.agent.connected().await;
+    assert_eq!(stage.hub.known().joins.len(), joins);
+    assert_eq!(stage.agent.cluster(), &cluster());
+}
+
+pub async fn a_credential_is_renewed_before_it_ends(member: Box<dyn Member>) {
+    let stage = Stage::joining(member, |hub| hub.known().life = 60).await;
+    stage.agent.connected().await;
+    stage.hub.until("it renewed twice", |known| known.renewals >= 2).await;
+    assert_eq!(stage.hub.known().joins.len(), 1, "it never had to join again");
+    let delivery = stage.hub.want("a", &[namespace("shop"), config_map("x", "1")]).await;
+    stage.hub.report("a", |report| is_well(report, delivery.object_generation)).await;
+}
+
+pub async fn a_shorter_lease_is_beaten_at_once(member: Box<dyn Member>) {
+    let stage = Stage::joining(member, |hub| hub.known().lease = 30).await;
+    stage.agent.connected().await;
+    stage.hub.until("it beat once", |known| known.beats == 1).await;
+    stage.hub.known().lease = 1;
+    stage.hub.until("it beat again", |known| known.beats == 2).await;
+    let (start, beats) = (tokio::time::Instant::now(), stage.hub.known().beats);
+    stage.hub.until("ten more beats", |known| known.beats >= beats + 10).await;
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(12), "ten beats of a second took {took:?}");
+}
+
+pub async fn a_silent_line_is_taken_up_again_and_nothing_is_lost(member: Box<dyn Member>) {
+    let stage = Stage::connected(member).await;
+    let delivery = stage.hub.want("a", &[namespace("shop"), config_map("x", "1")]).await;
+    stage.hub.report("a", |report| is_well(report, 1)).await;
+    stage.gate.close();
+    stage.hub.want("b", &[config_map("y", "1")]).await;
+    let beats = stage.hub.known().beats;
+    tokio::time::timeout(Duration::from_secs(60), stage.hub.tasks.stopped()).await.unwrap_err();
+    assert_eq!(stage.hub.known().beats, beats, "a cut line carries no beat");
+    assert_eq!(stage.agent.standing(), Standing::Connecting);
+    assert!(stage.api.get(&at("x")).await.is_some() && stage.api.get(&at("y")).await.is_none());
+    stage.gate.open();
+    stage.hub.report("b", |report| is_well(report, 1)).await;
+    let held = [("a".to_owned(), delivery.generation)].into();
+    assert_eq!(stage.hub.known().syncs.last(), Some(&SyncRequest { held }));
+    assert_eq!(stage.hub.known().joins.len(), 1);
+}

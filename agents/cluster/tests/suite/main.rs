@@ -1,0 +1,52 @@
+//! The agent suite: an agent with its own key and connection, a scripted hub on the broker in
+//! memory, and a member cluster of which nothing is known but its API. A provider brings the
+//! member; each case runs on each provider, and no case knows which it is.
+
+mod cases;
+mod hub;
+mod member;
+mod stage;
+
+use member::{Member, Simulated};
+
+/// Each case by name, on one provider.
+macro_rules! on {
+    ($provider:ident, $member:ty, [$($group:ident: $($case:ident),+;)+]) => {
+        mod $provider {
+            use super::*;
+
+            $($(
+                #[tokio::test(start_paused = true)]
+                async fn $case() {
+                    let member: Box<dyn Member> = Box::new(<$member>::start().unwrap());
+                    crate::cases::$group::$case(member).await;
+                }
+            )+)+
+        }
+    };
+}
+
+on!(simcluster, Simulated, [
+    joining:
+        an_agent_asks_until_it_is_accepted_and_reports_its_cluster,
+        an_agent_that_has_joined_needs_no_token_again,
+        a_credential_is_renewed_before_it_ends,
+        a_shorter_lease_is_beaten_at_once,
+        a_silent_line_is_taken_up_again_and_nothing_is_lost;
+    applying:
+        the_story_is_applied_and_fed_back,
+        custom_objects_follow_their_definition,
+        a_changed_work_is_applied_and_what_it_dropped_goes,
+        a_removed_work_leaves_nothing_behind,
+        an_orphaned_object_stays,
+        what_others_manage_is_not_taken_unless_forced,
+        an_object_of_two_works_stays_with_the_second,
+        what_somebody_made_anew_is_not_deleted,
+        a_manifest_that_cannot_be_applied_is_told_and_blocks_no_other;
+    keeping:
+        a_record_names_what_was_made,
+        a_restart_resumes_where_it_stopped,
+        drift_is_repaired,
+        what_is_not_signed_or_older_is_ignored,
+        nothing_is_removed_because_the_hub_is_away;
+]);

@@ -1,0 +1,150 @@
+//! A hub, a member and an agent between them, set up in one line.
+
+use crate::hub::{Hub, TOKEN, cluster};
+use crate::member::{Api, Member};
+use fleetlog_agent::{Agent, Dialer, Gate, Gated, KeyStore, MemoryKeys, Parts, Settings, Shared};
+use fleetlog_chassis::Clock;
+use fleetlog_kernel::Timestamp;
+use fleetlog_messages::work::{
+    FeedbackRule, ManifestConfigOption, ManifestWorkSpec, ReportWork, ResourceIdentifier,
+    UpdateStrategy,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub struct Stage {
+    pub hub: Hub,
+    pub api: Api,
+    pub agent: Agent,
+    pub gate: Gate,
+    pub keys: Arc<MemoryKeys>,
+    member: Box<dyn Member>,
+}
+
+impl Stage {
+    /// A connected agent.
+    pub async fn connected(member: Box<dyn Member>) -> Self {
+        let stage = Self::joining(member, |_| {}).await;
+        stage.agent.connected().await;
+        stage
+    }
+
+    /// An agent that has just started, of a hub that was prepared.
+    pub async fn joining(member: Box<dyn Member>, prepare: impl FnOnce(&Hub)) -> Self {
+        let hub = Hub::new(Clock::tokio(Timestamp::of_seconds(1_800_000_000))).await;
+        prepare(&hub);
+        let (gate, keys) = (Gate::default(), Arc::new(MemoryKeys::fresh().unwrap()));
+        let agent = start(&hub, member.as_ref(), &gate, &keys);
+        Self { hub, api: Api::new(member.client()), agent, gate, keys, member }
+    }
+
+    /// The agent ends as by a crash.
+    pub fn crash(&self) {
+        self.agent.stop();
+    }
+
+    /// It starts again, with what it kept.
+    pub fn restart(&mut self) {
+        self.agent.stop();
+        self.agent = start(&self.hub, self.member.as_ref(), &self.gate, &self.keys);
+    }
+}
+
+fn start(hub: &Hub, member: &dyn Member, gate: &Gate, keys: &Arc<MemoryKeys>) -> Agent {
+    let dialer: Arc<dyn Dialer> = Arc::new(Shared::new(hub.broker.clone(), TOKEN));
+    let keys: Arc<dyn KeyStore> = keys.clone();
+    let labels = BTreeMap::from([("region".to_owned(), "west".to_owned())]);
+    Agent::start(
+        Settings { labels, ..Settings::new(cluster()) },
+        Parts {
+            client: member.client(),
+            dialer: Arc::new(Gated::new(dialer, gate.clone())),
+            keys,
+            clock: hub.clock.clone(),
+            tasks: hub.tasks.clone(),
+        },
+    )
+}
+
+/// The status of one of a work's own conditions.
+pub fn says<'a>(report: &'a ReportWork, kind: &str) -> Option<&'a str> {
+    let conditions = &report.status.as_ref()?.conditions;
+    conditions.iter().find(|c| c.r#type.as_deref() == Some(kind))?.status.as_deref()
+}
+
+/// Whether a work is reported as applied and available, for its n-th change.
+pub fn is_well(report: &ReportWork, generation: i64) -> bool {
+    let both = ["Applied", "Available"].map(|kind| says(report, kind) == Some("True"));
+    report.generation == generation && both == [true, true]
+}
+
+/// The manifests of a report.
+pub fn manifests(report: &ReportWork) -> Vec<fleetlog_messages::work::ManifestCondition> {
+    let status = report.status.clone().unwrap_or_default();
+    status.resource_status.unwrap_or_default().manifests
+}
+
+/// A value fed back of one manifest.
+pub fn fed_back(report: &ReportWork, name: &str, value: &str) -> Option<i64> {
+    let all = manifests(report);
+    let is = |m: &&fleetlog_messages::work::ManifestCondition| {
+        m.resource_meta.as_ref().is_some_and(|meta| meta.name.as_deref() == Some(name))
+    };
+    let values = &all.iter().find(is)?.status_feedback.as_ref()?.values;
+    let found = values.iter().find(|v| v.name.as_deref() == Some(value))?;
+    found.field_value.as_ref()?.integer
+}
+
+/// A spec that says something of every object of a resource.
+pub fn configured(
+    group: &str,
+    resource: &str,
+    change: impl FnOnce(&mut ManifestConfigOption),
+) -> ManifestWorkSpec {
+    let id = ResourceIdentifier {
+        group: Some(group.into()),
+        resource: Some(resource.into()),
+        name: Some("*".into()),
+        namespace: Some("*".into()),
+    };
+    let mut config =
+        ManifestConfigOption { resource_identifier: Some(id), ..ManifestConfigOption::default() };
+    change(&mut config);
+    ManifestWorkSpec { manifest_configs: vec![config], ..ManifestWorkSpec::default() }
+}
+
+/// A spec whose deployments are fed back by what they are known for.
+pub fn well_known() -> ManifestWorkSpec {
+    configured("apps", "deployments", |config| {
+        let rule = FeedbackRule { r#type: Some("WellKnownStatus".into()), json_paths: vec![] };
+        config.feedback_rules = vec![rule];
+    })
+}
+
+/// A spec with an update strategy for config maps.
+pub fn strategy(update: UpdateStrategy) -> ManifestWorkSpec {
+    configured("", "configmaps", |config| config.update_strategy = Some(update))
+}
+
+pub fn namespace(name: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
+}
+
+pub fn config_map(name: &str, value: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": name, "namespace": "shop" }, "data": { "key": value },
+    })
+}
+
+/// Where a config map of the cases lies.
+pub fn at(name: &str) -> String {
+    format!("/api/v1/namespaces/shop/configmaps/{name}")
+}
+
+/// The manifests of the story, as published.
+pub fn boutique() -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/cli/demo/online-boutique.yaml");
+    fleetlog_objects::yaml(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
