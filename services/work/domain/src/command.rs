@@ -1,0 +1,139 @@
+//! What may be asked, parsed: whom it is about, and what a decision needs beyond its own history
+//! rides along. Nothing is decided here.
+
+use crate::metadata::Metadata;
+use crate::name::{SetKey, Target, WorkKey};
+use crate::summary::Tally;
+use fleetlog_kernel::{Position, Uid};
+use fleetlog_messages::work::{Bundle, ManifestWork, ManifestWorkReplicaSet, ReportWork};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether the cluster of a work belongs to the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// It does: its agent acts on what is decided.
+    Known,
+    /// It does not, or no more: nobody will act.
+    Unknown,
+}
+
+/// Whether a plan of the replica set still asks for the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planned {
+    /// It does.
+    Still,
+    /// It was overtaken by another plan, or the set is gone.
+    NoMore,
+}
+
+/// Create or change an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Apply<T> {
+    /// The object as given; its status and what the hub sets are ignored.
+    pub object: T,
+    /// Its manifests, by hash.
+    pub bundle: Option<Bundle>,
+    /// The `metadata.resourceVersion` that it must stand at; empty takes any.
+    pub resource_version: String,
+    /// What happens to labels and annotations that are not given.
+    pub metadata: Metadata,
+}
+
+/// A command on one ManifestWork.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OfWork {
+    /// Which one.
+    pub key: WorkKey,
+    /// Whether its cluster belongs to the fleet.
+    pub cluster: Member,
+    /// The uid, if this creates it.
+    pub uid: Uid,
+    /// What is asked.
+    pub command: WorkCommand,
+}
+
+/// What may be asked of a ManifestWork.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorkCommand {
+    /// Create or change it, by a user.
+    Apply(Box<Apply<ManifestWork>>),
+    /// Remove it, by a user.
+    Delete {
+        /// Who says so.
+        by: String,
+    },
+    /// Remove it because its cluster is gone, if that is still so.
+    Abandon {
+        /// Who says so.
+        by: String,
+    },
+    /// Create or change it, by a replica set's plan.
+    Deliver(Box<Deliver>),
+    /// Remove it, by a replica set's plan.
+    Withdraw {
+        /// The replica set, `<ns>/<name>`.
+        replica_set: String,
+    },
+    /// Its agent says how far it is.
+    Report(Box<ReportWork>),
+}
+
+/// One work of a replica set's plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deliver {
+    /// Labels and spec, without manifests.
+    pub work: ManifestWork,
+    /// Its manifests, by hash.
+    pub bundle: Option<Bundle>,
+    /// The replica set, `<ns>/<name>`.
+    pub replica_set: String,
+    /// The placement that chose the cluster.
+    pub placement: String,
+    /// The EVENTS sequence of its decision.
+    pub decision: u64,
+    /// Whether the newest plan still has it.
+    pub planned: Planned,
+}
+
+/// A command on one ManifestWorkReplicaSet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OfSet {
+    /// Which one.
+    pub key: SetKey,
+    /// The uid, if this creates it.
+    pub uid: Uid,
+    /// What is asked.
+    pub command: SetCommand,
+}
+
+/// What may be asked of a ManifestWorkReplicaSet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SetCommand {
+    /// Create or change it, by a user.
+    Apply(Box<Apply<ManifestWorkReplicaSet>>),
+    /// Remove it and its works, by a user.
+    Delete {
+        /// Who says so.
+        by: String,
+        /// How many works it has.
+        works: usize,
+    },
+    /// Follow the decisions of its placements.
+    Plan {
+        /// What each of its placements decided; those without a decision are missing.
+        chosen: BTreeMap<String, Chosen>,
+        /// Works that are gone although the last plan has them.
+        lost: BTreeSet<Target>,
+    },
+    /// Sum up what its works report.
+    Summarize(Tally),
+}
+
+/// What a placement decided, as far as its clusters belong to the fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The clusters.
+    pub clusters: BTreeSet<String>,
+    /// Where the decision lies in EVENTS.
+    pub position: Position,
+}

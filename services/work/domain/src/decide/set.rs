@@ -1,0 +1,162 @@
+//! What is decided about one ManifestWorkReplicaSet.
+
+use super::{check_metadata, check_version, check_workload, next_generation, now};
+use crate::command::{Apply, Chosen, OfSet};
+use crate::conditions;
+use crate::fanout;
+use crate::metadata;
+use crate::name::{SET_FINALIZER, SetKey, Target};
+use crate::refusal::Refusal;
+use crate::state::ReplicaSet;
+use crate::summary::{self, Tally};
+use fleetlog_kernel::{Position, Timestamp, dns_label, dns_subdomain};
+use fleetlog_messages::common::Condition;
+use fleetlog_messages::work::{
+    FanOutPlanned, ManifestWorkReplicaSet, ManifestWorkReplicaSetSpec, ReplicaSetDeleted,
+    ReplicaSetDeletionRequested, ReplicaSetSpecified, ReplicaSetSummarized,
+    replica_set_event::Event,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Decision = Result<Vec<Event>, Refusal>;
+
+/// The policy of a set that waits for its works.
+const FOREGROUND: &str = "Foreground";
+/// The one rollout strategy that is carried out so far.
+const ALL: &str = "All";
+
+pub(super) fn apply(
+    set: &ReplicaSet,
+    asked: &OfSet,
+    apply: &Apply<ManifestWorkReplicaSet>,
+    at: Timestamp,
+) -> Decision {
+    let key = &asked.key;
+    dns_label(&key.namespace)?;
+    dns_subdomain(&key.name)?;
+    let given = apply.object.metadata.clone().unwrap_or_default();
+    check_metadata(&given, (&key.namespace, &key.name))?;
+    check_version(&apply.resource_version, set.object().map(|_| set.state().changed), key)?;
+    if set.is_deleting() {
+        return Err(Refusal::BeingDeleted { object: key.to_string() });
+    }
+    let spec = apply.object.spec.as_ref().ok_or(Refusal::Incomplete { missing: "spec" })?;
+    check_placements(spec)?;
+    let template = spec.manifest_work_template.as_ref();
+    check_workload(template, apply.bundle.as_ref(), "spec.manifestWorkTemplate")?;
+    let mut after = ManifestWorkReplicaSet { status: None, ..apply.object.clone() };
+    after.metadata = Some(match set.object() {
+        None => {
+            let name = (key.namespace.as_str(), key.name.as_str());
+            metadata::born(&given, name, &asked.uid, at, SET_FINALIZER)
+        }
+        Some(current) => {
+            let before = current.metadata.clone().unwrap_or_default();
+            let mut meta = metadata::applied(&before, &given, apply.metadata, SET_FINALIZER);
+            let moved = current.spec != after.spec || set.bundle() != apply.bundle.as_ref();
+            if !moved && meta == before {
+                return Ok(vec![]);
+            }
+            if moved {
+                next_generation(&mut meta);
+            }
+            meta
+        }
+    });
+    let (replica_set, bundle) = (Some(after), apply.bundle.clone());
+    Ok(vec![Event::Specified(ReplicaSetSpecified { replica_set, bundle })])
+}
+
+fn check_placements(spec: &ManifestWorkReplicaSetSpec) -> Result<(), Refusal> {
+    if spec.placement_refs.is_empty() {
+        return Err(Refusal::NoPlacements);
+    }
+    for placement in &spec.placement_refs {
+        dns_subdomain(placement.name())?;
+        let strategy = placement.rollout_strategy.as_ref().map_or("", |rollout| rollout.r#type());
+        if !matches!(strategy, "" | ALL) {
+            let (placement, strategy) = (placement.name().to_owned(), strategy.to_owned());
+            return Err(Refusal::UnsupportedRollout { placement, strategy });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn delete(
+    set: &ReplicaSet,
+    asked: &OfSet,
+    by: &str,
+    works: usize,
+    at: Timestamp,
+) -> Decision {
+    if set.object().is_none() {
+        return Err(Refusal::NotFound { object: asked.key.to_string() });
+    }
+    if set.is_deleting() {
+        return Ok(vec![]);
+    }
+    let by = by.to_owned();
+    let requested = Event::DeletionRequested(ReplicaSetDeletionRequested { by, at: now(at) });
+    let waits = set.spec().is_some_and(|spec| spec.cascade_deletion_policy() == FOREGROUND);
+    let gone = (!waits || works == 0).then_some(Event::Deleted(ReplicaSetDeleted {}));
+    Ok([requested].into_iter().chain(gone).collect())
+}
+
+pub(super) fn plan(
+    set: &ReplicaSet,
+    key: &SetKey,
+    chosen: &BTreeMap<String, Chosen>,
+    lost: &BTreeSet<Target>,
+    at: Timestamp,
+) -> Vec<Event> {
+    if set.object().is_none() || set.is_deleting() {
+        return vec![];
+    }
+    let difference = fanout::difference(key, set, chosen, lost).chunk();
+    let conditions = fanout::conditions(key, set, chosen, &difference);
+    let conditions = moved(set, conditions, at);
+    if difference.is_empty() && conditions.is_empty() {
+        return vec![];
+    }
+    let messages = |targets: &[Target]| targets.iter().map(Target::message).collect();
+    let newest = chosen.values().map(|chosen| chosen.position).max().unwrap_or(Position::START);
+    vec![Event::FanOutPlanned(FanOutPlanned {
+        plan: set.state().plan + 1,
+        generation: set.generation(),
+        deliver: messages(&difference.deliver),
+        withdraw: messages(&difference.withdraw),
+        decision: newest.0,
+        conditions,
+    })]
+}
+
+/// The conditions that say something else than what is served.
+fn moved(set: &ReplicaSet, conditions: Vec<Condition>, at: Timestamp) -> Vec<Condition> {
+    let served = set.object().and_then(|object| object.status.as_ref());
+    let served = served.map_or(&[][..], |status| &status.conditions);
+    let kept = |mut condition: Condition| {
+        let old = conditions::find(served, condition.r#type());
+        let moved = conditions::Moved::WithStatus;
+        conditions::keep_transition(old, &mut condition, moved, &metadata::time(at));
+        (old != Some(&condition)).then_some(condition)
+    };
+    conditions.into_iter().filter_map(kept).collect()
+}
+
+pub(super) fn summarize(
+    set: &ReplicaSet,
+    key: &SetKey,
+    tally: &Tally,
+    at: Timestamp,
+) -> Vec<Event> {
+    let Some(object) = set.object() else { return vec![] };
+    if set.is_deleting() {
+        let gone = (tally.works == 0).then_some(Event::Deleted(ReplicaSetDeleted {}));
+        return gone.into_iter().collect();
+    }
+    let status = summary::status(key, set, tally, at);
+    if object.status.as_ref() == Some(&status) {
+        return vec![];
+    }
+    vec![Event::Summarized(ReplicaSetSummarized { status: Some(status) })]
+}

@@ -1,0 +1,163 @@
+//! What waits around the machine: bundles are checked before a command is decided, put back into
+//! answers, and deliveries published. Also work's start: the chassis' loops and the tasks beside
+//! them.
+
+use crate::bodies::Bodies;
+use crate::config::Settings;
+use crate::deliver::{Publisher, reconcile};
+use crate::handlers::{denied, read};
+use crate::machine::Works;
+use crate::{agents, answer, puts};
+use async_trait::async_trait;
+use bytes::Bytes;
+use fleetlog_bus::{Fault, MAX_COMMAND, Retry};
+use fleetlog_chassis::{Context, Denied, Ground, Origin, Request, Shell};
+use fleetlog_kernel::ContentHash;
+use fleetlog_messages::common::Query;
+use fleetlog_messages::work::{
+    ApplyReplicaSet, ApplyWork, Bundle, Delivery, ReplicaSetCommand, WorkCommand,
+    replica_set_command, work_command,
+};
+use fleetlog_work_domain::name::{REPLICA_SET, WORK};
+use fleetlog_work_domain::{Refusal, manifests};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the reading of a bundle waits before it is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+struct Around {
+    bodies: Arc<Bodies>,
+    publisher: Arc<Publisher>,
+    summarize_after: Duration,
+    tries: u32,
+}
+
+#[async_trait]
+impl Shell<Works> for Around {
+    async fn prepare(&self, request: &mut Request) -> Result<(), Denied> {
+        match &request.origin {
+            Origin::User(_) => self.check(request).await,
+            // Reports that come together are summed up together.
+            Origin::Service { .. } if summarizes(request) => {
+                tokio::time::sleep(self.summarize_after).await;
+                Ok(())
+            }
+            Origin::Service { .. } | Origin::Agent(_) => Ok(()),
+        }
+    }
+
+    async fn dress(&self, query: &Query, objects: Vec<Bytes>) -> Result<Vec<Bytes>, Fault> {
+        if query.without_bodies {
+            return Ok(objects);
+        }
+        let mut bundles: BTreeMap<ContentHash, Value> = BTreeMap::new();
+        let mut dressed = Vec::with_capacity(objects.len());
+        for bytes in objects {
+            let object: Value = serde_json::from_slice(&bytes)
+                .map_err(|error| Fault::lasting("read an object back", error))?;
+            let Some(hash) = answer::bundle_of(&object, &query.kind) else {
+                dressed.push(bytes);
+                continue;
+            };
+            if !bundles.contains_key(&hash) {
+                bundles.insert(hash, self.manifests(&hash).await?);
+            }
+            let manifests = bundles.get(&hash).cloned().unwrap_or_default();
+            dressed.push(answer::dressed(object, &query.kind, manifests));
+        }
+        Ok(dressed)
+    }
+
+    async fn perform(&self, deliveries: Vec<Delivery>) -> Result<(), Fault> {
+        self.publisher.publish(deliveries).await
+    }
+}
+
+impl Around {
+    /// Refuses a command that is too large, or whose manifests are not what it says.
+    async fn check(&self, request: &Request) -> Result<(), Denied> {
+        let (size, limit) = (request.payload.len(), MAX_COMMAND);
+        if size > limit {
+            return Err(denied(&Refusal::CommandTooLarge { size, limit }));
+        }
+        let Some(bundle) = bundle(request)? else { return Ok(()) };
+        self.check_bundle(&bundle).await.map_err(|refusal| denied(&refusal))
+    }
+
+    async fn check_bundle(&self, bundle: &Bundle) -> Result<(), Refusal> {
+        manifests::fits(bundle)?;
+        let missing = || Refusal::NoBundle { hash: bundle.hash.clone() };
+        let hash = ContentHash::parse(&bundle.hash).ok_or_else(missing)?;
+        let mut tries = 1;
+        let found = loop {
+            match self.bodies.get_sized(&hash, bundle.size).await {
+                Ok(found) => break found.ok_or_else(missing)?,
+                Err(fault) if fault.retry == Retry::Useless || tries >= self.tries => {
+                    return Err(Refusal::OutOfReach { reason: fault.to_string() });
+                }
+                Err(_) => tokio::time::sleep(AGAIN_AFTER).await,
+            }
+            tries += 1;
+        };
+        let body = found.map_err(|actual| Refusal::OtherBundle {
+            difference: format!("have {actual} bytes, not {}", bundle.size),
+        })?;
+        manifests::check(bundle, &body)
+    }
+
+    async fn manifests(&self, hash: &ContentHash) -> Result<Value, Fault> {
+        let step = || format!("read the manifests \"{hash}\"");
+        let body = self.bodies.get(hash).await?;
+        let body = body.ok_or_else(|| Fault::lasting(step(), "they are missing"))?;
+        serde_json::from_slice(&body).map_err(|error| Fault::lasting(step(), error))
+    }
+}
+
+/// The bundle that a user's command names; the domain refuses those without one.
+fn bundle(request: &Request) -> Result<Option<Bundle>, Denied> {
+    let named = match request.target.kind.as_str() {
+        WORK => match read::<WorkCommand>(request)?.command {
+            Some(work_command::Command::Apply(ApplyWork { bundle, .. })) => bundle,
+            _ => None,
+        },
+        REPLICA_SET => match read::<ReplicaSetCommand>(request)?.command {
+            Some(replica_set_command::Command::Apply(ApplyReplicaSet { bundle, .. })) => bundle,
+            _ => None,
+        },
+        _ => None,
+    };
+    Ok(named)
+}
+
+fn summarizes(request: &Request) -> bool {
+    let command = || read::<ReplicaSetCommand>(request).ok()?.command;
+    request.target.kind == REPLICA_SET
+        && matches!(command(), Some(replica_set_command::Command::Summarize(_)))
+}
+
+/// Starts work: its loops, its tasks for agents and for what users hand over, and the comparison of
+/// WORK with the log. Returns once they run; their failures end `ground.tasks`.
+///
+/// # Errors
+/// When the bus cannot be read at the start.
+pub async fn start(ground: Ground, settings: Settings) -> Result<Arc<Context<Works>>, Fault> {
+    let works = fleetlog_bus::Works::new(ground.bus.broker.clone());
+    let bodies = Arc::new(Bodies::new(ground.bus.blobs.clone(), settings.kept_bytes));
+    let publisher = Arc::new(Publisher::new(works, settings.clone()));
+    let around = Around {
+        bodies: bodies.clone(),
+        publisher: publisher.clone(),
+        summarize_after: settings.summarize_after,
+        tries: settings.tries,
+    };
+    let context = fleetlog_chassis::start::<Works>(ground, Arc::new(around)).await?;
+    let tasks = context.ground.tasks.clone();
+    tasks.spawn("reconcile", reconcile(context.clone(), publisher.clone()));
+    tasks.spawn("syncs", agents::syncs(context.clone(), publisher));
+    tasks.spawn("blobs", agents::blobs(context.clone(), bodies));
+    tasks.spawn("puts", puts::puts(context.clone()));
+    Ok(context)
+}
