@@ -130,13 +130,6 @@ fn the_live_state_is_what_the_log_says_also_after_the_process_was_killed() {
 fn a_silenced_cluster_becomes_unknown_and_returns() {
     let dev = Dev::start(1);
     dev.clusters_available();
-    let faster = "
-apiVersion: cluster.open-cluster-management.io/v1
-kind: ManagedCluster
-metadata: {name: cluster1}
-spec: {leaseDurationSeconds: 1}
-";
-    dev.feed(&["apply", "-f", "-"], faster).ok();
     dev.run(&["sim", "silence", "cluster1"]).ok();
     let unknown = "--for=condition=ManagedClusterConditionAvailable=Unknown";
     dev.run(&["wait", "mcl/cluster1", unknown, "--timeout", "60s"]).ok();

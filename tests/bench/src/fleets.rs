@@ -69,7 +69,7 @@ pub async fn joined(hub: &EmbeddedHub, admin: &Hub, count: usize) -> Result<(Fle
         fleet.start(&format!("cluster{number}"), BTreeMap::new())?;
     }
     let names: Vec<&str> = fleet.names().collect();
-    dev::accept(admin, &names).await?;
+    dev::accept(admin, &names, None).await?;
     until(admin, Service::Registration, "cluster", |clusters| {
         let available = |c: &&Value| condition(c, "ManagedClusterConditionAvailable");
         clusters.iter().filter(available).count() == count
@@ -100,8 +100,11 @@ pub async fn boutique(hub: &EmbeddedHub) -> Result<Figure> {
     let took = started.elapsed().as_secs_f64();
     let baseline = directly(&fleet).await?;
     Ok(Figure::new("boutique_available_s", took, "s", Better::Lower)
-        .measured(1, "35 objects, 2 simulated clusters; baseline: the same objects, applied with a \
-                      kube client to one such cluster until ready")
+        .measured(
+            1,
+            "35 objects, 2 simulated clusters; baseline: the same objects, applied with a \
+                      kube client to one such cluster until ready",
+        )
         .against(baseline)
         .wanted(2.0))
 }

@@ -3,10 +3,10 @@
 use crate::figure::{Better, Figure, median};
 use crate::memory::resident_mib;
 use anyhow::{Context as _, Result, ensure};
-use fleetlog_cli::embedded::{EmbeddedHub, Fleet, FleetOptions};
 use fleetlog_chassis::Tasks;
-use fleetlog_topology::folder::{find, read_credentials};
+use fleetlog_cli::embedded::{EmbeddedHub, Fleet, FleetOptions};
 use fleetlog_tools::{NatsConfig, NatsServer};
+use fleetlog_topology::folder::{find, read_credentials};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ pub async fn agent(hub: &EmbeddedHub) -> Result<Figure> {
         .context("start an agent")?;
     let mut agent = Running(child);
     let admin = hub.admin().await?;
-    fleetlog_cli::embedded::dev::accept(&admin, &["idle"]).await?;
+    fleetlog_cli::embedded::dev::accept(&admin, &["idle"], None).await?;
     wait_for_line(&mut agent.0, "connected")?;
     let process = agent.0.id();
     let value = looked(|| resident_mib(process)).await?;
@@ -91,12 +91,8 @@ pub async fn agent(hub: &EmbeddedHub) -> Result<Figure> {
 /// A task that fails.
 pub async fn be_an_agent(url: &str, token: &Path) -> Result<()> {
     let tasks = Tasks::default();
-    let options = FleetOptions {
-        url: url.to_owned(),
-        token: read_credentials(token)?,
-        keys: None,
-        seed: 1,
-    };
+    let options =
+        FleetOptions { url: url.to_owned(), token: read_credentials(token)?, keys: None, seed: 1 };
     let mut fleet = Fleet::new(options, tasks.clone());
     fleet.start("idle", BTreeMap::new())?;
     fleet.connected().await;

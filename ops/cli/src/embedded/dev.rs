@@ -10,7 +10,11 @@ use bytes::Bytes;
 use fleetlog_bus::{Headers, Message, SharedBroker};
 use fleetlog_chassis::process::signal;
 use fleetlog_kernel::Service;
-use fleetlog_messages::common::{Query, Refusal};
+use fleetlog_messages::common::{ObjectMeta, Query, Refusal};
+use fleetlog_messages::registration::cluster_command::Command;
+use fleetlog_messages::registration::{
+    AcceptCluster, ApplyCluster, ClusterCommand, ManagedCluster, ManagedClusterSpec,
+};
 use fleetlog_messages::subject::{self, AggregateId};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -20,6 +24,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tokio::time::{Duration, Instant, sleep};
 
+/// Seconds between two beats of simulated clusters, so that silence is noticed soon.
+pub const LEASE_SECONDS: i32 = 1;
 /// How long clusters may take to ask to join.
 const JOIN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -74,7 +80,7 @@ async fn serve(
 ) -> Done {
     let names: Vec<&str> = fleet.names().collect();
     let admin = hub.admin().await?;
-    accept(&admin, &names).await?;
+    accept(&admin, &names, Some(LEASE_SECONDS)).await?;
     let dir = hub.dir().display();
     println!("ready: {} clusters, NATS at {}", names.len(), hub.url());
     println!("look at it from a second terminal:");
@@ -107,39 +113,53 @@ fn answer(fleet: &Fleet, subject: &str) -> Refusal {
 }
 
 /// Accepts each of these clusters as soon as it has asked to join, unless it is accepted already or
-/// a person denied it before.
+/// a person denied it before; `lease` sets how often it beats, in seconds.
 ///
 /// # Errors
 /// A hub that does not answer, or clusters that never ask.
-pub async fn accept(hub: &Hub, names: &[&str]) -> Done {
-    use fleetlog_messages::registration::{
-        AcceptCluster, ClusterCommand, cluster_command::Command,
-    };
-    let accept = ClusterCommand { command: Some(Command::Accept(AcceptCluster {})) };
+pub async fn accept(hub: &Hub, names: &[&str], lease: Option<i32>) -> Done {
     let mut waiting: Vec<&str> = names.to_vec();
     let started = Instant::now();
-    while !waiting.is_empty() {
+    loop {
         let query = Query { kind: "cluster".to_owned(), ..Query::default() };
         let objects = hub.objects(Service::Registration, query).await?;
         let standing: BTreeMap<&str, bool> = objects.iter().filter_map(standing).collect();
         let (asking, others): (Vec<&str>, Vec<&str>) =
             waiting.into_iter().partition(|name| standing.contains_key(name));
         waiting = others;
-        let new: Vec<&str> = asking.into_iter().filter(|name| !standing[name]).collect();
-        let accepted = new.into_iter().map(|name| {
-            let to = AggregateId::global(Service::Registration, "cluster", name);
-            let payload = accept.encode_to_vec();
-            async move { hub.command(&to, payload).await }
-        });
-        let accepted: Vec<_> = futures::stream::iter(accepted).buffer_unordered(16).collect().await;
-        accepted.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let new = asking.into_iter().filter(|name| !standing[name]);
+        let accepted: Vec<Done> = futures::stream::iter(new.map(|name| take_in(hub, name, lease)))
+            .buffer_unordered(16)
+            .collect()
+            .await;
+        accepted.into_iter().collect::<Done>()?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
         if started.elapsed() > JOIN_WITHIN {
             let sentence = format!("{} clusters did not ask to join", waiting.len());
             return Err(Failure::timeout(sentence, "look at the log of this process"));
         }
-        if !waiting.is_empty() {
-            sleep(Duration::from_millis(50)).await;
-        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn take_in(hub: &Hub, name: &str, lease: Option<i32>) -> Done {
+    let apply = lease.map(|seconds| {
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let lease_duration_seconds = Some(seconds);
+        let spec = ManagedClusterSpec { lease_duration_seconds, ..ManagedClusterSpec::default() };
+        let cluster = ManagedCluster {
+            metadata: Some(metadata),
+            spec: Some(spec),
+            ..ManagedCluster::default()
+        };
+        Command::Apply(ApplyCluster { cluster: Some(cluster), ..ApplyCluster::default() })
+    });
+    let to = AggregateId::global(Service::Registration, "cluster", name);
+    for command in apply.into_iter().chain([Command::Accept(AcceptCluster {})]) {
+        let payload = ClusterCommand { command: Some(command) }.encode_to_vec();
+        hub.command(&to, payload).await?;
     }
     Ok(())
 }

@@ -26,8 +26,9 @@ impl Ran {
         assert_ne!(self.code, 0, "it was not refused:\n{}", self.out);
         let first = self.err.lines().find(|l| l.starts_with("error ")).unwrap_or_default();
         let code = first.strip_prefix("error ").and_then(|l| l.split(':').next()).unwrap_or("");
-        let (letters, digits) = code.split_at_checked(3).unwrap_or_default();
-        let coded = letters.chars().all(|c| c.is_ascii_uppercase())
+        let (letters, digits) = code.split_at_checked(code.len().max(4) - 4).unwrap_or_default();
+        let coded = (3..=4).contains(&letters.len())
+            && letters.chars().all(|c| c.is_ascii_uppercase())
             && digits.len() == 4
             && digits.chars().all(|c| c.is_ascii_digit());
         assert!(coded, "no code in: {}", self.err);

@@ -85,7 +85,7 @@ impl<'a> Story<'a> {
         for name in CLUSTERS {
             self.fleet.start(name, Default::default())?;
         }
-        dev::accept(&self.hub, &CLUSTERS).await?;
+        dev::accept(&self.hub, &CLUSTERS, Some(dev::LEASE_SECONDS)).await?;
         self.view.command(&format!("fleetlog accept {}", CLUSTERS.join(" ")));
         let clusters = self.until(Service::Registration, "cluster", |clusters| {
             clusters.len() == CLUSTERS.len() && clusters.iter().all(has_reported)
