@@ -28,6 +28,7 @@ impl Protos {
         let folder = root.join("schemas/proto");
         let mut files = vec![];
         find(&folder, &mut files)?;
+        files.retain(|file| file.extension().is_some_and(|ext| ext == "proto"));
         files.sort();
         let mut sources = protox::Compiler::new([&folder])?;
         sources.include_source_info(true).include_imports(true);
