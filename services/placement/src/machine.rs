@@ -14,7 +14,7 @@ use fleetlog_messages::placement::{
 };
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_placement_domain::reaction::Follows;
-use fleetlog_placement_domain::{PlacementCommand, PlacementKey, Refusal, World};
+use fleetlog_placement_domain::{Placement, PlacementCommand, PlacementKey, Refusal, World};
 use prost::Message as _;
 use std::convert::Infallible;
 
@@ -94,7 +94,9 @@ impl Machine for Scheduling {
             Asked::Schedule => self.look(&key),
         };
         let Some(command) = command else { return Ok(vec![]) };
-        let decided = self.world.placement(&key).decide(&command, request.at);
+        let unborn = Placement::default();
+        let placement = self.world.placement(&key).unwrap_or(&unborn);
+        let decided = placement.decide(&command, request.at);
         let events = decided.map_err(|refusal| Denied::Refused(refusal.into()))?;
         match (&command, events.is_empty()) {
             (PlacementCommand::Schedule { inputs, .. }, true) => self.looked.note(&key, *inputs),

@@ -312,8 +312,9 @@ async fn a_burst_of_clusters_is_one_revision() -> anyhow::Result<()> {
         let pages = &placement["status"]["decisionGroups"][0]["decisions"];
         assert_eq!(pages, &json!(["p-decision-1", "p-decision-2"]));
         let key = fleetlog_placement_domain::PlacementKey::new("ns", "p");
-        let revision = stage.service.read(|h| h.machine().world().placement(&key).0.revision);
-        assert_eq!(revision, 2);
+        let placed = |h: &Hosted<Scheduling>| h.machine().world().placement(&key).cloned();
+        let revision = stage.service.read(placed).map(|placement| placement.0.revision);
+        assert_eq!(revision, Some(2));
         Ok(())
     })
     .await

@@ -97,10 +97,10 @@ impl World {
         self.placements.iter().map(|(key, placed)| (key, &placed.placement))
     }
 
-    /// A placement; the unborn one when there is none of the name.
+    /// A placement; `None` when there is none of the name.
     #[must_use]
-    pub fn placement(&self, key: &PlacementKey) -> Placement {
-        self.placements.get(key).map(|placed| placed.placement.clone()).unwrap_or_default()
+    pub fn placement(&self, key: &PlacementKey) -> Option<&Placement> {
+        self.placements.get(key).map(|placed| &placed.placement)
     }
 
     /// The placements that the commit at `position`, the newest one, can matter to.
@@ -135,7 +135,11 @@ impl World {
             return Scene { bound, kept, ..Scene::default() };
         };
         let eligible: Vec<&str> = bound.iter().copied().filter(|set| plan.names(set)).collect();
-        let names: BTreeSet<&str> = eligible.iter().flat_map(|s| self.fleet.members(s)).collect();
+        let mut names: Vec<&str> = eligible.iter().flat_map(|s| self.fleet.members(s)).collect();
+        if eligible.len() > 1 {
+            names.sort_unstable();
+            names.dedup();
+        }
         let cluster = |name| self.fleet.clusters().get(name).map(|cluster| (name, cluster));
         let members = names.into_iter().filter_map(cluster).collect();
         let others = self.decisions.iter().map(|(cluster, number)| {

@@ -200,7 +200,9 @@ impl Story {
         command: &PlacementCommand,
     ) -> Result<Vec<placement_event::Event>, Refusal> {
         let at = AT.plus(std::time::Duration::from_secs(self.position));
-        let events = self.world.placement(key).decide(command, at)?;
+        let unborn = Placement::default();
+        let placement = self.world.placement(key).unwrap_or(&unborn);
+        let events = placement.decide(command, at)?;
         if !events.is_empty() {
             let change = |event| Change::Placement(key.clone(), event);
             self.commit(events.iter().cloned().map(change).collect());
@@ -241,7 +243,7 @@ impl Story {
     }
 
     pub fn placement(&self, name: &str) -> Placement {
-        self.world.placement(&key(name))
+        self.world.placement(&key(name)).cloned().unwrap_or_default()
     }
 
     /// The clusters that a placement of `ns` has now.
