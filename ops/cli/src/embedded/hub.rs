@@ -84,6 +84,12 @@ impl EmbeddedHub {
         self.server.identity()
     }
 
+    /// The running registration service, for those who look inside.
+    #[must_use]
+    pub const fn registration(&self) -> &Arc<Context<Registration>> {
+        &self.registration
+    }
+
     /// What its services run among: ends with the first that fails.
     #[must_use]
     pub const fn tasks(&self) -> &Tasks {
