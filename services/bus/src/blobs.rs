@@ -186,9 +186,8 @@ mod tests {
             let subject = subject::blob(&ContentHash::of(b"x")).as_str().to_owned();
             let headers = Headers::from([(CHUNKS.to_owned(), "2".to_owned())]);
             for payload in [payload.into(), Bytes::from(hashes.join("\n"))] {
-                let headers = headers.clone();
-                let message =
-                    StoredMessage { sequence: 1, subject: subject.clone(), headers, payload, pending: 0 };
+                let (subject, headers) = (subject.clone(), headers.clone());
+                let message = StoredMessage { sequence: 1, subject, headers, payload, pending: 0 };
                 if let Ok(chunks) = chunks_of(&message) {
                     prop_assert!(chunks.is_some());
                 }

@@ -165,12 +165,16 @@ mod tests {
         fn no_message_makes_the_reader_panic(
             subject in "(fl\\.ev\\.(work|placement)\\.)?\\PC*",
             headers in prop::collection::btree_map("(Fl|Nats)-[A-Z][a-z]+", "\\PC*", 0..6),
-            changed in prop::option::of(("Fl-(Version|Cause|Time|Index|Service|Types)", any::<String>())),
+            changed in prop::option::of((
+                "Fl-(Version|Cause|Time|Index|Service|Types)",
+                any::<String>(),
+            )),
             payload in prop::collection::vec(any::<u8>(), 0..64),
             sequence in any::<u64>(),
         ) {
             let payload = Bytes::from(payload);
-            let wild = StoredMessage { sequence, subject, headers, payload: payload.clone(), pending: 0 };
+            let same = payload.clone();
+            let wild = StoredMessage { sequence, subject, headers, payload: same, pending: 0 };
             let is_malformed = matches!(Entry::read(&wild), Entry::Malformed { .. });
             prop_assert!(is_malformed);
             let near = StoredMessage { payload, ..good() };

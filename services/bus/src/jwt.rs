@@ -192,7 +192,7 @@ mod tests {
         #[test]
         fn no_name_widens_what_a_user_may(name in any::<String>()) {
             if let Ok(token) = user_token(&name) {
-                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+                let plain = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_');
                 prop_assert!(!token.is_empty() && token.chars().all(plain), "{}", token);
             }
         }

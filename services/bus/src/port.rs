@@ -154,13 +154,14 @@ pub trait Broker: Send + Sync + 'static {
     async fn queue(&self, stream: &str, durable: &str) -> Result<Box<dyn Queue>, Fault>;
 
     /// The stream sequences that a durable queue has delivered and that may lack an
-    /// acknowledgement: after the first, up to the second; equal when nothing is in hand.
+    /// acknowledgement: after the first, up to the second; equal when nothing is in hand. Who wraps
+    /// a broker hands this on.
     async fn in_hand(&self, _stream: &str, _durable: &str) -> Result<(u64, u64), Fault> {
         Ok((0, 0))
     }
 
-    /// Resolves when the connection is lost from now on, whether it is taken up again or not: what
-    /// was broadcast meanwhile may be missed.
+    /// Resolves when the connection is lost from the first poll on, whether it is taken up again or
+    /// not: what was broadcast meanwhile may be missed.
     async fn lost(&self) {
         std::future::pending().await
     }

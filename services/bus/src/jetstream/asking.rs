@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How long the server may take to confirm that it took a subscription.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a question waits for those before it: a connection has few places for long answers.
+const PLACE_WITHIN: Duration = Duration::from_secs(30);
 /// What every service may ask, and only services and operators listen to what has no echo.
 const API_ECHO: &str = "$JS.API.STREAM.INFO.EVENTS";
 
@@ -56,8 +58,8 @@ pub(super) async fn request_many(
     within: Duration,
 ) -> Result<BoxStream<'static, Result<Message, Fault>>, Fault> {
     let step = || format!("ask \"{subject}\"");
-    let late = || Fault::passing(step(), format!("no answer within {within:?}"));
-    let place = tokio::time::timeout(within, link.long_answers.clone().acquire_owned());
+    let late = || Fault::passing(step(), format!("others take more than {PLACE_WITHIN:?}"));
+    let place = tokio::time::timeout(PLACE_WITHIN, link.long_answers.clone().acquire_owned());
     let place = place.await.map_err(|_| late())?;
     let place = place.map_err(|_| Fault::lasting(step(), "the connection is closed"))?;
     let inbox = link.client.new_inbox();

@@ -123,7 +123,11 @@ mod tests {
 
         #[test]
         fn headers_round_trip_through_the_client(
-            headers in prop::collection::btree_map("[A-Za-z][A-Za-z-]{0,12}", "[ -~&&[^ ]]{0,16}", 0..6),
+            headers in prop::collection::btree_map(
+                "[A-Za-z][A-Za-z-]{0,12}",
+                "[ -~&&[^ ]]{0,16}",
+                0..6,
+            ),
         ) {
             prop_assert_eq!(of_headers(Some(&to_headers(&headers))), headers);
         }

@@ -30,6 +30,8 @@ pub struct Memory {
 
 struct Shared {
     state: Mutex<State>,
+    /// Rings at every restart.
+    restarted: Notify,
 }
 
 struct State {
@@ -60,11 +62,12 @@ impl Memory {
         let streams = streams.into_iter().map(held).collect();
         let state =
             State { streams, core: core::Core::default(), objects: BTreeMap::new(), batches: 0 };
-        Arc::new(Self { shared: Arc::new(Shared { state: Mutex::new(state) }) })
+        let (state, restarted) = (Mutex::new(state), Notify::new());
+        Arc::new(Self { shared: Arc::new(Shared { state, restarted }) })
     }
 
-    /// What a restart of the server does to streams in memory: they are empty again, count from 1,
-    /// and their readings end. Streams on disk keep everything.
+    /// What a restart of the server does: connections are lost for a moment; streams in memory are
+    /// empty again, count from 1, and their readings end. Streams on disk keep everything.
     pub fn restart(&self) {
         let mut state = self.shared.lock();
         for held in state.streams.values_mut() {
@@ -74,6 +77,8 @@ impl Memory {
                 held.changed.notify_waiters();
             }
         }
+        drop(state);
+        self.shared.restarted.notify_waiters();
     }
 }
 
@@ -254,6 +259,10 @@ impl Broker for Memory {
         let mut state = self.shared.lock();
         let queues = &state.stream(stream)?.queues;
         Ok(queues.get(durable).map_or((0, 0), Durable::in_hand))
+    }
+
+    async fn lost(&self) {
+        self.shared.restarted.notified().await;
     }
 
     async fn send(&self, message: Message) -> Result<(), Fault> {

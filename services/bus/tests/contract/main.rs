@@ -128,6 +128,7 @@ contract! {
         a_dead_letter_is_kept_once;
     restarts:
         the_log_and_its_readings_outlive_a_restart_of_the_server,
+        a_restart_of_the_server_is_told_as_a_loss,
         a_queue_outlives_a_restart_of_the_server,
         leases_do_not_outlive_a_restart_and_their_readings_say_so;
 }

@@ -1,7 +1,7 @@
 //! A restart of the server: what outlives it, and what says that it did not.
 
 use crate::hub::Hub;
-use crate::samples::{appended, commit, next, soon, work};
+use crate::samples::{appended, commit, next, soon, stays_away, work};
 use bytes::Bytes;
 use fleetlog_bus::{Append, Commands, EventLog, Leases, Retry};
 use fleetlog_kernel::{Actor, ClusterName, CommandId, Position, Service};
@@ -35,6 +35,18 @@ pub async fn the_log_and_its_readings_outlive_a_restart_of_the_server(hub: &mut 
     let retried = eventually("the retry is known", retried).await.unwrap();
     assert_eq!(retried, Append::AlreadyAppended(Position(1)));
     assert_eq!(log.last(&work("b")).await.unwrap().unwrap().position, Position(2));
+}
+
+pub async fn a_restart_of_the_server_is_told_as_a_loss(hub: &mut Hub) {
+    let broker = hub.service(Service::Work).await;
+    for _ in 0..2 {
+        let mut lost = std::pin::pin!(broker.lost());
+        assert!(stays_away(&mut lost).await);
+        hub.restart().await;
+        soon("the loss", lost).await;
+        let found = async || broker.last("EVENTS", &subject::events()).await.ok();
+        assert_eq!(eventually("the server answers", found).await.unwrap(), None);
+    }
 }
 
 pub async fn a_queue_outlives_a_restart_of_the_server(hub: &mut Hub) {
