@@ -28,7 +28,11 @@ async fn sync(context: &Running, publisher: &Publisher, message: Message) -> Res
     };
     let request = match SyncRequest::decode(message.payload.clone()) {
         Ok(request) => request,
-        Err(error) => return bury(context, &message, error.to_string()).await,
+        Err(error) => {
+            // An answer without its end is no complete one: the agent keeps what it has.
+            bury(context, &message, error.to_string()).await?;
+            return end(context, to).await;
+        }
     };
     let (deliveries, position) = context.read(|hosted| {
         let works = hosted.machine().fleet().works_of(cluster.as_str());

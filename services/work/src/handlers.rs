@@ -48,7 +48,7 @@ fn empty() -> Denied {
 
 fn of_work(fleet: &Fleet, request: &Request, key: WorkKey) -> Result<Vec<Decided>, Denied> {
     let command = match &request.origin {
-        Origin::Agent(_) => WorkCommand::Report(Box::new(read::<ReportWork>(request)?)),
+        Origin::Agent(_) => WorkCommand::Report(Box::new(report(request)?)),
         Origin::User(_) | Origin::Service { .. } => {
             let message = read::<WorkMessage>(request)?.command.ok_or_else(empty)?;
             work_command(fleet, request, &key, message)?
@@ -70,6 +70,14 @@ fn of_work(fleet: &Fleet, request: &Request, key: WorkKey) -> Result<Vec<Decided
         (name, WorkEvent { event: Some(event) }.encode_to_vec().into())
     };
     Ok(decided(request, WORK_EVENT, events.into_iter().map(encoded).collect()))
+}
+
+fn report(request: &Request) -> Result<ReportWork, Denied> {
+    let report = read::<ReportWork>(request)?;
+    if report == ReportWork::default() {
+        return Err(Denied::Unreadable("it reports nothing".to_owned()));
+    }
+    Ok(report)
 }
 
 fn work_command(

@@ -39,6 +39,7 @@ where
         }
     });
     tokio::select! {
+        biased;
         () = answers => Err(Fault::passing(format!("listen to \"{filter}\""), "it ended")),
         () = context.ground.tasks.stopped() => Ok(()),
     }

@@ -20,6 +20,7 @@ use fleetlog_messages::work::{
 };
 use fleetlog_work_domain::name::{REPLICA_SET, WORK};
 use fleetlog_work_domain::{Refusal, manifests};
+use futures::future::BoxFuture;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -143,7 +144,15 @@ fn summarizes(request: &Request) -> bool {
 ///
 /// # Errors
 /// When the bus cannot be read at the start.
-pub async fn start(ground: Ground, settings: Settings) -> Result<Arc<Context<Works>>, Fault> {
+pub fn start(
+    ground: Ground,
+    settings: Settings,
+) -> BoxFuture<'static, Result<Arc<Context<Works>>, Fault>> {
+    // Boxed, so that the loops are compiled here and not again in every program that starts them.
+    Box::pin(start_all(ground, settings))
+}
+
+async fn start_all(ground: Ground, settings: Settings) -> Result<Arc<Context<Works>>, Fault> {
     let works = fleetlog_bus::Works::new(ground.bus.broker.clone());
     let bodies = Arc::new(Bodies::new(ground.bus.blobs.clone(), settings.kept_bytes));
     let publisher = Arc::new(Publisher::new(works, settings.clone()));

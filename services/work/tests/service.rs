@@ -1,5 +1,6 @@
 //! The service on a real nats-server, each side with its own user: a user hands manifests over and
 //! applies, an agent syncs, checks signatures and reports, placements decide.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;
 
@@ -62,7 +63,10 @@ async fn log(broker: SharedBroker, tasks: &Tasks) -> EventLog {
 
 impl Stage {
     async fn new() -> anyhow::Result<Self> {
-        let hub = TestHub::start().await?;
+        Self::on(TestHub::start().await?).await
+    }
+
+    async fn on(hub: TestHub) -> anyhow::Result<Self> {
         let ground = ground(&hub).await?;
         let tasks = ground.tasks.clone();
         let registration = log(hub.service(Service::Registration).await?, &tasks).await;
@@ -76,18 +80,13 @@ impl Stage {
         Ok(Self { hub, service, tasks, user, registration, placement })
     }
 
-    /// Ends the service as a crash would, and starts it again.
-    async fn restart(&mut self) -> anyhow::Result<()> {
-        self.tasks.stop();
-        self.tasks.abort();
-        let ground = ground(&self.hub).await?;
-        self.tasks = ground.tasks.clone();
-        self.registration = log(self.hub.service(Service::Registration).await?, &self.tasks).await;
-        self.placement = log(self.hub.service(Service::Placement).await?, &self.tasks).await;
-        let settings = Settings::new(self.hub.identity()?.delivery_key()?);
-        self.service = fleetlog_work::start(ground, settings).await?;
-        self.service.live().await;
-        Ok(())
+    /// Ends the service at whatever it does, its connection too, and starts it again.
+    async fn restart(self) -> anyhow::Result<Self> {
+        let Self { hub, service, tasks, .. } = self;
+        tasks.abort();
+        tasks.join().await?;
+        drop(service);
+        Self::on(hub).await
     }
 
     async fn append(log: &EventLog, foreign: Foreign, last: u64, version: u64) -> Position {
@@ -206,7 +205,7 @@ async fn a_work_goes_to_its_agent_and_its_report_comes_back() -> anyhow::Result<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decision_fans_out_to_its_clusters_and_is_summed_up() -> anyhow::Result<()> {
-    let mut stage = Stage::new().await?;
+    let stage = Stage::new().await?;
     stage.joins("c1").await;
     stage.joins("c2").await;
     let said = stage.hand_over(&["a"]).await;
@@ -250,7 +249,7 @@ async fn a_decision_fans_out_to_its_clusters_and_is_summed_up() -> anyhow::Resul
     assert_eq!(works.iter().map(labels).collect::<Vec<_>>(), [ours.clone(), ours]);
 
     let hash = stage.service.read(|hosted| (hosted.position(), hosted.hash()));
-    stage.restart().await?;
+    let stage = stage.restart().await?;
     let again = stage.service.read(|hosted| (hosted.position(), hosted.hash()));
     assert_eq!(again, hash, "a rebuilt state is the live one");
     let fewer = decision(2, &[], &["c2"]);
@@ -350,7 +349,7 @@ async fn no_agent_gets_the_manifests_of_another_cluster() -> anyhow::Result<()> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_lost_from_work_is_published_again_at_the_start() -> anyhow::Result<()> {
-    let mut stage = Stage::new().await?;
+    let stage = Stage::new().await?;
     stage.joins("c1").await;
     let key = work_key("c1", "shop");
     let said = stage.hand_over(&["a"]).await;
@@ -365,7 +364,7 @@ async fn what_was_lost_from_work_is_published_again_at_the_start() -> anyhow::Re
     };
     works.publish("c1", "shop", forged.clone()).await?;
     works.publish("c1", "stray", forged).await?;
-    stage.restart().await?;
+    let stage = stage.restart().await?;
     let works = fleetlog_bus::Works::new(stage.service.ground.bus.broker.clone());
     eventually("WORK is what the log says", async || {
         let all = works.all().await.ok()?;

@@ -73,11 +73,10 @@ fn of_work(
         // Decided while its cluster was leaving.
         follows.push(abandon(key.clone()));
     }
-    if let Some(of) = SetKey::parse(work.replica_set()).filter(|_| specified) {
-        if fleet.planned(&of, &work.state().placement, key).is_none() {
-            follows.push(withdraw(&of, key.clone()));
-        }
-    }
+    let of = SetKey::parse(work.replica_set()).filter(|_| specified);
+    let planned = |of: &SetKey| fleet.planned(of, &work.state().placement, key).is_some();
+    let unplanned = of.filter(|of| !planned(of));
+    follows.extend(unplanned.map(|of| withdraw(&of, key.clone())));
     follows
 }
 

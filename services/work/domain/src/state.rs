@@ -98,9 +98,7 @@ impl Work {
         };
         let only_status = events.iter().all(|e| matches!(e, work_event::Event::StatusReported(_)));
         let before = if only_status { None } else { Some(gets(&self)) };
-        let mut after = events
-            .iter()
-            .fold(self, |work, event| <Self as fleetlog_kernel::Decider>::evolve(work, event));
+        let mut after = events.iter().fold(self, Self::evolved);
         if after.0.object.is_some() {
             after.0.changed = position.0;
             if before.is_some_and(|before| before != gets(&after)) {
@@ -227,9 +225,7 @@ impl ReplicaSet {
     /// Folds the events of the commit at `position`.
     #[must_use]
     pub fn fold(self, events: &[replica_set_event::Event], position: Position) -> Self {
-        let mut after = events
-            .iter()
-            .fold(self, |set, event| <Self as fleetlog_kernel::Decider>::evolve(set, event));
+        let mut after = events.iter().fold(self, Self::evolved);
         if after.0.object.is_some() {
             after.0.changed = position.0;
         }

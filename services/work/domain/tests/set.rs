@@ -1,4 +1,5 @@
 //! Given, when, then: every command on a ManifestWorkReplicaSet and each of its refusals.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;
 
