@@ -63,6 +63,7 @@ pub(crate) async fn count(
             }
         };
         tokio::select! {
+            biased;
             () = context.ground.tasks.stopped() => return Ok(()),
             () = counts.bell.notified() => {}
             () = rested => {}

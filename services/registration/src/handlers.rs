@@ -49,6 +49,7 @@ where
         }
     });
     tokio::select! {
+        biased;
         () = answers => Err(Fault::passing(format!("listen on \"{filter}\""), "it ended")),
         () = tasks.stopped() => Ok(()),
     }

@@ -58,11 +58,20 @@ impl Detector {
     async fn run(&mut self) -> Result<(), Fault> {
         (self.since, self.seen) = (Instant::now(), Instant::now());
         self.renew_all().await?;
+        let broker = self.context.ground.bus.broker.clone();
+        let mut lost = broker.lost();
         let mut changes = self.leases.watch().await?;
         let mut probes = tokio::time::interval(self.settings.probe_every);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
+                () = &mut lost => {
+                    tracing::warn!("the connection was lost; every grace begins anew");
+                    self.since = Instant::now();
+                    lost = broker.lost();
+                }
+                _ = probes.tick() => self.probe().await,
                 change = changes.next() => match change {
                     Some(Ok(change)) if change.kind == LeaseKind::Expired => {
                         self.expired(&change).await?;
@@ -71,7 +80,6 @@ impl Detector {
                     Some(Err(fault)) => return Err(fault),
                     None => return Err(Fault::passing("watch the leases", "the watch ended")),
                 },
-                _ = probes.tick() => self.probe().await,
             }
         }
     }

@@ -18,6 +18,9 @@ pub(crate) fn cluster(request: &Request) -> Result<ClusterCommand, Denied> {
     use cluster_command::Command;
     if let Origin::Agent(_) = request.origin {
         let facts: ClusterFacts = decode(&request.payload)?;
+        if facts == ClusterFacts::default() {
+            return Err(Denied::Unreadable("it reports nothing".to_owned()));
+        }
         return Ok(ClusterCommand::Report(facts));
     }
     let command = decode::<wire::ClusterCommand>(&request.payload)?.command.ok_or_else(empty)?;

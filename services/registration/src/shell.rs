@@ -10,6 +10,7 @@ use fleetlog_bus::{Fault, Leases};
 use fleetlog_chassis::{Context, Ground, Shell};
 use fleetlog_kernel::ClusterName;
 use fleetlog_registration_domain::reaction::{Follow, repairs};
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 struct Tending {
@@ -38,7 +39,15 @@ impl Shell<Registration> for Tending {
 ///
 /// # Errors
 /// When the bus cannot be read at the start.
-pub async fn start(
+pub fn start(
+    ground: Ground,
+    settings: Settings,
+) -> BoxFuture<'static, Result<Arc<Context<Registration>>, Fault>> {
+    // Boxed, so that the loops are compiled here and not again in every program that starts them.
+    Box::pin(start_all(ground, settings))
+}
+
+async fn start_all(
     ground: Ground,
     settings: Settings,
 ) -> Result<Arc<Context<Registration>>, Fault> {

@@ -138,6 +138,20 @@ async fn a_cut_connection_expires_nobody_though_leases_run_out_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_was_lost_for_a_moment_begins_every_grace_anew() {
+    let stage = Stage::new().await;
+    beating(&stage, "c1", 1).await;
+    stage.passes(3).await;
+    stage.line.cut(true);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stage.line.cut(false);
+    stage.passes(4).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    stage.passes(5).await;
+    assert_eq!(availability(&stage, "c1").await, "Unknown");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shorter_rhythm_is_told_with_the_next_beat_and_expires_nobody_before_it() {
     let stage = Stage::new().await;
     let agent = beating(&stage, "c1", 30).await;

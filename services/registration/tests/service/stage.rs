@@ -27,6 +27,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 pub const START: Timestamp = Timestamp::of_seconds(1_800_000_000);
 
@@ -43,7 +44,8 @@ pub struct Stage {
 impl Stage {
     pub async fn new() -> Self {
         let memory = Memory::new(fleetlog_topology::streams(), fleetlog_topology::queues());
-        let line = Arc::new(Line { memory: memory.clone(), cut: AtomicBool::new(false) });
+        let (cut, lost) = (AtomicBool::new(false), Notify::new());
+        let line = Arc::new(Line { memory: memory.clone(), cut, lost });
         let settings = settings(KeyPair::new_account(), "AAGENTS");
         let clock = Clock::tokio(START);
         let service = run(line.clone(), &settings, &clock).await;
@@ -286,11 +288,15 @@ impl Agent {
 pub struct Line {
     memory: Arc<Memory>,
     cut: AtomicBool,
+    lost: Notify,
 }
 
 impl Line {
     pub fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::Relaxed);
+        if cut {
+            self.lost.notify_waiters();
+        }
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -344,6 +350,10 @@ impl Broker for Line {
     async fn in_hand(&self, stream: &str, durable: &str) -> Result<(u64, u64), Fault> {
         self.check()?;
         self.memory.in_hand(stream, durable).await
+    }
+
+    async fn lost(&self) {
+        self.lost.notified().await;
     }
 
     async fn send(&self, message: Message) -> Result<(), Fault> {
