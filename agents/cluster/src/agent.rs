@@ -85,6 +85,7 @@ impl Agent {
         let stop = tasks.clone();
         let task = tasks.spawn("agent", async move {
             tokio::select! {
+                biased;
                 ended = uplink.run() => ended,
                 () = runner.run() => Ok(()),
                 () = stop.stopped() => Ok(()),

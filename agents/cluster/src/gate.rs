@@ -16,35 +16,49 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Opens and closes lines. Clones are the same gate.
-#[derive(Clone)]
-pub struct Gate(watch::Sender<bool>);
+#[derive(Clone, Default)]
+pub struct Gate(watch::Sender<State>);
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self(watch::Sender::new(true))
-    }
+/// Whether it is closed, and how often it was.
+#[derive(Clone, Copy, Default)]
+struct State {
+    closed: bool,
+    cuts: u64,
 }
 
 impl Gate {
-    /// Cuts every line through it.
+    /// Cuts every line through it, for good.
     pub fn close(&self) {
-        self.0.send_replace(false);
+        self.0.send_modify(|state| {
+            state.cuts += u64::from(!state.closed);
+            state.closed = true;
+        });
     }
 
-    /// Lets lines through again.
+    /// Lets new lines through again.
     pub fn open(&self) {
-        self.0.send_replace(true);
+        self.0.send_modify(|state| state.closed = false);
     }
 
-    /// Whether lines go through.
+    /// Whether new lines go through.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        *self.0.borrow()
+        !self.0.borrow().closed
     }
 
-    async fn becomes(&self, open: bool) {
+    /// Waits until it is open; answers how often it was closed before.
+    async fn opened(&self) -> u64 {
         let mut state = self.0.subscribe();
-        let _ = state.wait_for(|is| *is == open).await;
+        match state.wait_for(|state| !state.closed).await {
+            Ok(state) => state.cuts,
+            Err(_) => 0,
+        }
+    }
+
+    /// Waits until it was closed more often than that.
+    async fn closed_after(&self, cuts: u64) {
+        let mut state = self.0.subscribe();
+        let _ = state.wait_for(|state| state.cuts > cuts).await;
     }
 }
 
@@ -69,23 +83,28 @@ impl Dialer for Gated {
     }
 
     async fn dial(&self, caller: &Caller) -> Result<SharedBroker, Fault> {
-        self.gate.becomes(true).await;
+        let cuts = self.gate.opened().await;
         let broker = self.dialer.dial(caller).await?;
-        Ok(Arc::new(Line { broker, gate: self.gate.clone() }))
+        Ok(Arc::new(Line { broker, gate: self.gate.clone(), cuts }))
     }
 }
 
 struct Line {
     broker: SharedBroker,
     gate: Gate,
+    cuts: u64,
 }
 
 impl Line {
+    async fn cut(&self) {
+        self.gate.closed_after(self.cuts).await;
+    }
+
     /// What comes through before the gate closes.
     async fn through<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.gate.becomes(false) => None,
+            () = self.cut() => None,
             done = call => Some(done),
         }
     }
@@ -102,8 +121,8 @@ impl Line {
     }
 
     fn until_cut<T: Send + 'static>(&self, all: BoxStream<'static, T>) -> BoxStream<'static, T> {
-        let gate = self.gate.clone();
-        all.take_until(Box::pin(async move { gate.becomes(false).await })).boxed()
+        let (gate, cuts) = (self.gate.clone(), self.cuts);
+        all.take_until(Box::pin(async move { gate.closed_after(cuts).await })).boxed()
     }
 }
 
@@ -147,7 +166,7 @@ impl Broker for Line {
 
     async fn lost(&self) {
         tokio::select! {
-            () = self.gate.becomes(false) => {}
+            () = self.cut() => {}
             () = self.broker.lost() => {}
         }
     }

@@ -132,3 +132,38 @@ async fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     file.sync_all().await.map_err(step)?;
     tokio::fs::rename(&beside, path).await.map_err(step)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_keeps_key_and_credential_and_nobody_else_reads_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("agents/c1");
+        let first = FileKeys::new(&place).load().await.unwrap();
+        assert!(first.seed.starts_with("SU") && first.credential.is_none());
+        let credential = Credential { jwt: "jwt".into(), ..Credential::default() };
+        FileKeys::new(&place).keep(Some(&credential)).await.unwrap();
+        let again = FileKeys::new(&place).load().await.unwrap();
+        assert!(again == Kept { seed: first.seed, credential: Some(credential) });
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |name: &str| std::fs::metadata(place.join(name)).unwrap().permissions();
+            assert_eq!(mode("agent.nk").mode() & 0o777, 0o600);
+            assert_eq!(mode("hub.credential").mode() & 0o777, 0o600);
+        }
+        FileKeys::new(&place).keep(None).await.unwrap();
+        assert!(FileKeys::new(&place).load().await.unwrap().credential.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_made_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let fault = FileKeys::new(file.join("below")).load().await.err().unwrap();
+        assert!(fault.to_string().contains("below"), "{fault}");
+    }
+}

@@ -24,6 +24,8 @@ const ASK_MOST: Duration = Duration::from_secs(5);
 const DIAL_MOST: Duration = Duration::from_secs(5);
 /// The first such waits; they double.
 const ASK_FIRST: Duration = Duration::from_millis(100);
+/// How often a refused agent asks to join before it tries its credential again.
+const ASK_BETWEEN: u32 = 3;
 /// A connection that held so long was a good one.
 const STEADY: Duration = Duration::from_secs(10);
 /// Beats without an answer until a line counts as dead.
@@ -80,24 +82,29 @@ impl Uplink {
         let key = KeyPair::from_seed(&kept.seed)
             .map_err(|error| Fault::lasting("read the agent's key", error))?;
         let mut credential = kept.credential;
-        let mut failures = 0;
+        let (mut failures, mut refused) = (0, false);
         loop {
             let current = match credential.take().filter(|c| !self.has_expired(c)) {
-                Some(current) => current,
-                None => self.join(&key).await?,
+                Some(current) if !refused => current,
+                // Refused before its end: denied, or by a server that does not know better yet.
+                Some(current) => self.join(&key, Some(ASK_BETWEEN)).await?.unwrap_or(current),
+                None => match self.join(&key, None).await? {
+                    Some(new) => new,
+                    None => continue,
+                },
             };
             let begun = Instant::now();
             let ended = self.session(&key, &kept.seed, &current).await;
             failures = if begun.elapsed() > STEADY { 1 } else { failures + 1 };
-            match ended {
+            refused = matches!(ended, Ended::Refused);
+            credential = Some(match ended {
                 Ended::Renewed(next) => {
                     failures = 0;
                     self.keys.keep(Some(&next)).await?;
-                    credential = Some(next);
+                    next
                 }
-                Ended::Refused => self.keys.keep(None).await?,
-                Ended::Lost => credential = Some(current),
-            }
+                Ended::Refused | Ended::Lost => current,
+            });
             self.wait(failures, DIAL_MOST).await;
         }
     }
@@ -114,8 +121,8 @@ impl Uplink {
         }
     }
 
-    /// Asks to join until the answer is a credential.
-    async fn join(&self, key: &KeyPair) -> Result<Credential, Fault> {
+    /// Asks to join until the answer is a credential, or so often.
+    async fn join(&self, key: &KeyPair, most: Option<u32>) -> Result<Option<Credential>, Fault> {
         let public_key = key.public_key();
         let signed = format!("{}\n{public_key}\n", self.cluster);
         let signature = key.sign(signed.as_bytes());
@@ -126,11 +133,11 @@ impl Uplink {
             signature: signature.map_err(|error| Fault::lasting("sign the wish to join", error))?,
         };
         let (mut line, mut asked) = (None, 0);
-        loop {
+        while most.is_none_or(|most| asked < most) {
             match self.ask_to_join(&mut line, &request).await {
                 Ok(credential) => {
                     self.keys.keep(Some(&credential)).await?;
-                    return Ok(credential);
+                    return Ok(Some(credential));
                 }
                 Err(sentence) => {
                     self.standing.send_replace(Standing::Joining(sentence));
@@ -139,6 +146,7 @@ impl Uplink {
                 }
             }
         }
+        Ok(None)
     }
 
     /// Asks once, over a line that is kept as long as it works; else what the hub said.

@@ -134,6 +134,7 @@ async fn pass_time(cluster: Weak<Cluster>, wake: Arc<Notify>) {
         };
         let Some(next) = next else { return };
         tokio::select! {
+            biased;
             () = tokio::time::sleep_until(next) => {}
             () = wake.notified() => {}
         }

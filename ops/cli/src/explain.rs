@@ -129,6 +129,8 @@ async fn explain_work(
     }
     let removal = after.filter(|c| c.header.types.iter().any(|t| t.starts_with("WorkDelet")));
     steps.extend(removal.flat_map(steps_of));
+    // Why the placement's conditions are what they are is not why the work is there.
+    steps.retain(|step| step.step != "judgement");
     Ok(steps)
 }
 

@@ -2,7 +2,12 @@
 //! mean is the services'.
 
 pub mod envelope;
-#[allow(missing_docs, reason = "the protos' comments are the documentation")]
+#[allow(
+    missing_docs,
+    clippy::large_enum_variant,
+    clippy::module_inception,
+    reason = "the protos' comments are the documentation, and their shapes decide the sizes"
+)]
 mod generated;
 mod kind;
 mod rfc3339;

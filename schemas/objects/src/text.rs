@@ -18,11 +18,30 @@ const DEPTH: usize = 128;
 pub fn json(text: &str) -> Result<(Value, Vec<String>), Refusal> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let duplicates = RefCell::default();
-    let loader = Loader { path: Path::Root, numbers: Numbers::AsGiven, duplicates: &duplicates };
-    let refuse = |error: serde_json::Error| refusal("JSON", &error.to_string());
-    let value = loader.deserialize(&mut reader).map_err(refuse)?;
-    reader.end().map_err(refuse)?;
+    let value = next_json(&mut reader, &duplicates)?;
+    reader.end().map_err(|error| refusal("JSON", &error.to_string()))?;
     Ok((value, duplicates.into_inner()))
+}
+
+/// Reads JSON values that follow each other.
+fn json_stream(text: &str) -> Result<Vec<Value>, Refusal> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let (mut values, duplicates) = (vec![], RefCell::default());
+    while reader.end().is_err() {
+        values.push(next_json(&mut reader, &duplicates)?);
+    }
+    match duplicates.into_inner().into_iter().next() {
+        Some(path) => Err(Refusal::Duplicate { path }),
+        None => Ok(values),
+    }
+}
+
+fn next_json(
+    reader: &mut serde_json::Deserializer<serde_json::de::StrRead<'_>>,
+    duplicates: &RefCell<Vec<String>>,
+) -> Result<Value, Refusal> {
+    let loader = Loader { path: Path::Root, numbers: Numbers::AsGiven, duplicates };
+    loader.deserialize(reader).map_err(|error| refusal("JSON", &error.to_string()))
 }
 
 /// Reads the documents of a YAML text; empty ones are passed over.
@@ -49,20 +68,21 @@ pub fn yaml(text: &str) -> Result<Vec<Value>, Refusal> {
     }
 }
 
-/// Reads a file's text: JSON when it begins as JSON does and is JSON, YAML otherwise.
+/// Reads a file's text: JSON, one value after the other, when it begins as JSON does and is JSON;
+/// YAML otherwise.
 ///
 /// # Errors
 /// Text that is neither, or a key that stands twice.
 pub fn documents(text: &str) -> Result<Vec<Value>, Refusal> {
-    if text.trim_start().starts_with('{')
-        && let Ok((value, duplicates)) = json(text)
-    {
-        return match duplicates.into_iter().next() {
-            Some(path) => Err(Refusal::Duplicate { path }),
-            None => Ok(vec![value]),
-        };
+    let Some(inside) = text.trim_start().strip_prefix('{') else { return yaml(text) };
+    match json_stream(text) {
+        // It may be a flow mapping of YAML; what begins with a quoted key was meant as JSON.
+        Err(refusal @ Refusal::Text { .. }) => match yaml(text) {
+            Err(_) if inside.trim_start().starts_with('"') => Err(refusal),
+            read => read,
+        },
+        read => read,
     }
-    yaml(text)
 }
 
 /// Writes a value as one YAML document, ended by a line feed.
@@ -138,6 +158,10 @@ mod tests {
         assert_eq!(read, value!([1.0, u64::MAX, i64::MIN]));
         assert_eq!(documents("{\"a\": 1.0}").unwrap(), [value!({"a": 1.0})]);
         assert_eq!(documents("{a: 1.0}").unwrap(), [value!({"a": 1})]);
+        let two = documents("{\"a\": 1}\n{\"b\": 2}\n").unwrap();
+        assert_eq!(two, [value!({"a": 1}), value!({"b": 2})]);
+        let damaged = documents("{\"a\": 1").unwrap_err();
+        assert!(damaged.to_string().starts_with("the text is not JSON: "), "{damaged}");
     }
 
     #[test]

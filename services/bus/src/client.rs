@@ -167,12 +167,12 @@ impl Client {
     pub async fn put_blob(&self, content: Bytes) -> Result<ContentHash, ClientError> {
         let hash = ContentHash::of(&content);
         if content.len() <= CHUNK {
-            let put = BlobPut { body: content.to_vec().into(), ..BlobPut::default() };
+            let put = BlobPut { body: content.to_vec(), ..BlobPut::default() };
             return self.put(put, hash).await;
         }
         let mut chunks = vec![];
         for chunk in content.chunks(CHUNK) {
-            let put = BlobPut { body: chunk.to_vec().into(), ..BlobPut::default() };
+            let put = BlobPut { body: chunk.to_vec(), ..BlobPut::default() };
             chunks.push(self.put(put, ContentHash::of(chunk)).await?.to_string());
         }
         self.put(BlobPut { chunks, ..BlobPut::default() }, hash).await

@@ -4,6 +4,7 @@
 use crate::machine::Scheduling;
 use fleetlog_bus::Fault;
 use fleetlog_chassis::{Context, Ground, Plain};
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 /// What placement is told at its start: nothing yet.
@@ -14,6 +15,10 @@ pub struct Settings {}
 ///
 /// # Errors
 /// When the bus cannot be read at the start.
-pub async fn start(ground: Ground, _settings: Settings) -> Result<Arc<Context<Scheduling>>, Fault> {
-    fleetlog_chassis::start::<Scheduling>(ground, Arc::new(Plain)).await
+pub fn start(
+    ground: Ground,
+    _settings: Settings,
+) -> BoxFuture<'static, Result<Arc<Context<Scheduling>>, Fault>> {
+    // Boxed, so that the loops are compiled here and not again in every program that starts them.
+    Box::pin(fleetlog_chassis::start::<Scheduling>(ground, Arc::new(Plain)))
 }

@@ -23,6 +23,7 @@ use fleetlog_work_domain::{Refusal, manifests};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,10 +64,10 @@ impl Shell<Works> for Around {
                 dressed.push(bytes);
                 continue;
             };
-            if !bundles.contains_key(&hash) {
-                bundles.insert(hash, self.manifests(&hash).await?);
-            }
-            let manifests = bundles.get(&hash).cloned().unwrap_or_default();
+            let manifests = match bundles.entry(hash) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(new) => new.insert(self.manifests(&hash).await?).clone(),
+            };
             dressed.push(answer::dressed(object, &query.kind, manifests));
         }
         Ok(dressed)

@@ -1,1 +1,21 @@
-//! All services and agents in one thread, under faults, checked after each step.
+//! All services and agents in one thread, under faults that a seed decides, checked after each
+//! step. Drives the chassis' own loops over the broker in memory, on a paused clock. What a single
+//! service decides is tested with it.
+
+mod bug;
+mod chance;
+mod fleet;
+mod history;
+mod hub;
+mod invariants;
+mod life;
+mod line;
+mod planted;
+mod play;
+mod scenario;
+mod streams;
+mod user;
+
+pub use bug::Bug;
+pub use chance::{Chance, Kind};
+pub use play::{Report, Violation, run};

@@ -121,7 +121,7 @@ impl Facts {
             self.asked = true;
             actions.push(Action::Describe);
         }
-        if !connected || !self.due().is_some_and(|due| due <= now) {
+        if !connected || self.due().is_none_or(|due| due > now) {
             return;
         }
         self.due = None;

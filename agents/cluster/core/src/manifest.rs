@@ -132,7 +132,7 @@ pub fn rank(kind_or_plural: &str) -> u16 {
     let known = |rank: &&[(&str, &str)]| {
         rank.iter().any(|(kind, plural)| kind_or_plural == *kind || kind_or_plural == *plural)
     };
-    match RANKS.iter().position(|rank| known(&rank)) {
+    match RANKS.iter().position(known) {
         Some(rank) => u16::try_from(rank).unwrap_or(u16::MAX),
         None if kind_or_plural.is_empty() => 1001,
         None => 1000,

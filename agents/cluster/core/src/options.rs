@@ -50,6 +50,19 @@ pub fn strategy(spec: &ManifestWorkSpec, key: &ObjectKey) -> Strategy {
     }
 }
 
+/// What an option asks of an object that this agent cannot do yet: it is told rather than done
+/// without, because both bound what may be written.
+#[must_use]
+pub fn unsupported(spec: &ManifestWorkSpec, key: &ObjectKey) -> Option<&'static str> {
+    if spec.executor.is_some() {
+        return Some("this agent cannot act as the work's executor; leave spec.executor out");
+    }
+    let update = covering(spec, key).find_map(|config| config.update_strategy.as_ref())?;
+    let apply = update.server_side_apply.as_ref()?;
+    let ignores = !apply.ignore_fields.is_empty();
+    ignores.then_some("this agent cannot leave fields to others; leave ignoreFields out")
+}
+
 /// The feedback rules of an object: those of the first option that covers it and has any.
 #[must_use]
 pub fn feedback_rules<'a>(spec: &'a ManifestWorkSpec, key: &ObjectKey) -> &'a [FeedbackRule] {

@@ -165,6 +165,10 @@ fn of_manifest(
         let failure = Failure { message, soon: manifest.is_named() };
         return (Entry::Impossible(None, failure), None);
     };
+    if let Some(why) = options::unsupported(wanted.spec, &resource.key) {
+        let failure = Failure { message: why.to_owned(), soon: false };
+        return (Entry::Impossible(Some(resource), failure), None);
+    }
     let live = observed.get(&resource.key);
     if let Some(Live::Unknown(why)) = live {
         let failure = Failure { message: why.clone(), soon: true };

@@ -1,6 +1,7 @@
 //! The agent suite: an agent with its own key and connection, a scripted hub on the broker in
 //! memory, and a member cluster of which nothing is known but its API. A provider brings the
 //! member; each case runs on each provider, and no case knows which it is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod cases;
 mod hub;
@@ -31,6 +32,7 @@ on!(simcluster, Simulated, [
         an_agent_asks_until_it_is_accepted_and_reports_its_cluster,
         an_agent_that_has_joined_needs_no_token_again,
         a_credential_is_renewed_before_it_ends,
+        a_refused_agent_asks_to_join_and_tries_its_credential_again,
         a_shorter_lease_is_beaten_at_once,
         a_silent_line_is_taken_up_again_and_nothing_is_lost;
     applying:

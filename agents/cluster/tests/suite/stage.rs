@@ -2,7 +2,11 @@
 
 use crate::hub::{Hub, TOKEN, cluster};
 use crate::member::{Api, Member};
-use fleetlog_agent::{Agent, Dialer, Gate, Gated, KeyStore, MemoryKeys, Parts, Settings, Shared};
+use async_trait::async_trait;
+use fleetlog_agent::{
+    Agent, Caller, Dialer, Gate, Gated, KeyStore, MemoryKeys, Parts, Settings, Shared,
+};
+use fleetlog_bus::{Fault, SharedBroker};
 use fleetlog_chassis::Clock;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::work::{
@@ -12,12 +16,40 @@ use fleetlog_messages::work::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A server that refuses agents while it is told to.
+#[derive(Default)]
+pub struct Door(AtomicBool);
+
+impl Door {
+    pub fn refuse_agents(&self, refuse: bool) {
+        self.0.store(refuse, Ordering::Relaxed);
+    }
+}
+
+struct Guarded(Shared, Arc<Door>);
+
+#[async_trait]
+impl Dialer for Guarded {
+    fn token_key(&self) -> String {
+        self.0.token_key()
+    }
+
+    async fn dial(&self, caller: &Caller) -> Result<SharedBroker, Fault> {
+        if matches!(caller, Caller::Agent(_)) && self.1.0.load(Ordering::Relaxed) {
+            return Err(Fault::lasting("dial the hub", "authorization violation"));
+        }
+        self.0.dial(caller).await
+    }
+}
 
 pub struct Stage {
     pub hub: Hub,
     pub api: Api,
     pub agent: Agent,
     pub gate: Gate,
+    pub door: Arc<Door>,
     pub keys: Arc<MemoryKeys>,
     member: Box<dyn Member>,
 }
@@ -34,9 +66,10 @@ impl Stage {
     pub async fn joining(member: Box<dyn Member>, prepare: impl FnOnce(&Hub)) -> Self {
         let hub = Hub::new(Clock::tokio(Timestamp::of_seconds(1_800_000_000))).await;
         prepare(&hub);
-        let (gate, keys) = (Gate::default(), Arc::new(MemoryKeys::fresh().unwrap()));
-        let agent = start(&hub, member.as_ref(), &gate, &keys);
-        Self { hub, api: Api::new(member.client()), agent, gate, keys, member }
+        let (gate, door) = (Gate::default(), Arc::<Door>::default());
+        let keys = Arc::new(MemoryKeys::fresh().unwrap());
+        let agent = start(&hub, member.as_ref(), (&gate, &door), &keys);
+        Self { hub, api: Api::new(member.client()), agent, gate, door, keys, member }
     }
 
     /// The agent ends as by a crash.
@@ -47,12 +80,19 @@ impl Stage {
     /// It starts again, with what it kept.
     pub fn restart(&mut self) {
         self.agent.stop();
-        self.agent = start(&self.hub, self.member.as_ref(), &self.gate, &self.keys);
+        let way = (&self.gate, &self.door);
+        self.agent = start(&self.hub, self.member.as_ref(), way, &self.keys);
     }
 }
 
-fn start(hub: &Hub, member: &dyn Member, gate: &Gate, keys: &Arc<MemoryKeys>) -> Agent {
-    let dialer: Arc<dyn Dialer> = Arc::new(Shared::new(hub.broker.clone(), TOKEN));
+fn start(
+    hub: &Hub,
+    member: &dyn Member,
+    (gate, door): (&Gate, &Arc<Door>),
+    keys: &Arc<MemoryKeys>,
+) -> Agent {
+    let shared = Shared::new(hub.broker.clone(), TOKEN);
+    let dialer: Arc<dyn Dialer> = Arc::new(Guarded(shared, door.clone()));
     let keys: Arc<dyn KeyStore> = keys.clone();
     let labels = BTreeMap::from([("region".to_owned(), "west".to_owned())]);
     Agent::start(

@@ -33,8 +33,11 @@ pub struct Layout {
     pub bare: bool,
 }
 
+/// A column of a wide table: heading, type, path.
+type WideColumn = (&'static str, &'static str, &'static str);
+
 /// Columns of wide tables, beside those of the kinds: heading, type, path.
-const WIDE: &[(&str, &[(&str, &str, &str)])] = &[
+const WIDE: &[(&str, &[WideColumn])] = &[
     (
         "ManagedCluster",
         &[
@@ -139,11 +142,12 @@ pub fn namespace_of(object: &Value) -> Option<&str> {
 pub fn table(listing: &Listing, layout: Layout, now: Timestamp) -> String {
     let Listing { info, objects } = listing;
     let columns = columns(info, layout.wide);
-    let headings = layout.namespaces.then_some("namespace").into_iter().chain(["name"]);
+    let namespaces = layout.namespaces && info.namespaced;
+    let headings = namespaces.then_some("namespace").into_iter().chain(["name"]);
     let mut rows = Rows::new(headings.chain(columns.iter().map(|(name, ..)| *name)));
     for object in objects {
         let mut cells = vec![];
-        if layout.namespaces {
+        if namespaces {
             cells.push(namespace_of(object).unwrap_or_default().to_owned());
         }
         let name = name_of(object);

@@ -55,7 +55,8 @@ fn decision(decided: &PlacementDecided) -> String {
         words.push(format!("gives up {}", list(&removed)));
     }
     if words.is_empty() {
-        words.push("chooses the same clusters again".to_owned());
+        let first = decided.revision <= 1;
+        words.push(if first { "chooses no cluster" } else { "keeps its clusters" }.to_owned());
     }
     let mut text = words.join(" and ");
     let dropped: Vec<String> = decided
@@ -143,8 +144,12 @@ mod tests {
                  passed over: 1 cluster by Predicate; 1 more wanted",
             ),
             (
-                Event::Decided(PlacementDecided::default()),
-                "placement t/p chooses the same clusters again",
+                Event::Decided(PlacementDecided { revision: 1, ..PlacementDecided::default() }),
+                "placement t/p chooses no cluster",
+            ),
+            (
+                Event::Decided(PlacementDecided { revision: 2, ..PlacementDecided::default() }),
+                "placement t/p keeps its clusters",
             ),
             (
                 Event::Judged(PlacementJudged {

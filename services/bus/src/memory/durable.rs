@@ -40,16 +40,16 @@ impl Durable {
     pub(super) fn next(&mut self, log: &Log, now: Instant) -> Found {
         self.waiting.retain(|sequence, _| log.at(*sequence).is_some());
         let due = self.waiting.iter().filter(|(_, w)| w.due <= now).min_by_key(|(_, w)| w.due);
-        if let Some(sequence) = due.map(|(sequence, _)| *sequence) {
-            if let Some(message) = log.at(sequence).cloned() {
-                return self.deliver(log, message, now);
-            }
+        if let Some(sequence) = due.map(|(sequence, _)| *sequence)
+            && let Some(message) = log.at(sequence).cloned()
+        {
+            return self.deliver(log, message, now);
         }
-        if self.waiting.len() < self.spec.max_ack_pending as usize {
-            if let Some(message) = log.after(&self.filter, self.cursor, 1).pop() {
-                self.cursor = message.sequence;
-                return self.deliver(log, message, now);
-            }
+        if self.waiting.len() < self.spec.max_ack_pending as usize
+            && let Some(message) = log.after(&self.filter, self.cursor, 1).pop()
+        {
+            self.cursor = message.sequence;
+            return self.deliver(log, message, now);
         }
         let next_due = self.waiting.values().map(|waiting| waiting.due).min();
         Found::Nothing(next_due)

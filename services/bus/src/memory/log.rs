@@ -159,10 +159,10 @@ impl Log {
         let mut ids = BTreeSet::new();
         for member in &members {
             self.permits(member)?;
-            if let Some(id) = &member.id {
-                if self.ids.contains_key(id) || !ids.insert(id.as_str()) {
-                    return Err(PublishError::DuplicateInBatch);
-                }
+            if let Some(id) = &member.id
+                && (self.ids.contains_key(id) || !ids.insert(id.as_str()))
+            {
+                return Err(PublishError::DuplicateInBatch);
             }
         }
         let mut written = BTreeSet::new();

@@ -6,11 +6,12 @@ use fleetlog_test_support::TestHub;
 use std::sync::Arc;
 
 /// One hub of one case.
+#[allow(clippy::large_enum_variant, reason = "there is one of them in a test")]
 pub enum Hub {
     /// In memory; every role has the same connection.
     Memory(Arc<Memory>),
     /// A real server, with the permissions of each role.
-    Real(TestHub),
+    Real(Box<TestHub>),
 }
 
 impl Hub {
@@ -22,7 +23,7 @@ impl Hub {
 
     /// A new one on a real server.
     pub async fn real() -> Self {
-        Self::Real(TestHub::start().await.unwrap())
+        Self::Real(Box::new(TestHub::start().await.unwrap()))
     }
 
     /// A connection of a service.

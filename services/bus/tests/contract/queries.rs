@@ -38,7 +38,7 @@ async fn reply(service: &SharedBroker, question: &Message, payload: Bytes) {
 }
 
 fn page(number: u32) -> Answer {
-    let objects = vec![vec![b'x'; 100_000].into()];
+    let objects = vec![vec![b'x'; 100_000]];
     Answer { position: 5, page: number, objects, ..Answer::default() }
 }
 

@@ -9,7 +9,7 @@ use fleetlog_messages::subject;
 use prost::Message as _;
 
 fn snapshot(position: u64, size: usize) -> Snapshot {
-    let row = Row { key: "a".to_owned(), value: vec![7; size].into() };
+    let row = Row { key: "a".to_owned(), value: vec![7; size] };
     Snapshot {
         format: 1,
         service: "work".to_owned(),
@@ -65,7 +65,7 @@ pub async fn a_dead_letter_is_kept_once(hub: &mut Hub) {
     let letters = DeadLetters::new(hub.service(Service::Work).await);
     let letter = DeadLetter {
         subject: "fl.cmd.work.alice.x".to_owned(),
-        payload: b"\xff".to_vec().into(),
+        payload: b"\xff".to_vec(),
         reason: "it cannot be read".to_owned(),
         stream: "CMD".to_owned(),
         sequence: 3,

@@ -26,8 +26,9 @@ const PLACEMENTS: [&str; 3] = ["p", "q", "r"];
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are few of them in a test")]
 enum Step {
-    Cluster(&'static str, cluster_event::Event),
+    Cluster(&'static str, Box<cluster_event::Event>),
     Taint(&'static str, &'static str, bool),
     Claims(&'static str, &'static str),
     Leave(&'static str),
@@ -88,7 +89,7 @@ fn step() -> impl Strategy<Value = Step> {
     let placement = || select(PLACEMENTS.to_vec());
     let effect = select(vec!["NoSelect", "PreferNoSelect", "NoSelectIfNew"]);
     prop_oneof![
-        6 => (cluster(), cluster_event()).prop_map(|(name, event)| Step::Cluster(name, event)),
+        6 => (cluster(), cluster_event()).prop_map(|(name, event)| Step::Cluster(name, Box::new(event))),
         2 => (cluster(), effect, any::<bool>()).prop_map(|(name, e, on)| Step::Taint(name, e, on)),
         2 => (cluster(), select(vec!["web", "db"])).prop_map(|(name, app)| Step::Claims(name, app)),
         1 => cluster().prop_map(Step::Leave),
@@ -104,7 +105,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn take(story: &mut Story, step: Step) {
     match step {
-        Step::Cluster(name, event) => drop(story.cluster(name, event)),
+        Step::Cluster(name, event) => drop(story.cluster(name, *event)),
         Step::Taint(name, effect, true) => drop(story.taint(name, taint("k", "v", effect))),
         Step::Taint(name, effect, false) => drop(story.untaint(name, taint("k", "v", effect))),
         Step::Claims(name, app) => drop(story.claims(name, &[("app", app)])),

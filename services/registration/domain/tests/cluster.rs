@@ -1,4 +1,5 @@
 //! What is decided about one cluster: each command of its story, and each refusal.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod common;
 

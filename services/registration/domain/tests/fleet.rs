@@ -1,4 +1,5 @@
 //! What follows from a change of the fleet, and the properties that hold for any history.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod common;
 

@@ -85,11 +85,11 @@ fn withdraw(work: WorkKey) -> Follow {
 }
 
 fn published(follows: &[Follow]) -> Vec<&Delivery> {
-    let delivery = |follow| match follow {
-        &Follow::Publish(ref delivery) => Some(delivery.as_ref()),
+    let published = follows.iter().filter_map(|follow| match follow {
+        Follow::Publish(delivery) => Some(delivery.as_ref()),
         _ => None,
-    };
-    follows.iter().filter_map(delivery).collect()
+    });
+    published.collect()
 }
 
 #[test]

@@ -4,8 +4,8 @@ use crate::member::{Deed, HUB, Member, config_map, deployment};
 use fleetlog_agent_core::{Event, Record};
 use fleetlog_messages::common::Condition;
 use fleetlog_messages::work::{
-    DeleteOption, FeedbackRule, ManifestConfigOption, ManifestWorkSpec, ReportWork,
-    ResourceIdentifier, UpdateStrategy,
+    DeleteOption, FeedbackRule, ManifestConfigOption, ManifestWorkExecutor, ManifestWorkSpec,
+    ReportWork, ResourceIdentifier, UpdateStrategy,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -372,4 +372,19 @@ fn wa_what_is_slow_to_go_is_said_to_be_going() {
     assert!(!report.gone && says(&report, "Deleting") == "True");
     member.delete("configmaps", "x");
     assert!(member.last_report("a").gone);
+}
+
+#[test]
+fn wa_bounds_that_cannot_be_kept_are_told_and_nothing_is_written() {
+    let executor = Some(ManifestWorkExecutor::default());
+    let spec = ManifestWorkSpec { executor, ..ManifestWorkSpec::default() };
+    let mut member = Member::started();
+    let delivery = member.want_with("a", &[config_map("x", "1")], spec);
+    member.deliver(delivery);
+    member.pass(Duration::from_secs(60));
+    assert!(member.objects.is_empty());
+    let report = member.last_report("a");
+    assert_eq!(says(&report, "Applied"), "False");
+    let manifests = report.status.unwrap().resource_status.unwrap().manifests;
+    assert!(manifests[0].conditions[0].message.as_ref().unwrap().contains("executor"));
 }

@@ -87,3 +87,17 @@ pub async fn a_silent_line_is_taken_up_again_and_nothing_is_lost(member: Box<dyn
     assert_eq!(stage.hub.known().syncs.last(), Some(&SyncRequest { held }));
     assert_eq!(stage.hub.known().joins.len(), 1);
 }
+
+pub async fn a_refused_agent_asks_to_join_and_tries_its_credential_again(member: Box<dyn Member>) {
+    let stage = Stage::connected(member).await;
+    stage.hub.known().accepted = false;
+    stage.door.refuse_agents(true);
+    stage.gate.close();
+    stage.gate.open();
+    stage.hub.until("it asked to join again", |known| known.joins.len() >= 3).await;
+    // Nobody accepts it anew, but its credential is as good as it was.
+    stage.door.refuse_agents(false);
+    stage.agent.connected().await;
+    stage.hub.want("a", &[namespace("shop"), config_map("x", "1")]).await;
+    stage.hub.report("a", |report| is_well(report, 1)).await;
+}

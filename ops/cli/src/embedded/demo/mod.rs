@@ -37,7 +37,7 @@ pub async fn run(args: DemoArgs) -> Done {
     let hub = EmbeddedHub::start(&dir, None, &progress).await?;
     let figures = {
         let tasks = hub.tasks().clone();
-        let mut story = Story::new(&hub, &mut view).await?;
+        let story = Story::new(&hub, &mut view).await?;
         tokio::select! {
             told = story.tell() => told?,
             ended = tasks.join() => {
