@@ -9,7 +9,9 @@ use fleetlog_messages::common::{
     Beat, Condition, JoinRequest, ObjectMeta, Query, SyncRequest, join_answer, outcome,
 };
 use fleetlog_messages::envelope::header;
-use fleetlog_messages::placement::{ApplyPlacement, Placement, PlacementCommand, placement_command};
+use fleetlog_messages::placement::{
+    ApplyPlacement, Placement, PlacementCommand, PlacementSpec, placement_command,
+};
 use fleetlog_messages::registration::{
     ApplyCluster, ClusterCommand, ClusterFacts, ManagedCluster, ManagedClusterSpec,
     ManagedClusterVersion, cluster_command,
@@ -39,7 +41,11 @@ pub async fn everything_works(stage: &Stage) {
         assert!(!answer[0].hash.is_empty(), "{service}");
     }
     let placement = placement_command::Command::Apply(ApplyPlacement {
-        placement: Some(Placement { metadata: meta("shop", "all"), ..Placement::default() }),
+        placement: Some(Placement {
+            metadata: meta("shop", "all"),
+            spec: Some(PlacementSpec::default()),
+            ..Placement::default()
+        }),
         ..ApplyPlacement::default()
     });
     let placement = PlacementCommand { command: Some(placement) };
@@ -124,11 +130,8 @@ fn apply_cluster() -> Bytes {
         lease_duration_seconds: Some(60),
         ..ManagedClusterSpec::default()
     };
-    let cluster = ManagedCluster {
-        metadata: meta("", "c1"),
-        spec: Some(spec),
-        ..ManagedCluster::default()
-    };
+    let cluster =
+        ManagedCluster { metadata: meta("", "c1"), spec: Some(spec), ..ManagedCluster::default() };
     let apply = ApplyCluster { cluster: Some(cluster), ..ApplyCluster::default() };
     let command = Some(cluster_command::Command::Apply(apply));
     ClusterCommand { command }.encode_to_vec().into()

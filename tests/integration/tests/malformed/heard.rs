@@ -56,11 +56,7 @@ pub async fn is_answered(sender: &Sender, service: Service, mail: &Mail) {
     }
 }
 
-async fn one(
-    sender: &Sender,
-    mail: &Mail,
-    (passage, verb): (&str, &str),
-) -> Result<Reply, Fault> {
+async fn one(sender: &Sender, mail: &Mail, (passage, verb): (&str, &str)) -> Result<Reply, Fault> {
     let subject = Subject::raw(&mail.subject);
     let answer = sender.broker.request(&subject, mail.payload.clone(), WITHIN).await?.payload;
     let refusal = match (passage, verb) {

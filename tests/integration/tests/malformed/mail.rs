@@ -108,7 +108,8 @@ impl Writer {
             }
         }
         for tail in ["cluster", "a.b.c.d", "=ZZ.x", "cluster.=4", "cluster.=FF"] {
-            let (headers, payload) = (self.headers(stream), good_commands(place.service)[0].1.clone());
+            let (headers, payload) =
+                (self.headers(stream), good_commands(place.service)[0].1.clone());
             let subject = format!("{before}{tail}");
             mails.push(Mail { wrong: "of a bad subject", subject, headers, payload });
         }
@@ -124,8 +125,11 @@ impl Writer {
             ("of another kind", another_kind(&subject)),
         ];
         let headers = Headers::new();
-        let mail = |(wrong, payload)| {
-            Mail { wrong, subject: subject.clone(), headers: headers.clone(), payload }
+        let mail = |(wrong, payload)| Mail {
+            wrong,
+            subject: subject.clone(),
+            headers: headers.clone(),
+            payload,
         };
         let mut mails: Vec<Mail> = payloads.into_iter().map(mail).collect();
         if place.pattern.ends_with('>') {

@@ -81,12 +81,8 @@ pub async fn start_registration(hub: &TestHub, tasks: Tasks) -> Arc<Context<Regi
     let identity = hub.identity().unwrap();
     let role = identity.agent_role().unwrap();
     let work_key = identity.delivery_key().unwrap().public_key();
-    let settings = fleetlog_registration::Settings::new(
-        identity.hub_id(),
-        role.account,
-        role.key,
-        work_key,
-    );
+    let settings =
+        fleetlog_registration::Settings::new(identity.hub_id(), role.account, role.key, work_key);
     let ground = ground(hub, Service::Registration, tasks).await;
     fleetlog_registration::start(ground, settings).await.unwrap()
 }

@@ -56,7 +56,8 @@ async fn a_message_that_is_no_commit_stops_every_service_by_its_position() {
     for (service, tasks) in &stage.tasks {
         let failure = failure(*service, tasks).await;
         assert!(failure.starts_with("task \"project\" failed"), "{service}: {failure}");
-        let named = format!("the commit at position {position} of \"fl.ev.registration.cluster.c9\"");
+        let named =
+            format!("the commit at position {position} of \"fl.ev.registration.cluster.c9\"");
         assert!(failure.contains(&named), "{service}: {failure}");
         assert!(failure.contains(&format!("\"{}\" is missing", header::TYPES)), "{failure}");
     }
