@@ -81,7 +81,7 @@ impl Kind {
             Self::Loss | Self::LostAnswer | Self::Duplication | Self::Cut => &[0, 30, 100, 300],
             Self::Delay => &[50, 300, 1_500],
             Self::ServiceRestart => &[0, 20, 60],
-            Self::AgentRestart => &[0, 10, 40],
+            Self::AgentRestart => &[0, 100, 300],
             Self::ServerRestart | Self::Silence => &[0, 60, 150],
         }
     }

@@ -3,8 +3,9 @@
 
 use crate::bug::Bug;
 use bytes::Bytes;
-use fleetlog_bus::{Fault, Message, Publish, SYNC_END, StoredMessage, signature};
-use fleetlog_messages::common::SyncEnd;
+use fleetlog_bus::{Blobs, Fault, Memory, Message, Publish, SYNC_END, StoredMessage, signature};
+use fleetlog_kernel::ContentHash;
+use fleetlog_messages::common::{BlobRequest, SyncEnd};
 use fleetlog_messages::envelope::header;
 use fleetlog_messages::work::Delivery;
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -61,6 +62,24 @@ pub(crate) fn completed(answers: Answers) -> Answers {
         }
     })
     .boxed()
+}
+
+/// [`Bug::OlderGenerationAccepted`]: such an agent would keep the manifests of older generations
+/// too, which the hub gives to nobody any more.
+pub(crate) async fn kept_blob(memory: &Arc<Memory>, payload: &Bytes) -> Result<Answers, Fault> {
+    let asked = BlobRequest::decode(payload.clone()).ok();
+    let hash = asked.and_then(|asked| ContentHash::parse(&asked.hash));
+    let body = match hash {
+        Some(hash) => Blobs::new(memory.clone()).get(&hash).await?,
+        None => None,
+    };
+    let part = |payload| Message {
+        subject: String::new(),
+        headers: fleetlog_bus::Headers::new(),
+        payload,
+        reply: None,
+    };
+    Ok(stream::iter(body.map(part).map(Ok)).boxed())
 }
 
 fn end_of(works: u32) -> Message {
