@@ -42,5 +42,5 @@ fn an_altered_row_is_named_and_the_command_fails() {
     assert!(after.out.contains("registration  DIFFERS"), "{}", after.out);
     assert_eq!(after.out.matches(" equal ").count(), 2, "{}", after.out);
     assert!(after.refused().contains("registration"));
-    hub.stop();
+    runtime.block_on(hub.stop());
 }

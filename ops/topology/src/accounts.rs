@@ -1,4 +1,4 @@
-//! The accounts and what passes between them, as data (architecture, section 8). Only HUB has
+//! The accounts and what passes between them, as data. Only HUB has
 //! JetStream: an account that imports a writable service never has it, else an aimed reply could be
 //! stored.
 

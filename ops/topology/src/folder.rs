@@ -1,5 +1,4 @@
-//! The data folder of an embedded hub: `hub.json`, the lock, the credentials (architecture, section
-//! 10).
+//! The data folder of an embedded hub: `hub.json`, the lock, the credentials.
 //!
 //! The server's own files lie in `nats/` and are its affair.
 

@@ -144,6 +144,7 @@ fn service(service: Service) -> Role {
         publish.push(format!("$JS.API.CONSUMER.MSG.NEXT.{at}"));
         publish.push(format!("$JS.ACK.{at}.>"));
     }
+    publish.extend(in_hand(service));
     publish.extend(snapshots());
     let mut subscribe = vec![
         format!("_INBOX_{service}.>"),
@@ -189,6 +190,16 @@ fn reader(stream: &str, filter: &str) -> [String; 4] {
         format!("$JS.API.CONSUMER.CREATE.{stream}.*.{filter}"),
         format!("$JS.API.CONSUMER.DELETE.{stream}.*"),
         format!("$JS.FC.{stream}.>"),
+    ]
+}
+
+/// Reading what an earlier life of a service had in hand of DO: what it was told, and no other.
+/// Nothing of DO may be deleted, for the queues of others lie there; such a reading ends by itself.
+fn in_hand(service: Service) -> [String; 3] {
+    [
+        "$JS.API.STREAM.INFO.DO".to_owned(),
+        format!("$JS.API.CONSUMER.CREATE.DO.*.fl.do.{service}.>"),
+        "$JS.FC.DO.>".to_owned(),
     ]
 }
 

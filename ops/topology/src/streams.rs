@@ -1,5 +1,5 @@
-//! The streams and the work queues, as data (architecture, section 3; the settings are those that
-//! passed against a real server). Streams of features that do not exist yet are not made.
+//! The streams and the work queues, as data. Streams of features that do not exist yet are not
+//! made.
 
 use std::time::Duration;
 

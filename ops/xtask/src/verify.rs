@@ -57,7 +57,16 @@ pub fn run(root: &Path) -> Result<bool> {
         ("formatting", vec!["fmt", "--all", "--", "--check"]),
         (
             "lints",
-            vec!["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"],
+            vec![
+                "clippy",
+                "--locked",
+                "--release",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
         ),
     ];
     let mut sound = true;
@@ -66,7 +75,11 @@ pub fn run(root: &Path) -> Result<bool> {
     }
     for package in PURE {
         let name = format!("{package} alone");
-        sound &= step(root, &name, &["check", "--release", "--quiet", "--package", package])?;
+        sound &= step(
+            root,
+            &name,
+            &["check", "--locked", "--release", "--quiet", "--package", package],
+        )?;
     }
     let (counts, ended_well) = tests(root)?;
     if counts.passed == 0 {
@@ -91,10 +104,11 @@ fn step(root: &Path, name: &str, arguments: &[&str]) -> Result<bool> {
 /// Runs the tests, shows their output as it comes, and counts.
 fn tests(root: &Path) -> Result<(Counts, bool)> {
     println!("verify: tests");
-    let mut child = cargo(root, &["test", "--release", "--workspace", "--no-fail-fast"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("run cargo test")?;
+    let mut child =
+        cargo(root, &["test", "--locked", "--release", "--workspace", "--no-fail-fast"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("run cargo test")?;
     let output = child.stdout.take().context("cargo test has no output")?;
     let mut counts = Counts::default();
     let mut screen = std::io::stdout().lock();

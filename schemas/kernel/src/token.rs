@@ -1,4 +1,4 @@
-//! Subject tokens: any text as one token of a NATS subject, and back (architecture, section 4).
+//! Subject tokens: any text as one token of a NATS subject, and back.
 //! A `.` is written `_`; every byte outside `A-Z a-z 0-9 : -` is written `=XX` in upper-case hex;
 //! the empty text is a lone `=`.
 

@@ -1,5 +1,5 @@
 //! A commit with its headers: what one command did to one aggregate, as the log keeps it. The
-//! names of the headers are contracts (architecture, section 4).
+//! names of the headers are contracts.
 
 use crate::subject::AggregateId;
 use fleetlog_kernel::{CommandId, MessageId, Position, Service, Timestamp};

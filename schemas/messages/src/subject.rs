@@ -1,5 +1,5 @@
-//! Every subject of the bus, built and parsed here and nowhere else (architecture, sections 3 and
-//! 4). What may be published by whom is topology's.
+//! Every subject of the bus, built and parsed here and nowhere else.
+//! What may be published by whom is topology's.
 
 use fleetlog_kernel::{
     Actor, ClusterName, CommandId, ContentHash, Service, decode_token, encode_token,

@@ -213,5 +213,26 @@ mod tests {
                 prop_assert!(delivery.verified(&key).is_err());
             }
         }
+
+        #[test]
+        fn a_good_delivery_counts_only_as_its_hub_signed_it(forged in prop::option::of("\\PC*")) {
+            let delivery = Delivery { cluster: "c1".into(), work: "w".into(), ..Delivery::default() };
+            let payload = Bytes::from(delivery.encode_to_vec());
+            let (hub, other) = (nkeys::KeyPair::new_user(), nkeys::KeyPair::new_user());
+            let sign = |key| crate::signature::sign(key, "c1", "w", 0, &payload).ok();
+            let came = |signature: Option<String>| SignedDelivery {
+                payload: payload.clone(),
+                signature,
+                cluster: "c1".into(),
+                work: Some("w".into()),
+            };
+            let verdict = |signature| came(signature).verified(&hub.public_key());
+            prop_assert_eq!(verdict(sign(&hub)), Ok(delivery));
+            prop_assert_eq!(verdict(None), Err(SignatureError::Missing));
+            prop_assert_eq!(verdict(sign(&other)), Err(SignatureError::Wrong));
+            if let Some(forged) = forged {
+                prop_assert_eq!(verdict(Some(forged)), Err(SignatureError::Wrong));
+            }
+        }
     }
 }

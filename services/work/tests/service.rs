@@ -29,6 +29,7 @@ use prost::Message as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A hub with the work service on it, and everyone who speaks to it.
 struct Stage {
@@ -63,15 +64,16 @@ async fn log(broker: SharedBroker, tasks: &Tasks) -> EventLog {
 
 impl Stage {
     async fn new() -> anyhow::Result<Self> {
-        Self::on(TestHub::start().await?).await
+        Self::on(TestHub::start().await?, |_| ()).await
     }
 
-    async fn on(hub: TestHub) -> anyhow::Result<Self> {
+    async fn on(hub: TestHub, tune: impl Fn(&mut Settings)) -> anyhow::Result<Self> {
         let ground = ground(&hub).await?;
         let tasks = ground.tasks.clone();
         let registration = log(hub.service(Service::Registration).await?, &tasks).await;
         let placement = log(hub.service(Service::Placement).await?, &tasks).await;
-        let settings = Settings::new(hub.identity()?.delivery_key()?);
+        let mut settings = Settings::new(hub.identity()?.delivery_key()?);
+        tune(&mut settings);
         let service = fleetlog_work::start(ground, settings).await?;
         service.live().await;
         let ids = Ids::Random;
@@ -86,7 +88,7 @@ impl Stage {
         tasks.abort();
         tasks.join().await?;
         drop(service);
-        Self::on(hub).await
+        Self::on(hub, |_| ()).await
     }
 
     async fn append(log: &EventLog, foreign: Foreign, last: u64, version: u64) -> Position {
@@ -261,6 +263,26 @@ async fn a_decision_fans_out_to_its_clusters_and_is_summed_up() -> anyhow::Resul
     })
     .await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_in_hand_at_a_crash_is_done_after_the_next_start() -> anyhow::Result<()> {
+    let forever = |settings: &mut Settings| settings.summarize_after = Duration::from_secs(3_600);
+    let stage = Stage::on(TestHub::start().await?, forever).await?;
+    let said = stage.hand_over(&["a"]).await;
+    stage.command(&set_key().aggregate(), apply_set(&said, "Background")).await.unwrap();
+    let broker = &stage.service.ground.bus.broker;
+    eventually("a summary is in hand", async || {
+        let (done, given) = broker.in_hand("DO", "do-work").await.ok()?;
+        (done > 0 && done < given).then_some(())
+    })
+    .await?;
+    let stage = stage.restart().await?;
+    eventually("the set is summed up", async || {
+        let sets = stage.get("replicaset", "apps", 0).await;
+        condition(sets.first()?, "ManifestworkApplied").map(|_| ())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

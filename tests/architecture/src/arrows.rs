@@ -1,4 +1,4 @@
-//! Which package of the workspace may name which (architecture, "Dependency arrows"), and that each
+//! Which package of the workspace may name which (ARCHITECTURE.md), and that each
 //! takes the workspace's lints. Foreign crates are the purity rule's.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 //! Dotted subjects are built and read in one module, and listed in topology's data; a string that
-//! looks like one anywhere else is a bug (architecture, section 4).
+//! looks like one anywhere else is a bug.
 
 use std::path::Path;
 

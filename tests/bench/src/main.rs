@@ -78,15 +78,15 @@ async fn e2e(clusters: usize) -> Result<Vec<Figure>> {
     figures.push(idle::agent(&hub).await?);
     eprintln!("commands until they are durable");
     figures.push(durable::command_durable(&hub).await?);
-    hub.stop();
+    hub.stop().await;
     let (_folder, hub) = started().await?;
     eprintln!("an application on two clusters");
     figures.push(fleets::boutique(&hub).await?);
-    hub.stop();
+    hub.stop().await;
     let (_folder, hub) = started().await?;
     eprintln!("{clusters} clusters");
     figures.extend(fleets::thousand(&hub, clusters).await?);
-    hub.stop();
+    hub.stop().await;
     Ok(figures)
 }
 

@@ -49,7 +49,7 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
             Ok(())
         }
     };
-    hub.stop();
+    hub.stop().await;
     ended
 }
 

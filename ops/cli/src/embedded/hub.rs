@@ -113,9 +113,10 @@ impl EmbeddedHub {
         Ok(JetStream::connect(self.url(), self.identity().operator()?, "operator").await?)
     }
 
-    /// Stops the services, then the server, in order.
-    pub fn stop(self) {
-        self.tasks.stop();
+    /// Lets the services finish what is in hand, stops them, then the server.
+    pub async fn stop(self) {
+        let Self { registration, placement, work, .. } = &self;
+        tokio::join!(registration.drain(), placement.drain(), work.drain());
         self.tasks.abort();
         self.server.stop();
     }

@@ -47,7 +47,7 @@ pub async fn run(args: DemoArgs) -> Done {
         }
     };
     let figures = Figures { total_s: started.elapsed().as_secs_f64(), ..figures };
-    hub.stop();
+    hub.stop().await;
     if args.json {
         println!("{}", serde_json::to_string(&figures).map_err(anyhow::Error::from)?);
     } else {
