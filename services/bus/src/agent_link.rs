@@ -216,7 +216,8 @@ mod tests {
 
         #[test]
         fn a_good_delivery_counts_only_as_its_hub_signed_it(forged in prop::option::of("\\PC*")) {
-            let delivery = Delivery { cluster: "c1".into(), work: "w".into(), ..Delivery::default() };
+            let (cluster, work) = ("c1".to_owned(), "w".to_owned());
+            let delivery = Delivery { cluster, work, ..Delivery::default() };
             let payload = Bytes::from(delivery.encode_to_vec());
             let (hub, other) = (nkeys::KeyPair::new_user(), nkeys::KeyPair::new_user());
             let sign = |key| crate::signature::sign(key, "c1", "w", 0, &payload).ok();

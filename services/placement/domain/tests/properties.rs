@@ -89,7 +89,8 @@ fn step() -> impl Strategy<Value = Step> {
     let placement = || select(PLACEMENTS.to_vec());
     let effect = select(vec!["NoSelect", "PreferNoSelect", "NoSelectIfNew"]);
     prop_oneof![
-        6 => (cluster(), cluster_event()).prop_map(|(name, event)| Step::Cluster(name, Box::new(event))),
+        6 => (cluster(), cluster_event())
+            .prop_map(|(name, event)| Step::Cluster(name, Box::new(event))),
         2 => (cluster(), effect, any::<bool>()).prop_map(|(name, e, on)| Step::Taint(name, e, on)),
         2 => (cluster(), select(vec!["web", "db"])).prop_map(|(name, app)| Step::Claims(name, app)),
         1 => cluster().prop_map(Step::Leave),
