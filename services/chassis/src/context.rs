@@ -16,7 +16,7 @@ use tokio::sync::watch;
 /// Every queue, retry and wait of the loops has its bound here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Commands decided at once (of different aggregates).
+    /// Commands of one queue in hand at once; those of different aggregates are decided together.
     pub window: usize,
     /// Commits whose effects may wait for the react loop.
     pub effects: usize,

@@ -1,24 +1,27 @@
 //! One command, from its delivery to its acknowledgement: known already? -> prepared -> decided
 //! -> appended -> folded -> outcome recorded -> acknowledged. A crash between any two of these
-//! repeats the steps before it without effect.
+//! repeats the steps before it without effect. What breaks again and again is given up on here, at
+//! once, so that neither its place in the queue nor the service is lost over it.
 
 use crate::bury::{self, GIVEN_UP, UNREADABLE};
 use crate::context::Context;
 use crate::intake::Parcel;
 use crate::machine::{Decided, Denied, Machine, Origin, Request};
+use crate::tasks::words_of;
 use fleetlog_bus::{Append, Entry, Fault, NewCommit};
 use fleetlog_kernel::{MessageId, Position, Service};
 use fleetlog_messages::common::{Accomplished, Outcome, Refusal, outcome};
 use fleetlog_messages::envelope::CommitHeader;
 use fleetlog_messages::subject;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 /// The version of the commits' ids.
 const HANDLER: (&str, u32) = ("serve", 1);
 /// The most bytes of events in one commit: what a message may have, less its headers.
 const MAX_COMMIT: usize = 1_000_000;
-/// How long to wait before an append without an answer is tried again.
+/// How long to wait before what went wrong is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// How a command ended.
@@ -54,26 +57,57 @@ impl From<Denied> for Verdict {
     }
 }
 
-/// Handles one parcel to its end.
+/// What a fault that outlasted every try means for the command it befell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterFault {
+    /// The service stops; the queue counts the delivery, and gives it out again.
+    Stop,
+    /// It is tried again, and given up on in the end: nobody else counts.
+    GiveUp,
+}
+
+/// Handles one parcel to its end. A panic is a bug: it is logged as one, tried again, and given up
+/// on; it takes nothing else with it.
 ///
 /// # Errors
 /// A fault that outlasted every try: the service stops, the message comes again.
 pub(crate) async fn handle<M: Machine>(
     context: &Context<M>,
     parcel: Parcel,
+    after_fault: AfterFault,
 ) -> Result<Handled, Fault> {
     let most = context.ground.bounds.deliveries;
-    let verdict = match known(context, &parcel).await? {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let judged = AssertUnwindSafe(judge(context, &parcel)).catch_unwind().await;
+        let reason = match judged {
+            Ok(Ok(verdict)) => return conclude(context, parcel, verdict).await,
+            Ok(Err(fault)) if after_fault == AfterFault::Stop => return Err(fault),
+            Ok(Err(fault)) => fault.to_string(),
+            Err(panic) => words_of(&*panic),
+        };
+        tracing::error!(target = %parcel.target, tries, reason, "a command breaks the service");
+        if tries >= most {
+            let reason = format!("given up after {tries} tries: {reason}");
+            return conclude(context, parcel, Verdict::GivenUp(reason)).await;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn judge<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Verdict, Fault> {
+    let most = context.ground.bounds.deliveries;
+    Ok(match known(context, parcel).await? {
         Some(verdict) => verdict,
         None if parcel.delivery.deliveries() > most => {
             Verdict::GivenUp(format!("given up after {most} deliveries"))
         }
-        None => match await_cause(context, &parcel).await? {
+        None => match await_cause(context, parcel).await? {
             Some(unreadable) => unreadable,
-            None => decide(context, &parcel).await?,
+            None => decide(context, parcel).await?,
         },
-    };
-    conclude(context, parcel, verdict).await
+    })
 }
 
 /// The verdict on a command that was decided before.

@@ -4,20 +4,21 @@
 //! the same time.
 
 use crate::bury::{UNREADABLE, bury};
-use crate::context::Context;
-use crate::handle::{Handled, handle};
+use crate::context::{Bounds, Context};
+use crate::handle::{AfterFault, Handled, handle};
 use crate::intake::{Parcel, Source};
 use crate::machine::Machine;
 use crate::sweep;
-use fleetlog_bus::{Delivery, Fault, Queue};
+use fleetlog_bus::{Delivery, Fault, Queue, SharedBroker};
 use fleetlog_kernel::Service;
 use fleetlog_messages::subject::{self, AggregateId};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, SelectAll};
-use futures::{StreamExt as _, stream};
-use std::collections::{HashMap, VecDeque};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long to wait before a queue that cannot be read is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,25 +33,63 @@ pub(crate) async fn run<M: Machine>(context: Arc<Context<M>>) -> Result<(), Faul
         }
         () = context.live() => {}
     }
-    sweep::run(&context).await?;
-    let mut arrivals = arrivals(&context).await?;
     let mut desk = Desk::new(context.clone());
+    let mut loss = Loss::new(context.ground.bus.broker.clone());
+    desk.sweep().await?;
+    let mut arrivals = arrivals(&context).await?;
     let stopped = context.ground.tasks.stopped();
     tokio::pin!(stopped);
     loop {
-        let room = desk.in_hand() < context.ground.bounds.window;
         tokio::select! {
             biased;
             () = &mut stopped => break,
+            // Before anything new is taken: what was on its way to us comes again late.
+            () = loss.next() => {
+                tracing::warn!("the connection was lost; what was in hand is done first");
+                desk.sweep().await?;
+            }
             Some(done) = desk.running.next() => desk.finish(done?),
-            Some((source, arrived)) = arrivals.next(), if room => desk.take(source, arrived?),
+            Some(arrival) = arrivals.next() => desk.take(arrival)?,
         }
     }
-    while let Some(done) = desk.running.next().await {
-        desk.finish(done?);
-    }
+    desk.settle().await?;
     context.set_served();
     Ok(())
+}
+
+/// A bell that rings once for all losses of the connection since it last rang.
+struct Loss {
+    broker: SharedBroker,
+    heard: BoxFuture<'static, ()>,
+}
+
+impl Loss {
+    fn new(broker: SharedBroker) -> Self {
+        let mut loss = Self { heard: Box::pin(futures::future::ready(())), broker };
+        loss.listen();
+        loss
+    }
+
+    /// Listens from now on, not from the first wait on.
+    fn listen(&mut self) {
+        let broker = self.broker.clone();
+        self.heard = Box::pin(async move { broker.lost().await });
+        if (&mut self.heard).now_or_never().is_some() {
+            self.heard = Box::pin(futures::future::ready(()));
+        }
+    }
+
+    async fn next(&mut self) {
+        (&mut self.heard).await;
+        self.listen();
+    }
+}
+
+/// A delivery with its place among those that its queue may have in hand.
+struct Arrival {
+    source: Source,
+    delivery: Result<Box<dyn Delivery>, Fault>,
+    place: OwnedSemaphorePermit,
 }
 
 /// What is being decided, and what waits behind it.
@@ -58,67 +97,92 @@ struct Desk<M: Machine> {
     context: Arc<Context<M>>,
     running: FuturesUnordered<BoxFuture<'static, Result<Option<AggregateId>, Fault>>>,
     /// The parcels of each aggregate that has one running.
-    behind: HashMap<AggregateId, VecDeque<Parcel>>,
-    waiting: usize,
+    behind: HashMap<AggregateId, VecDeque<(Parcel, OwnedSemaphorePermit)>>,
+    /// The sequences of DO that were given up on and will come once more.
+    given_up: BTreeSet<u64>,
 }
 
 impl<M: Machine> Desk<M> {
     fn new(context: Arc<Context<M>>) -> Self {
         let (running, behind) = (FuturesUnordered::new(), HashMap::new());
-        Self { context, running, behind, waiting: 0 }
-    }
-
-    fn in_hand(&self) -> usize {
-        self.running.len() + self.waiting
+        Self { context, running, behind, given_up: BTreeSet::new() }
     }
 
     /// Starts on a delivery, or puts it behind the others of its aggregate.
-    fn take(&mut self, source: Source, delivery: Box<dyn Delivery>) {
+    ///
+    /// # Errors
+    /// A queue that cannot be read.
+    fn take(&mut self, Arrival { source, delivery, place }: Arrival) -> Result<(), Fault> {
+        let delivery = delivery?;
         let counts = &self.context.metrics.serve;
         counts.received();
         counts.lags(delivery.message().pending);
-        let context = self.context.clone();
+        if source == Source::Told && self.given_up.remove(&delivery.message().sequence) {
+            self.running.push(Box::pin(async move {
+                let _place = place;
+                delivery.ack().await.map(|()| None)
+            }));
+            return Ok(());
+        }
         match Parcel::read(source, delivery) {
             Ok(parcel) => match self.behind.get_mut(&parcel.target) {
-                Some(queue) => {
-                    self.waiting += 1;
-                    queue.push_back(parcel);
-                }
+                Some(queue) => queue.push_back((parcel, place)),
                 None => {
                     self.behind.insert(parcel.target.clone(), VecDeque::new());
-                    self.running.push(Box::pin(one(context, parcel)));
+                    self.running.push(Box::pin(one(self.context.clone(), parcel, place)));
                 }
             },
-            Err((delivery, reason)) => self.running.push(Box::pin(async move {
-                bury(&context, source, &*delivery, UNREADABLE, reason).await?;
-                context.metrics.serve.failed();
-                Ok(None)
-            })),
+            Err((delivery, reason)) => {
+                let context = self.context.clone();
+                self.running.push(Box::pin(async move {
+                    let _place = place;
+                    bury(&context, source, &*delivery, UNREADABLE, reason).await?;
+                    context.metrics.serve.failed();
+                    Ok(None)
+                }));
+            }
         }
+        Ok(())
     }
 
     /// Goes on with what waited behind the one that is done.
     fn finish(&mut self, done: Option<AggregateId>) {
         let Some(aggregate) = done else { return };
         match self.behind.get_mut(&aggregate).and_then(VecDeque::pop_front) {
-            Some(next) => {
-                self.waiting -= 1;
-                self.running.push(Box::pin(one(self.context.clone(), next)));
+            Some((next, place)) => {
+                self.running.push(Box::pin(one(self.context.clone(), next, place)));
             }
             None => {
                 self.behind.remove(&aggregate);
             }
         }
     }
+
+    /// Finishes everything in hand.
+    async fn settle(&mut self) -> Result<(), Fault> {
+        while let Some(done) = self.running.next().await {
+            self.finish(done?);
+        }
+        Ok(())
+    }
+
+    /// Finishes everything in hand, then what the server believes is.
+    async fn sweep(&mut self) -> Result<(), Fault> {
+        self.settle().await?;
+        self.given_up.append(&mut sweep::run(&self.context).await?);
+        Ok(())
+    }
 }
 
 async fn one<M: Machine>(
     context: Arc<Context<M>>,
     parcel: Parcel,
+    _place: OwnedSemaphorePermit,
 ) -> Result<Option<AggregateId>, Fault> {
     let target = parcel.target.clone();
     let counts = &context.metrics.serve;
-    match handle(&context, parcel).await.inspect_err(|_| counts.failed())? {
+    let handled = handle(&context, parcel, AfterFault::Stop).await;
+    match handled.inspect_err(|_| counts.failed())? {
         Handled::Done => counts.handled(),
         Handled::Refused => counts.refused(),
         Handled::Failed => counts.failed(),
@@ -126,9 +190,8 @@ async fn one<M: Machine>(
     Ok(Some(target))
 }
 
-type Arrival = (Source, Result<Box<dyn Delivery>, Fault>);
-
-/// The queues of a service, in fair turns.
+/// The queues of a service, in fair turns; each has its own window, so that a flood in one holds
+/// up no other.
 async fn arrivals<M: Machine>(
     context: &Context<M>,
 ) -> Result<SelectAll<BoxStream<'static, Arrival>>, Fault> {
@@ -140,25 +203,34 @@ async fn arrivals<M: Machine>(
     for (source, stream, prefix) in sources {
         let (broker, durable) = (&context.ground.bus.broker, durable(prefix, M::SERVICE));
         let queue = context.patiently(|| broker.queue(stream, &durable)).await?;
-        all.push(deliveries(source, queue, context.ground.bounds.tries));
+        all.push(deliveries(source, queue, &context.ground.bounds));
     }
     Ok(all)
 }
 
 /// The deliveries of one queue; its faults are waited out, a bounded number of times in a row.
-fn deliveries(source: Source, queue: Box<dyn Queue>, tries: u32) -> BoxStream<'static, Arrival> {
-    stream::unfold((queue, 0), move |(mut queue, mut failures)| async move {
-        loop {
-            match queue.next().await {
-                Ok(delivery) => return Some(((source, Ok(delivery)), (queue, 0))),
-                Err(fault) if failures >= tries => {
-                    return Some(((source, Err(fault)), (queue, failures)));
-                }
-                Err(fault) => {
-                    tracing::warn!(%fault, "a queue cannot be read, trying again");
-                    failures += 1;
-                    tokio::time::sleep(PAUSE).await;
-                }
+fn deliveries(
+    source: Source,
+    queue: Box<dyn Queue>,
+    bounds: &Bounds,
+) -> BoxStream<'static, Arrival> {
+    let (tries, places) = (bounds.tries, Arc::new(Semaphore::new(bounds.window)));
+    stream::unfold((queue, 0), move |(mut queue, mut failures)| {
+        let places = places.clone();
+        async move {
+            let place = places.acquire_owned().await.ok()?;
+            loop {
+                let delivery = match queue.next().await {
+                    Ok(delivery) => Ok(delivery),
+                    Err(fault) if failures >= tries => Err(fault),
+                    Err(fault) => {
+                        tracing::warn!(%fault, "a queue cannot be read, trying again");
+                        failures += 1;
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                };
+                return Some((Arrival { source, delivery, place }, (queue, 0)));
             }
         }
     })

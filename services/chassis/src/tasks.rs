@@ -2,6 +2,7 @@
 //! Restarting them is the business of whoever started the process.
 
 use fleetlog_bus::Fault;
+use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -136,12 +137,15 @@ impl Tasks {
     }
 }
 
-/// What a panic said.
 fn panic_of(error: JoinError) -> String {
-    let panic = match error.try_into_panic() {
-        Ok(panic) => panic,
-        Err(error) => return error.to_string(),
-    };
+    match error.try_into_panic() {
+        Ok(panic) => words_of(&*panic),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
     format!("panicked: {}", said.as_deref().unwrap_or("without words"))

@@ -3,6 +3,7 @@
 use crate::stage::{Performed, Stage, Tamper, accomplished, bounds, kill, pass};
 use crate::tally::tally;
 use fleetlog_bus::{Broker as _, Publish};
+use fleetlog_chassis::Bounds;
 use fleetlog_messages::envelope::header;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +107,50 @@ async fn commands_that_a_crash_found_in_hand_come_before_newer_ones() {
     let service = stage.start().await;
     pass(Duration::from_secs(60)).await;
     assert_eq!(service.read(|h| h.machine().0["a"]), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_lost_with_its_connection_comes_before_newer_ones() {
+    let stage = Stage::new();
+    let service = stage.start().await;
+    pass(SOON).await;
+    stage.lose_next_delivery();
+    told(&stage, "first", 0, "add 1").await;
+    told(&stage, "second", 1, "add 2").await;
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(service.read(|h| h.machine().0["a"]), 3);
+    assert_eq!(stage.stored("EVENTS").await.len(), 2);
+    assert_eq!(stage.memory.in_hand("DO", "do-registration").await.unwrap(), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_breaks_the_service_among_what_was_in_hand_is_buried_once_and_holds_nothing_up() {
+    let stage = Stage::new();
+    let service = stage.start().await;
+    pass(SOON).await;
+    stage.lose_next_delivery();
+    told(&stage, "poison", 0, "panic").await;
+    told(&stage, "after", 1, "add 2").await;
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(service.read(|h| h.machine().0["a"]), 2);
+    let buried = stage.buried().await;
+    assert_eq!(buried, ["given up after 5 tries: panicked: the machine broke"]);
+    assert_eq!(stage.memory.in_hand("DO", "do-registration").await.unwrap(), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_one_queue_holds_up_no_other() {
+    let stage = Stage::new();
+    let slow = Arc::new(Performed(Default::default(), Duration::from_secs(10)));
+    let service = stage.start_with(Bounds { window: 2, ..bounds() }, slow).await;
+    for id in ["1", "2", "3", "4", "5", "6"] {
+        stage.send(&tally("b"), id, "add 1").await;
+    }
+    pass(SOON).await;
+    told(&stage, "meanwhile", 0, "add 5").await;
+    pass(Duration::from_secs(12)).await;
+    assert_eq!(service.read(|h| h.machine().0["a"]), 5);
+    assert_eq!(service.read(|h| h.machine().0["b"]), 1);
 }
 
 async fn told(stage: &Stage, id: &str, index: u64, text: &'static str) {

@@ -5,8 +5,8 @@ use crate::tally::Tally;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::{
-    Broker, Client, Commands, Fault, Memory, Message, Publish, PublishError, Queue, Reading,
-    Stored, StoredMessage,
+    Broker, Client, Commands, Delivery, Fault, Memory, Message, Publish, PublishError, Queue,
+    Reading, Stored, StoredMessage,
 };
 use fleetlog_chassis::{Bounds, Bus, Clock, Context, Denied, Ground, Ids, Request, Shell, Tasks};
 use fleetlog_kernel::{Actor, CommandId, Timestamp};
@@ -15,8 +15,10 @@ use fleetlog_messages::subject::{AggregateId, Subject};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use prost::Message as _;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What is done to a message on its way to the broker.
 pub enum Tamper {
@@ -35,13 +37,22 @@ pub struct Stage {
     pub memory: Arc<Memory>,
     tampers: Tampers,
     ids: Arc<Ids>,
+    me: Weak<Self>,
+    loses: AtomicBool,
+    lost: Notify,
 }
 
 impl Stage {
     pub fn new() -> Arc<Self> {
         let memory = Memory::new(fleetlog_topology::streams(), fleetlog_topology::queues());
         let tampers: Tampers = Mutex::new(Box::new(|_| Tamper::Pass));
-        Arc::new(Self { memory, tampers, ids: Arc::new(Ids::seeded(7)) })
+        let (ids, loses, lost) = (Arc::new(Ids::seeded(7)), AtomicBool::new(false), Notify::new());
+        Arc::new_cyclic(|me| Self { memory, tampers, ids, me: me.clone(), loses, lost })
+    }
+
+    /// The connection is lost while the next delivery of DO is on its way.
+    pub fn lose_next_delivery(&self) {
+        self.loses.store(true, Ordering::Relaxed);
     }
 
     pub fn tamper(&self, with: impl FnMut(&Publish) -> Tamper + Send + 'static) {
@@ -138,6 +149,28 @@ pub fn refused(outcome: Outcome) -> Refusal {
     }
 }
 
+/// A queue of DO whose delivery can be lost with its connection.
+struct Losing {
+    queue: Box<dyn Queue>,
+    stage: Option<Arc<Stage>>,
+}
+
+#[async_trait]
+impl Queue for Losing {
+    async fn next(&mut self) -> Result<Box<dyn Delivery>, Fault> {
+        let delivery = self.queue.next().await?;
+        match &self.stage {
+            Some(stage) if stage.loses.swap(false, Ordering::Relaxed) => {
+                stage.lost.notify_waiters();
+                // What comes next comes over a new connection.
+                pass(Duration::from_millis(100)).await;
+                self.queue.next().await
+            }
+            _ => Ok(delivery),
+        }
+    }
+}
+
 #[async_trait]
 impl Broker for Stage {
     async fn publish(&self, message: Publish) -> Result<Stored, PublishError> {
@@ -174,7 +207,12 @@ impl Broker for Stage {
     }
 
     async fn queue(&self, stream: &str, durable: &str) -> Result<Box<dyn Queue>, Fault> {
-        self.memory.queue(stream, durable).await
+        let queue = self.memory.queue(stream, durable).await?;
+        Ok(Box::new(Losing { queue, stage: self.me.upgrade().filter(|_| stream == "DO") }))
+    }
+
+    async fn lost(&self) {
+        self.lost.notified().await;
     }
 
     async fn in_hand(&self, stream: &str, durable: &str) -> Result<(u64, u64), Fault> {
