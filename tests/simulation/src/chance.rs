@@ -51,6 +51,8 @@ pub enum Kind {
     Delay,
     /// A reading ends, or an answer breaks off.
     Cut,
+    /// The connection is lost while a delivery of a queue is on its way.
+    LostDelivery,
     /// A service dies at a call and starts again.
     ServiceRestart,
     /// An agent dies at a call and starts again.
@@ -63,12 +65,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Loss,
         Self::LostAnswer,
         Self::Duplication,
         Self::Delay,
         Self::Cut,
+        Self::LostDelivery,
         Self::ServiceRestart,
         Self::AgentRestart,
         Self::ServerRestart,
@@ -79,6 +82,7 @@ impl Kind {
     const fn rates(self) -> &'static [u64] {
         match self {
             Self::Loss | Self::LostAnswer | Self::Duplication | Self::Cut => &[0, 30, 100, 300],
+            Self::LostDelivery => &[0, 200, 1_000],
             Self::Delay => &[50, 300, 1_500],
             Self::ServiceRestart => &[0, 20, 60],
             Self::AgentRestart => &[0, 100, 300],

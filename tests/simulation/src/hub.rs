@@ -110,6 +110,7 @@ impl Hub {
             life: life.clone(),
             bug: self.bug,
             sightings: self.sightings.clone(),
+            losses: Arc::default(),
             arrivals: self.arrivals.clone(),
         })
     }

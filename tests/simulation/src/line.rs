@@ -17,6 +17,7 @@ use futures::stream::BoxStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How long a caller waits for an answer that does not come.
 const UNANSWERED: Duration = Duration::from_millis(300);
@@ -31,6 +32,8 @@ pub struct Line {
     pub(crate) life: Arc<Life>,
     pub(crate) bug: Option<Bug>,
     pub(crate) sightings: Sightings,
+    /// Rings when the connection is lost.
+    pub(crate) losses: Arc<Notify>,
     /// What an agent with the bug [`Bug::OlderGenerationAccepted`] needs.
     pub(crate) arrivals: Arc<Arrivals>,
 }
@@ -173,7 +176,16 @@ impl Broker for Line {
         self.calling("open a queue").await?;
         let queue = self.memory.queue(stream, durable).await?;
         let (faults, life, bug) = (self.faults.clone(), self.life.clone(), self.bug);
-        Ok(Box::new(streams::Shaky { queue, faults, life, bug }))
+        let losses = self.losses.clone();
+        Ok(Box::new(streams::Shaky { queue, faults, life, bug, losses }))
+    }
+
+    async fn lost(&self) {
+        tokio::select! {
+            biased;
+            () = self.losses.notified() => {}
+            () = self.memory.lost() => {}
+        }
     }
 
     async fn in_hand(&self, stream: &str, durable: &str) -> Result<(u64, u64), Fault> {

@@ -10,6 +10,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How long something held back waits at most for another to overtake it.
 const OVERTAKEN_WITHIN: Duration = Duration::from_secs(4);
@@ -124,12 +125,20 @@ pub(crate) struct Shaky {
     pub faults: Arc<Faults>,
     pub life: Arc<Life>,
     pub bug: Option<Bug>,
+    /// Rings when the line's connection is lost.
+    pub losses: Arc<Notify>,
 }
 
 #[async_trait]
 impl Queue for Shaky {
     async fn next(&mut self) -> Result<Box<dyn Delivery>, Fault> {
-        let delivery = self.queue.next().await?;
+        let mut delivery = self.queue.next().await?;
+        while self.faults.strikes(Kind::LostDelivery) {
+            self.losses.notify_waiters();
+            // What comes next comes over a new connection.
+            tokio::time::sleep(self.faults.lateness()).await;
+            delivery = self.queue.next().await?;
+        }
         if self.life.is_dead() {
             std::future::pending::<()>().await;
         }
