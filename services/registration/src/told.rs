@@ -55,8 +55,8 @@ pub(crate) async fn expiry(context: &Context<Registration>, cluster: &str) -> Re
 
 /// A set's members are to be counted.
 pub(crate) async fn count(context: &Context<Registration>, set: &str) -> Result<(), Fault> {
-    let (cause, clusters) =
-        context.read(|hosted| (hosted.position(), hosted.machine().fleet().members(set)));
+    let cause = spoken_of(context).await;
+    let clusters = context.read(|hosted| hosted.machine().fleet().members(set));
     let count = cluster_set_command::Command::Count(CountClusterSet { clusters });
     let command = ClusterSetCommand { command: Some(count) };
     say(context, set_id(set), (cause, Word::Count), "", command.encode_to_vec().into()).await
@@ -68,9 +68,17 @@ pub(crate) async fn restore(
     name: &str,
     set: &ManagedClusterSet,
 ) -> Result<(), Fault> {
-    let cause = context.read(|hosted| hosted.position());
+    let cause = spoken_of(context).await;
     let payload = crate::machine::restore_set(set).encode_to_vec().into();
     say(context, set_id(name), (cause, Word::Restore), "", payload).await
+}
+
+/// The position that a set's word speaks of, once everything that follows from the log up to there
+/// was said: else a reaction to an earlier position would come after a newer word.
+async fn spoken_of(context: &Context<Registration>) -> Position {
+    let position = context.read(|hosted| hosted.position());
+    context.performed(position).await;
+    position
 }
 
 async fn about_cluster(
