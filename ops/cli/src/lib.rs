@@ -21,6 +21,7 @@ pub use failure::{Done, Failure};
 
 use args::Command;
 use clap::{CommandFactory as _, Parser as _};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Parses the command line, does what it says, and prints what went wrong.
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     // Becomes the supervisor of a server when it was started as one.
     fleetlog_tools::supervise::enter();
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(words(std::env::args_os()));
     start_logs(&cli.log);
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,6 +38,15 @@ pub fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// What was typed; `cargo demo -- --json` puts a `--` before the flags that is none of ours.
+fn words(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = typed.into_iter().collect();
+    if words.get(1).is_some_and(|word| word == "demo") && words.get(2).is_some_and(|w| w == "--") {
+        words.remove(2);
+    }
+    words
 }
 
 fn run(cli: Cli) -> Done {
@@ -57,4 +67,17 @@ fn start_logs(directives: &str) {
         .with_target(false)
         .with_writer(std::io::stderr)
         .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_takes_its_flags_with_and_without_a_dash_pair() {
+        for typed in [&["fleetlog", "demo", "--json"][..], &["fleetlog", "demo", "--", "--json"]] {
+            let cli = Cli::parse_from(words(typed.iter().map(OsString::from)));
+            assert!(matches!(cli.command, Command::Demo(args) if args.json));
+        }
+    }
 }
