@@ -21,6 +21,7 @@ pub use failure::{Done, Failure};
 
 use args::Command;
 use clap::{CommandFactory as _, Parser as _};
+use fleetlog_chassis::process::{LogFormat, start_logging};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -30,7 +31,7 @@ pub fn main() -> ExitCode {
     // Becomes the supervisor of a server when it was started as one.
     fleetlog_tools::supervise::enter();
     let cli = Cli::parse_from(words(std::env::args_os()));
-    start_logs(&cli.log);
+    start_logging(&cli.log, LogFormat::Plain);
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -57,16 +58,6 @@ fn run(cli: Cli) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
     runtime.block_on(commands::run(cli))
-}
-
-fn start_logs(directives: &str) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .try_init();
 }
 
 #[cfg(test)]
