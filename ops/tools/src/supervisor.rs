@@ -9,12 +9,23 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+/// Names a folder that goes when the server has ended, if it is set.
+const REMOVE_ENV: &str = "FLEETLOG_SUPERVISE_REMOVE";
+
 /// How often the supervisor looks whether the server has ended by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Supervises `LOG PROGRAM ARGS...`: prints `pid N`, then waits until the server ends or standard
 /// input closes (then the server is killed). Returns the exit code for the process.
 pub fn supervisor_main(args: impl IntoIterator<Item = String>) -> i32 {
+    let code = supervise(args);
+    if let Some(folder) = std::env::var_os(REMOVE_ENV) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    code
+}
+
+fn supervise(args: impl IntoIterator<Item = String>) -> i32 {
     let mut args = args.into_iter();
     let (Some(log), Some(program)) = (args.next(), args.next()) else {
         eprintln!("usage: LOG PROGRAM ARGS...");

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fleetlog_tools::nats::server_info;
-use fleetlog_tools::resolve::Search;
+use fleetlog_tools::resolve::{NATS_SERVER, Search};
 use fleetlog_tools::{NatsConfig, NatsServer, ToolError, nats_server, quiet};
 
 const CHILD_DIR: &str = "FLEETLOG_TEST_CHILD_DIR";
@@ -83,7 +83,7 @@ fn a_named_server_that_is_too_old_is_refused_with_both_versions() {
     let old = fake(dir.path(), "nats-server: v2.9.10");
     let search =
         Search { named: Some(old), path: vec![], cache: dir.path().into(), may_install: false };
-    let refused = search.nats_server(&quiet).unwrap_err();
+    let refused = search.find(&NATS_SERVER, &quiet).unwrap_err();
     assert_eq!(refused.code(), "TOOL0002");
     let text = refused.to_string();
     assert!(text.contains("2.9.10") && text.contains("2.15.0"), "{text}");
@@ -96,8 +96,9 @@ fn an_old_server_on_path_is_passed_over_and_named_among_what_was_tried() {
     fake(&dir.path().join("bin"), "nats-server: v2.10.0");
     let path = vec![dir.path().join("bin")];
     let cache = dir.path().join("cache");
-    let refused =
-        Search { named: None, path, cache, may_install: false }.nats_server(&quiet).unwrap_err();
+    let refused = Search { named: None, path, cache, may_install: false }
+        .find(&NATS_SERVER, &quiet)
+        .unwrap_err();
     assert_eq!(refused.code(), "TOOL0001");
     let text = refused.to_string();
     assert!(text.contains("2.10.0") && text.contains("cache"), "{text}");
@@ -111,7 +112,7 @@ fn a_new_enough_server_on_path_is_taken() {
     let path = vec![dir.path().join("empty"), dir.path().join("bin")];
     let cache = dir.path().join("cache");
     let search = Search { named: None, path, cache, may_install: false };
-    assert_eq!(search.nats_server(&quiet).unwrap(), found);
+    assert_eq!(search.find(&NATS_SERVER, &quiet).unwrap(), found);
 }
 
 /// Not a behaviour: the process that the next test starts and kills. Does nothing on its own.

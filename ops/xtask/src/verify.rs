@@ -1,9 +1,10 @@
 //! What CI runs: formatting, lints, each pure package alone, all tests and doc tests; then one line
-//! of counts. It changes nothing in the checkout.
+//! of counts. The servers that tests need are obtained first. It changes nothing in the checkout.
 
 use anyhow::{Context as _, Result, bail};
+use fleetlog_tools::ToolError;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Packages that may not reach I/O: each has to build without the features of others.
@@ -48,11 +49,33 @@ impl Counts {
     }
 }
 
+/// Obtains the servers that tests need, so that no test waits minutes for one without a word.
+///
+/// # Errors
+/// One that cannot be had, where `CI` is set; elsewhere the tests that need it are skipped.
+fn obtain() -> Result<()> {
+    let say = |step: &str| println!("verify: {step}");
+    type Find = fn(fleetlog_tools::Progress<'_>) -> std::result::Result<PathBuf, ToolError>;
+    let all: [Find; 3] =
+        [fleetlog_tools::nats_server, fleetlog_tools::etcd, fleetlog_tools::kube_apiserver];
+    for find in all {
+        if let Err(error) = find(&say) {
+            let why = format!("{} {error}; {}", error.code(), error.advice());
+            if std::env::var_os("CI").is_some() {
+                bail!("{why}");
+            }
+            println!("verify: {why}");
+        }
+    }
+    Ok(())
+}
+
 /// Runs everything; true when all of it is well.
 ///
 /// # Errors
 /// A step that cannot be run at all.
 pub fn run(root: &Path) -> Result<bool> {
+    obtain()?;
     let steps: [(&str, Vec<&str>); 2] = [
         ("formatting", vec!["fmt", "--all", "--", "--check"]),
         (

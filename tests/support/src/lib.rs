@@ -1,11 +1,14 @@
-//! What the tests share: a guard for a real hub, connections to it in each role, waiting for a
-//! condition. What is tested, and how, is the tests' own.
+//! What the tests share: guards for a real hub and a real Kubernetes API, connections in each role,
+//! waiting for a condition. What is tested, and how, is the tests' own.
 
+mod controllers;
 mod eventually;
 mod hub;
+mod kube_member;
 
 pub use eventually::eventually;
 pub use hub::TestHub;
+pub use kube_member::KubeMember;
 
 use fleetlog_kernel::Timestamp;
 

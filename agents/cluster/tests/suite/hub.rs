@@ -47,10 +47,11 @@ pub struct Hub {
     pub tasks: Tasks,
     known: Arc<Mutex<Known>>,
     key: Arc<KeyPair>,
+    id: String,
 }
 
 impl Hub {
-    pub async fn new(clock: Clock) -> Self {
+    pub async fn new(clock: Clock, id: &str) -> Self {
         let broker = Memory::new(fleetlog_topology::streams(), fleetlog_topology::queues());
         let known = Known {
             accepted: true,
@@ -69,6 +70,7 @@ impl Hub {
             tasks: Tasks::default(),
             known: Arc::new(Mutex::new(known)),
             key: Arc::new(KeyPair::new_account()),
+            id: id.to_owned(),
         };
         hub.serve(subject::joins(), Self::join).await;
         for verb in ["beat", "renew", "sync", "blob"] {
@@ -185,12 +187,17 @@ impl Hub {
         until(what, async || fits(&self.known())).await;
     }
 
+    /// What the member's records name the hub by.
+    pub fn hash(&self) -> String {
+        ContentHash::of(self.id.as_bytes()).to_string()
+    }
+
     fn credential(&self) -> Credential {
         let known = self.known();
         Credential {
             jwt: "jwt".into(),
             expires_seconds: self.clock.now().seconds() + known.life,
-            hub_hash: hub_hash(),
+            hub_hash: self.hash(),
             work_key: self.key.public_key(),
             lease_duration_seconds: known.lease,
         }
@@ -294,10 +301,6 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 
 pub fn cluster() -> ClusterName {
     ClusterName::parse(CLUSTER).unwrap()
-}
-
-pub fn hub_hash() -> String {
-    ContentHash::of(b"hub").to_string()
 }
 
 fn answered(answer: &impl prost::Message) -> Message {

@@ -8,18 +8,19 @@ mod hub;
 mod member;
 mod stage;
 
-use member::{Member, Simulated};
+use member::{Member, Real, Simulated};
 
-/// Each case by name, on one provider.
+/// Each case by name, on one provider, with the clock it has.
 macro_rules! on {
-    ($provider:ident, $member:ty, [$($group:ident: $($case:ident),+;)+]) => {
+    ($provider:ident, $member:ty, $test:meta, [$($group:ident: $($case:ident),+;)+]) => {
         mod $provider {
             use super::*;
 
             $($(
-                #[tokio::test(start_paused = true)]
+                #[$test]
                 async fn $case() {
-                    let member: Box<dyn Member> = Box::new(<$member>::start().unwrap());
+                    let Some(member) = <$member>::start(stringify!($case)) else { return };
+                    let member: Box<dyn Member> = Box::new(member);
                     crate::cases::$group::$case(member).await;
                 }
             )+)+
@@ -27,7 +28,15 @@ macro_rules! on {
     };
 }
 
-on!(simcluster, Simulated, [
+/// All cases on both providers.
+macro_rules! cases {
+    ($($cases:tt)+) => {
+        on!(simcluster, Simulated, tokio::test(start_paused = true), [$($cases)+]);
+        on!(kube_apiserver, Real, tokio::test, [$($cases)+]);
+    };
+}
+
+cases! {
     joining:
         an_agent_asks_until_it_is_accepted_and_reports_its_cluster,
         an_agent_that_has_joined_needs_no_token_again,
@@ -51,4 +60,4 @@ on!(simcluster, Simulated, [
         drift_is_repaired,
         what_is_not_signed_or_older_is_ignored,
         nothing_is_removed_because_the_hub_is_away;
-]);
+}

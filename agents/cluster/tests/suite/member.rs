@@ -1,29 +1,91 @@
 //! What the suite needs of a member cluster: a client, and nothing else.
 
 use fleetlog_simcluster::{Options, SimCluster};
+use fleetlog_test_support::KubeMember;
 use http::{Method, Request};
 use kube::Client;
 use serde_json::Value;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How long things last in the cases: time that nobody has to wait for may be long.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Long after anything that could still happen.
+    pub long: Duration,
+    /// Long enough for a silent line to be noticed.
+    pub silence: Duration,
+    /// The life of a credential, in seconds.
+    pub life: i64,
+    /// A long lease, in seconds.
+    pub lease: u32,
+}
 
 /// A member cluster.
 pub trait Member: Send + Sync {
     /// A client with every right.
     fn client(&self) -> Client;
+
+    /// The name of a namespace that only this case has.
+    fn shop(&self) -> String;
+
+    /// How long things last.
+    fn times(&self) -> Times;
 }
 
-/// An in-memory member.
+/// An in-memory member, on a clock that leaps over waits.
 pub struct Simulated(SimCluster);
 
 impl Simulated {
-    /// A new cluster; other providers may fail here.
-    pub fn start() -> Result<Self, std::convert::Infallible> {
-        Ok(Self(SimCluster::new(Options::new("member", 7))))
+    /// A new cluster.
+    pub fn start(_case: &str) -> Option<Self> {
+        Some(Self(SimCluster::new(Options::new("member", 7))))
     }
 }
 
 impl Member for Simulated {
     fn client(&self) -> Client {
         self.0.client()
+    }
+
+    fn shop(&self) -> String {
+        "shop".into()
+    }
+
+    fn times(&self) -> Times {
+        Times {
+            long: Duration::from_secs(3_600),
+            silence: Duration::from_secs(60),
+            life: 60,
+            lease: 30,
+        }
+    }
+}
+
+/// A namespace of a real Kubernetes API that all cases share.
+pub struct Real(KubeMember, String);
+
+impl Real {
+    /// The shared server; `None` (and the case counts as skipped) where none can be had.
+    pub fn start(case: &str) -> Option<Self> {
+        static CASES: AtomicU32 = AtomicU32::new(0);
+        let count = CASES.fetch_add(1, Ordering::Relaxed);
+        let member = KubeMember::shared(&format!("{case} on a real kube-apiserver"))?;
+        Some(Self(member, format!("shop-{count}")))
+    }
+}
+
+impl Member for Real {
+    fn client(&self) -> Client {
+        self.0.client().unwrap()
+    }
+
+    fn shop(&self) -> String {
+        self.1.clone()
+    }
+
+    fn times(&self) -> Times {
+        Times { long: Duration::from_secs(3), silence: Duration::from_secs(16), life: 5, lease: 4 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A hub, a member and an agent between them, set up in one line.
 
 use crate::hub::{Hub, TOKEN, cluster};
-use crate::member::{Api, Member};
+use crate::member::{Api, Member, Times};
 use async_trait::async_trait;
 use fleetlog_agent::{
     Agent, Caller, Dialer, Gate, Gated, KeyStore, MemoryKeys, Parts, Settings, Shared,
@@ -51,25 +51,59 @@ pub struct Stage {
     pub gate: Gate,
     pub door: Arc<Door>,
     pub keys: Arc<MemoryKeys>,
+    /// The namespace of this case; nothing else is in it.
+    pub shop: String,
+    pub times: Times,
     member: Box<dyn Member>,
 }
 
 impl Stage {
     /// A connected agent.
     pub async fn connected(member: Box<dyn Member>) -> Self {
-        let stage = Self::joining(member, |_| {}).await;
+        let stage = Self::joining(member, |_, _| {}).await;
         stage.agent.connected().await;
         stage
     }
 
     /// An agent that has just started, of a hub that was prepared.
-    pub async fn joining(member: Box<dyn Member>, prepare: impl FnOnce(&Hub)) -> Self {
-        let hub = Hub::new(Clock::tokio(Timestamp::of_seconds(1_800_000_000))).await;
-        prepare(&hub);
+    pub async fn joining(member: Box<dyn Member>, prepare: impl FnOnce(&Hub, &Times)) -> Self {
+        let hub =
+            Hub::new(Clock::tokio(Timestamp::of_seconds(1_800_000_000)), &member.shop()).await;
+        let (shop, times) = (member.shop(), member.times());
+        prepare(&hub, &times);
         let (gate, door) = (Gate::default(), Arc::<Door>::default());
         let keys = Arc::new(MemoryKeys::fresh().unwrap());
         let agent = start(&hub, member.as_ref(), (&gate, &door), &keys);
-        Self { hub, api: Api::new(member.client()), agent, gate, door, keys, member }
+        Self { hub, api: Api::new(member.client()), agent, gate, door, keys, shop, times, member }
+    }
+
+    /// The namespace of this case, as a manifest.
+    pub fn namespace(&self) -> Value {
+        let name = &self.shop;
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
+    }
+
+    /// A config map of this case.
+    pub fn config_map(&self, name: &str, value: &str) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": name, "namespace": self.shop }, "data": { "key": value },
+        })
+    }
+
+    /// Where a config map of this case lies; without a name, where all do.
+    pub fn at(&self, name: &str) -> String {
+        let slash = if name.is_empty() { "" } else { "/" };
+        format!("/api/v1/namespaces/{}/configmaps{slash}{name}", self.shop)
+    }
+
+    /// How many records this hub has in the member.
+    pub async fn records(&self) -> usize {
+        let path = "/apis/work.open-cluster-management.io/v1/appliedmanifestworks";
+        let list = self.api.get(path).await.unwrap_or_default();
+        let hash = self.hub.hash();
+        let records = list["items"].as_array().into_iter().flatten();
+        records.filter(|record| record["spec"]["hubHash"] == hash.as_str()).count()
     }
 
     /// The agent ends as by a crash.
@@ -165,22 +199,6 @@ pub fn well_known() -> ManifestWorkSpec {
 /// A spec with an update strategy for config maps.
 pub fn strategy(update: UpdateStrategy) -> ManifestWorkSpec {
     configured("", "configmaps", |config| config.update_strategy = Some(update))
-}
-
-pub fn namespace(name: &str) -> Value {
-    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
-}
-
-pub fn config_map(name: &str, value: &str) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": { "name": name, "namespace": "shop" }, "data": { "key": value },
-    })
-}
-
-/// Where a config map of the cases lies.
-pub fn at(name: &str) -> String {
-    format!("/api/v1/namespaces/shop/configmaps/{name}")
 }
 
 /// The manifests of the story, as published.

@@ -2,14 +2,14 @@
 
 use crate::hub::cluster;
 use crate::member::Member;
-use crate::stage::{Stage, at, config_map, is_well, namespace};
+use crate::stage::{Stage, is_well};
 use fleetlog_agent::Standing;
 use fleetlog_messages::common::SyncRequest;
 use nkeys::KeyPair;
 use std::time::Duration;
 
 pub async fn an_agent_asks_until_it_is_accepted_and_reports_its_cluster(member: Box<dyn Member>) {
-    let stage = Stage::joining(member, |hub| hub.known().accepted = false).await;
+    let stage = Stage::joining(member, |hub, _| hub.known().accepted = false).await;
     stage.hub.until("it asked three times", |known| known.joins.len() >= 3).await;
     let told = stage.agent.standing();
     assert_eq!(told, Standing::Joining("cluster \"c1\" is not accepted yet".into()));
@@ -30,7 +30,7 @@ pub async fn an_agent_asks_until_it_is_accepted_and_reports_its_cluster(member: 
     let claims = "/apis/cluster.open-cluster-management.io/v1alpha1/clusterclaims";
     let object = serde_json::json!({
         "apiVersion": "cluster.open-cluster-management.io/v1alpha1", "kind": "ClusterClaim",
-        "metadata": { "name": "tier" }, "spec": { "value": "gold" },
+        "metadata": { "name": stage.shop }, "spec": { "value": "gold" },
     });
     stage.api.create(claims, object).await;
     let tier = stage.hub.facts(|facts| {
@@ -50,16 +50,16 @@ pub async fn an_agent_that_has_joined_needs_no_token_again(member: Box<dyn Membe
 }
 
 pub async fn a_credential_is_renewed_before_it_ends(member: Box<dyn Member>) {
-    let stage = Stage::joining(member, |hub| hub.known().life = 60).await;
+    let stage = Stage::joining(member, |hub, times| hub.known().life = times.life).await;
     stage.agent.connected().await;
     stage.hub.until("it renewed twice", |known| known.renewals >= 2).await;
     assert_eq!(stage.hub.known().joins.len(), 1, "it never had to join again");
-    let delivery = stage.hub.want("a", &[namespace("shop"), config_map("x", "1")]).await;
+    let delivery = stage.hub.want("a", &[stage.namespace(), stage.config_map("x", "1")]).await;
     stage.hub.report("a", |report| is_well(report, delivery.object_generation)).await;
 }
 
 pub async fn a_shorter_lease_is_beaten_at_once(member: Box<dyn Member>) {
-    let stage = Stage::joining(member, |hub| hub.known().lease = 30).await;
+    let stage = Stage::joining(member, |hub, times| hub.known().lease = times.lease).await;
     stage.agent.connected().await;
     stage.hub.until("it beat once", |known| known.beats == 1).await;
     stage.hub.known().lease = 1;
@@ -72,15 +72,18 @@ pub async fn a_shorter_lease_is_beaten_at_once(member: Box<dyn Member>) {
 
 pub async fn a_silent_line_is_taken_up_again_and_nothing_is_lost(member: Box<dyn Member>) {
     let stage = Stage::connected(member).await;
-    let delivery = stage.hub.want("a", &[namespace("shop"), config_map("x", "1")]).await;
+    let delivery = stage.hub.want("a", &[stage.namespace(), stage.config_map("x", "1")]).await;
     stage.hub.report("a", |report| is_well(report, 1)).await;
     stage.gate.close();
-    stage.hub.want("b", &[config_map("y", "1")]).await;
+    stage.hub.want("b", &[stage.config_map("y", "1")]).await;
     let beats = stage.hub.known().beats;
-    tokio::time::timeout(Duration::from_secs(60), stage.hub.tasks.stopped()).await.unwrap_err();
+    tokio::time::timeout(stage.times.silence, stage.hub.tasks.stopped()).await.unwrap_err();
     assert_eq!(stage.hub.known().beats, beats, "a cut line carries no beat");
     assert_eq!(stage.agent.standing(), Standing::Connecting);
-    assert!(stage.api.get(&at("x")).await.is_some() && stage.api.get(&at("y")).await.is_none());
+    assert!(
+        stage.api.get(&stage.at("x")).await.is_some()
+            && stage.api.get(&stage.at("y")).await.is_none()
+    );
     stage.gate.open();
     stage.hub.report("b", |report| is_well(report, 1)).await;
     let held = [("a".to_owned(), delivery.generation)].into();
@@ -98,6 +101,6 @@ pub async fn a_refused_agent_asks_to_join_and_tries_its_credential_again(member:
     // Nobody accepts it anew, but its credential is as good as it was.
     stage.door.refuse_agents(false);
     stage.agent.connected().await;
-    stage.hub.want("a", &[namespace("shop"), config_map("x", "1")]).await;
+    stage.hub.want("a", &[stage.namespace(), stage.config_map("x", "1")]).await;
     stage.hub.report("a", |report| is_well(report, 1)).await;
 }
