@@ -12,6 +12,7 @@ pub mod process;
 mod runner;
 mod uplink;
 mod watch;
+mod wire;
 
 pub use agent::{Agent, Parts, Settings, Standing};
 pub use dialer::{Caller, Dialer, Nats, Shared};

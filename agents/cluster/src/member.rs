@@ -2,11 +2,12 @@
 //! a plan is one request; nothing is chosen here.
 
 use crate::paths;
+use crate::wire::{self, JSON, Refused, refused, request};
 use fleetlog_agent_core::{
     Done, Failure, Force, GroupVersion, Gvk, Kind, Kinds, Live, Record, Resource, Scope, Step,
-    WatchKey, applied_manifest_work_crd, cluster_claim_crd, record_watch,
+    WatchKey, applied_manifest_work_crd, cluster_claim_crd, is_established, record_watch,
 };
-use http::{Method, Request};
+use http::Method;
 use kube::Client;
 use kube::core::WatchEvent;
 use serde_json::{Value, json};
@@ -19,17 +20,8 @@ const MANAGER: &str = "work-agent";
 const PAGE: u32 = 500;
 /// How long a watch is kept open, in seconds.
 const WATCH_SECONDS: u32 = 280;
-/// How long one request may take.
-const WITHIN: Duration = Duration::from_secs(30);
-
-/// Why a request failed.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    /// The HTTP status; 0 when there was no answer.
-    pub code: u16,
-    /// In the words of the server.
-    pub message: String,
-}
+/// How long a definition may take until its kind is served, and how often that is looked at.
+const ESTABLISHED: (u32, Duration) = (50, Duration::from_millis(100));
 
 /// A stream of watch events.
 pub(crate) type Events = futures::stream::BoxStream<'static, Result<WatchEvent<Value>, Refused>>;
@@ -57,9 +49,43 @@ impl Member {
         for definition in [applied_manifest_work_crd(), cluster_claim_crd()] {
             let name = definition.pointer("/metadata/name").and_then(Value::as_str);
             let path = paths::definition(name.unwrap_or_default());
-            self.apply(&path, &definition, MANAGER, Force::Yes).await?;
+            let now = self.apply(&path, &definition, MANAGER, Force::Yes).await?;
+            self.establish(&path, now).await?;
         }
         self.list_all(&record_watch()).await
+    }
+
+    /// Waits until the kind of a definition is served; says what keeps it otherwise.
+    async fn establish(&self, path: &str, mut definition: Value) -> Result<Value, Refused> {
+        let (times, between) = ESTABLISHED;
+        for _ in 0..times {
+            if let Some(why) = names_refused(&definition) {
+                return Err(Refused { code: 0, message: why });
+            }
+            if is_established(&definition) && self.is_served(&definition).await {
+                return Ok(definition);
+            }
+            tokio::time::sleep(between).await;
+            definition = self.get(path).await?;
+        }
+        let message = format!("the definition is not established after {:?}", between * times);
+        Err(Refused { code: 0, message })
+    }
+
+    /// A kind is served a moment after its definition says so.
+    async fn is_served(&self, definition: &Value) -> bool {
+        let kinds = fleetlog_agent_core::kinds_of_definition(definition);
+        let Some((gvk, kind)) = kinds.into_iter().find(|(gvk, _)| serves(definition, gvk)) else {
+            return true;
+        };
+        let watch = WatchKey {
+            group: gvk.group,
+            version: gvk.version,
+            resource: kind.plural,
+            namespace: String::new(),
+        };
+        let answer = self.get(&format!("{}?limit=1", paths::collection(&watch))).await;
+        !answer.is_err_and(|refused| refused.code == 404)
     }
 
     async fn list_all(&self, watch: &WatchKey) -> Result<Vec<Value>, Refused> {
@@ -162,6 +188,14 @@ impl Member {
                 let uri = format!("{path}?fieldManager={MANAGER}");
                 done(self.send(Method::POST, &uri, Some(JSON), body).await, step)
             }
+            Step::Establish { resource } => {
+                let path = paths::object(resource);
+                let now = self.get(&path).await;
+                match now {
+                    Ok(definition) => done(self.establish(&path, definition).await, step),
+                    failed => done(failed, step),
+                }
+            }
             Step::Own { resource, owners, seen } => {
                 let patch =
                     json!({ "metadata": { "ownerReferences": owners, "resourceVersion": seen } });
@@ -218,37 +252,7 @@ impl Member {
         content: Option<&str>,
         body: &Value,
     ) -> Result<Value, Refused> {
-        let bytes = if content.is_some() { body.to_string().into_bytes() } else { vec![] };
-        let request = request(method, uri, content, bytes)?;
-        match tokio::time::timeout(WITHIN, self.client.request::<Value>(request)).await {
-            Ok(answer) => answer.map_err(refused),
-            Err(_) => Err(Refused {
-                code: 0,
-                message: format!("no answer from the API within {WITHIN:?}"),
-            }),
-        }
-    }
-}
-
-const JSON: &str = "application/json";
-
-fn request(
-    method: Method,
-    uri: &str,
-    content: Option<&str>,
-    body: Vec<u8>,
-) -> Result<Request<Vec<u8>>, Refused> {
-    let mut request = Request::builder().method(method).uri(uri).header("accept", JSON);
-    if let Some(content) = content {
-        request = request.header("content-type", content);
-    }
-    request.body(body).map_err(|error| Refused { code: 0, message: error.to_string() })
-}
-
-fn refused(error: kube::Error) -> Refused {
-    match error {
-        kube::Error::Api(status) => Refused { code: status.code, message: status.message },
-        other => Refused { code: 0, message: other.to_string() },
+        wire::send(&self.client, method, uri, content, body).await
     }
 }
 
@@ -261,6 +265,26 @@ fn done(answer: Result<Value, Refused>, step: &Step) -> Done {
             Done::Failed(Failure { message, soon })
         }
     }
+}
+
+/// Why the names of a definition are not accepted, if so, in the server's words.
+fn names_refused(definition: &Value) -> Option<String> {
+    let conditions = definition.pointer("/status/conditions").and_then(Value::as_array)?;
+    let text = |condition: &Value, key: &str| {
+        condition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let refused = conditions
+        .iter()
+        .find(|c| text(c, "type") == "NamesAccepted" && text(c, "status") == "False")?;
+    let (reason, message) = (text(refused, "reason"), text(refused, "message"));
+    Some(format!("the definition is not established: {reason}: {message}"))
+}
+
+fn serves(definition: &Value, gvk: &Gvk) -> bool {
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
+    let is = |version: &&Value| version.get("name").and_then(Value::as_str) == Some(&gvk.version);
+    let version = versions.into_iter().flatten().find(is);
+    version.and_then(|version| version.get("served")?.as_bool()).unwrap_or(false)
 }
 
 /// Whether a server's answer to a delete is the object, still on its way out.

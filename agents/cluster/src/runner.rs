@@ -172,7 +172,7 @@ impl Runner {
             .boxed(),
             Action::Execute { work, steps } => async move {
                 let mut done = Vec::with_capacity(steps.len());
-                for step in &steps {
+                for step in steps.iter() {
                     done.push(member.step(step).await);
                 }
                 Event::Executed { work, done }

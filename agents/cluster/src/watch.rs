@@ -1,7 +1,8 @@
 //! One watch as an endless stream of events for the machine: list, then follow, list again when the
 //! server has forgotten where we were. Nothing is cached and nothing is asked in a rhythm.
 
-use crate::member::{Events, Member, Refused};
+use crate::member::{Events, Member};
+use crate::wire::Refused;
 use fleetlog_agent_core::{Event, Pace, WatchKey};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use kube::core::WatchEvent;

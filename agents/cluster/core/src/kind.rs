@@ -132,6 +132,18 @@ pub struct WatchKey {
     pub namespace: String,
 }
 
+/// Whether the server says that a `CustomResourceDefinition` is established.
+#[must_use]
+pub fn is_established(definition: &Value) -> bool {
+    let conditions = definition.pointer("/status/conditions").and_then(Value::as_array);
+    let is = |condition: &Value, key: &str, value: &str| {
+        condition.get(key).and_then(Value::as_str) == Some(value)
+    };
+    conditions.is_some_and(|all| {
+        all.iter().any(|c| is(c, "type", "Established") && is(c, "status", "True"))
+    })
+}
+
 /// The kinds that a `CustomResourceDefinition` brings; none for anything else.
 #[must_use]
 pub fn kinds_of_definition(object: &Value) -> Kinds {

@@ -20,12 +20,16 @@ mod record;
 mod report;
 mod step;
 mod talk;
+mod waiting;
 mod work;
+mod works;
 
 pub use desired::{Desired, Held, Synced, Verdict};
 pub use facts::{Inventory, facts};
 pub use feedback::{Feedback, evaluate, ready};
-pub use kind::{Gvk, Kind, Kinds, ObjectKey, Resource, Scope, WatchKey};
+pub use kind::{
+    Gvk, Kind, Kinds, ObjectKey, Resource, Scope, WatchKey, is_established, kinds_of_definition,
+};
 pub use machine::Machine;
 pub use manifest::{Manifest, parse, rank};
 pub use observed::{Live, Observed};

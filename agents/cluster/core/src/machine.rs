@@ -12,6 +12,7 @@ use crate::plan::Deletes;
 use crate::record::{self, Record};
 use crate::talk::{Action, Config, Event, GroupVersion};
 use crate::work::{Stage, Work};
+use crate::works::Works;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::common::SyncEnd;
 use fleetlog_messages::subject::Report;
@@ -25,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Machine {
     pub(crate) config: Config,
     pub(crate) desired: Desired,
-    pub(crate) works: BTreeMap<String, Work>,
+    pub(crate) works: Works,
     pub(crate) kinds: Kinds,
     pub(crate) known: BTreeSet<GroupVersion>,
     pub(crate) discovering: BTreeSet<GroupVersion>,
@@ -47,7 +48,7 @@ impl Machine {
         Self {
             config,
             desired: Desired::default(),
-            works: BTreeMap::new(),
+            works: Works::default(),
             kinds: Kinds::new(),
             known: BTreeSet::new(),
             discovering: BTreeSet::new(),
@@ -100,14 +101,12 @@ impl Machine {
     /// When the machine wants a [`Event::Tick`] if nothing else happens before.
     #[must_use]
     pub fn wake(&self) -> Option<Timestamp> {
-        let busy = self.works.values().filter(|work| work.pass.is_some()).count();
-        let free = self.recorded && busy < self.config.pace.passes;
-        let passes = self.works.values().filter(|work| free && work.pass.is_none());
-        let reports = self.works.values().filter(|w| self.connected && w.sending.is_none());
+        let free = self.recorded && self.works.busy() < self.config.pace.passes;
+        let pass = self.works.next_due().filter(|_| free).map(|(at, _)| *at);
+        let report = self.works.next_report().filter(|_| self.connected).map(|(at, _)| *at);
         let sync = self.sync_due.filter(|_| self.connected && self.recorded && !self.syncing);
         let facts = self.facts.due().filter(|_| self.connected);
-        let passes = passes.filter_map(|work| work.due);
-        passes.chain(reports.filter_map(|work| work.report_due)).chain(sync).chain(facts).min()
+        [pass, report, sync, facts].into_iter().flatten().min()
     }
 
     /// The works and how the hub was last told of each; for tests and for people.
@@ -130,7 +129,7 @@ impl Machine {
         self.syncing = false;
         self.sync_due = Some(now);
         self.facts.again(now);
-        for work in self.works.values_mut() {
+        for (_, work) in self.works.iter_mut() {
             work.sending = None;
             if work.report().is_some() {
                 work.report_due = Some(now);
@@ -152,7 +151,7 @@ impl Machine {
     }
 
     fn wanted_anew(&mut self, name: &str, now: Timestamp) {
-        let work = self.works.entry(name.to_owned()).or_default();
+        let work = self.works.obtain(name);
         work.failures = 0;
         work.repairs = (0, now);
         work.gone = false;
@@ -181,7 +180,7 @@ impl Machine {
         }
         let wanted: Vec<String> = self.desired.works().map(|(name, _)| name.clone()).collect();
         for name in wanted {
-            self.works.entry(name).or_default().look_at(now);
+            self.works.obtain(&name).look_at(now);
         }
     }
 
@@ -206,11 +205,11 @@ impl Machine {
         let hub = &self.config.hub_hash;
         for record in objects.iter().filter_map(|object| Record::of(object, hub)) {
             self.desired.fence(&record.work, record.generation);
-            let work = self.works.entry(record.work.clone()).or_default();
+            let work = self.works.obtain(&record.work);
             work.record = Some(record);
         }
         self.recorded = true;
-        for (name, work) in &mut self.works {
+        for (name, work) in self.works.iter_mut() {
             if self.desired.get(name).is_some() {
                 work.look_at(now);
             }
@@ -225,8 +224,9 @@ impl Machine {
             return self.record_seen(object, now);
         }
         let key = key_of(watch, object);
-        for (name, work) in self.works.iter_mut().filter(|(_, w)| w.marks.contains_key(&key)) {
-            let held = self.desired.get(name);
+        for name in self.works.of_object(&key) {
+            let held = self.desired.get(&name);
+            let Some(work) = self.works.get_mut(&name) else { continue };
             let glance = Glance::of(object, Work::rules(held, &key));
             look_if(work, &key, Some(glance), now);
             speak_of(work, held, &self.config.pace, now);
@@ -239,13 +239,11 @@ impl Machine {
         }
         if *watch == record::watch() {
             let uid = meta(object, "uid");
-            return self.record_lost(|record| record.uid == uid, now);
+            let Some(lost) = Record::of(object, &self.config.hub_hash) else { return };
+            return self.record_lost(&lost.work, |record| record.uid == uid, now);
         }
         let key = key_of(watch, object);
-        for (name, work) in self.works.iter_mut().filter(|(_, w)| w.marks.contains_key(&key)) {
-            look_if(work, &key, None, now);
-            speak_of(work, self.desired.get(name), &self.config.pace, now);
-        }
+        self.not_there(&key, now);
     }
 
     fn listed(&mut self, watch: &WatchKey, names: &BTreeSet<(String, String)>, now: Timestamp) {
@@ -254,23 +252,24 @@ impl Machine {
         }
         if *watch == record::watch() {
             let hub = self.config.hub_hash.clone();
-            let named = |work: &str| (String::new(), Record::name(&hub, work));
-            return self.record_lost(|record| !names.contains(&named(&record.work)), now);
-        }
-        for (name, work) in &mut self.works {
-            let of_watch = |key: &&ObjectKey| {
-                key.group == watch.group
-                    && key.resource == watch.resource
-                    && (watch.namespace.is_empty() || watch.namespace == key.namespace)
-                    && !names.contains(&(key.namespace.clone(), key.name.clone()))
+            let lost = |record: &Record| {
+                !names.contains(&(String::new(), Record::name(&hub, &record.work)))
             };
-            let missing: Vec<ObjectKey> = work.marks.keys().filter(of_watch).cloned().collect();
-            for key in &missing {
-                look_if(work, key, None, now);
+            let all: Vec<String> = self.works.iter().map(|(name, _)| name.clone()).collect();
+            return all.iter().for_each(|name| self.record_lost(name, lost, now));
+        }
+        for key in self.works.objects_of(watch) {
+            if !names.contains(&(key.namespace.clone(), key.name.clone())) {
+                self.not_there(&key, now);
             }
-            if !missing.is_empty() {
-                speak_of(work, self.desired.get(name), &self.config.pace, now);
-            }
+        }
+    }
+
+    fn not_there(&mut self, key: &ObjectKey, now: Timestamp) {
+        for name in self.works.of_object(key) {
+            let Some(work) = self.works.get_mut(&name) else { continue };
+            look_if(work, key, None, now);
+            speak_of(work, self.desired.get(&name), &self.config.pace, now);
         }
     }
 
@@ -286,26 +285,28 @@ impl Machine {
         }
     }
 
-    fn record_lost(&mut self, is_lost: impl Fn(&Record) -> bool, now: Timestamp) {
-        for work in self.works.values_mut().filter(|work| work.pass.is_none()) {
-            if work.record.as_ref().is_some_and(&is_lost) {
-                work.record = None;
-                work.look_at(now);
-            }
+    fn record_lost(&mut self, name: &str, is_lost: impl Fn(&Record) -> bool, now: Timestamp) {
+        let lost = |work: &Work| work.pass.is_none() && work.record.as_ref().is_some_and(&is_lost);
+        if !self.works.get(name).is_some_and(lost) {
+            return;
+        }
+        if let Some(work) = self.works.get_mut(name) {
+            work.record = None;
+            work.look_at(now);
         }
     }
 
     /// Starts whatever is due.
     fn advance(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        self.start_passes(now, actions);
+        let mut watches = self.works.settle() || self.watches.is_empty();
+        watches |= self.start_passes(now, actions);
         self.facts.advance(self.connected, now, actions);
-        let mut watches = self.facts.watches();
-        watches.insert(record::watch());
-        watches.extend(self.works.values().flat_map(Work::watches));
-        if watches != self.watches {
-            self.watches.clone_from(&watches);
+        if watches {
+            self.watches = self.facts.watches();
+            self.watches.insert(record::watch());
+            self.watches.extend(self.works.watches().cloned());
             // Before anything that it should see.
-            actions.insert(0, Action::Watch(watches));
+            actions.insert(0, Action::Watch(self.watches.clone()));
         }
         if !self.connected {
             return;
@@ -315,36 +316,34 @@ impl Machine {
             let held = if self.sync_whole { BTreeMap::new() } else { self.desired.digest() };
             actions.push(Action::Sync(held));
         }
-        for (name, work) in &mut self.works {
-            if work.sending.is_none() && work.report_due.is_some_and(|due| due <= now) {
-                work.report_due = None;
-                if let Some(report) = work.report() {
-                    let about = Report::Work(name.clone());
-                    actions.push(Action::Report(about, report.encode_to_vec()));
-                    work.sending = Some(report);
-                }
+        self.report(now, actions);
+    }
+
+    fn report(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        while let Some((_, name)) = self.works.next_report().filter(|(due, _)| *due <= now) {
+            let name = name.clone();
+            let Some(work) = self.works.get_mut(&name) else { return };
+            work.report_due = None;
+            if let Some(report) = work.report() {
+                actions.push(Action::Report(Report::Work(name), report.encode_to_vec()));
+                work.sending = Some(report);
             }
+            self.works.settle();
         }
     }
 
-    fn start_passes(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        if !self.recorded {
-            return;
+    /// Begins what is due; answers whether other watches are wanted.
+    fn start_passes(&mut self, now: Timestamp, actions: &mut Vec<Action>) -> bool {
+        let mut watches = false;
+        while self.recorded && self.works.busy() < self.config.pace.passes {
+            let Some((_, name)) = self.works.next_due().filter(|(due, _)| *due <= now) else {
+                break;
+            };
+            let name = name.clone();
+            self.begin(&name, now, actions);
+            watches |= self.works.settle();
         }
-        loop {
-            let busy = self.works.values().filter(|work| work.pass.is_some()).count();
-            let next = self
-                .works
-                .iter()
-                .find(|(_, work)| work.pass.is_none() && work.due.is_some_and(|due| due <= now));
-            match next {
-                Some((name, _)) if busy < self.config.pace.passes => {
-                    let name = name.clone();
-                    self.begin(&name, now, actions);
-                }
-                _ => return,
-            }
-        }
+        watches
     }
 }
 

@@ -13,10 +13,12 @@ use crate::record::Record;
 use crate::report::{Line, Seen};
 use crate::step::{Done, Failure, Step};
 use crate::talk::{Action, GroupVersion};
+use crate::waiting;
 use crate::work::{Pass, Stage, Work};
 use fleetlog_kernel::{ContentHash, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Machine {
     /// Begins a pass.
@@ -64,7 +66,7 @@ impl Machine {
     /// Asks for kinds that are not known yet.
     fn know_kinds(&mut self, name: &str, now: Timestamp, actions: &mut Vec<Action>) {
         let Some(manifests) = self.manifests(name) else { return self.put_off(name, now) };
-        for manifest in &manifests {
+        for manifest in manifests.iter() {
             self.kinds.extend(kinds_of_definition(&manifest.body));
         }
         let unknown = manifests.iter().map(|m| &m.gvk).filter(|g| !self.kinds.contains_key(g));
@@ -175,19 +177,19 @@ impl Machine {
             return self.end(name, &plan, &observed, now);
         }
         pass.rounds += 1;
-        pass.changed |= plan.steps.iter().any(|step| step.resource().is_some());
-        let steps = plan.steps.clone();
-        pass.stage = Stage::Executing(Box::new(plan), observed);
+        pass.changed |= plan.steps.iter().any(Step::changes);
+        let steps: Arc<[Step]> = std::mem::take(&mut plan.steps).into();
+        pass.stage = Stage::Executing(steps.clone(), observed);
         actions.push(Action::Execute { work: name.to_owned(), steps });
     }
 
-    fn plan(&self, name: &str, observed: &Observed) -> Option<Plan> {
+    fn plan(&mut self, name: &str, observed: &Observed) -> Option<Plan> {
+        let manifests = self.manifests(name)?;
         let (work, held) = (self.works.get(name)?, self.desired.get(name)?);
         let (hub_hash, record) = (self.config.hub_hash.as_str(), work.record.as_ref());
         if held.deleted {
             return Some(plan::plan_removal(hub_hash, name, record, observed, self.deletes()));
         }
-        let manifests = self.manifests(name)?;
         let wanted = Wanted {
             hub_hash,
             agent_id: &self.config.agent_id,
@@ -210,11 +212,11 @@ impl Machine {
         let hub_hash = self.config.hub_hash.clone();
         let Some(work) = self.works.get_mut(name) else { return };
         let Some(pass) = work.pass.as_mut() else { return };
-        let Stage::Executing(plan, mut observed) = std::mem::take(&mut pass.stage) else { return };
-        for (step, done) in plan.steps.into_iter().zip(done) {
+        let Stage::Executing(steps, mut observed) = std::mem::take(&mut pass.stage) else { return };
+        for (step, done) in steps.iter().zip(done) {
             match step.resource() {
-                Some(_) => note_object(work, &mut observed, &step, done),
-                None => note_record(work, &step, done, &hub_hash),
+                Some(_) => note_object(work, &mut observed, step, done),
+                None => note_record(work, step, done, &hub_hash),
             }
         }
         if self.is_current(name, now) {
@@ -248,15 +250,26 @@ impl Machine {
     }
 
     /// The manifests that are wanted; `None` when they are not there or cannot be read, so that
-    /// nothing is taken for dropped.
-    fn manifests(&self, name: &str) -> Option<Vec<Manifest>> {
+    /// nothing is taken for dropped. They are read once in a pass.
+    fn manifests(&mut self, name: &str) -> Option<Arc<[Manifest]>> {
         let held = self.desired.get(name)?;
         if held.deleted {
-            return Some(vec![]);
+            return Some(Arc::default());
         }
-        let (hash, bundle) = self.works.get(name)?.bundle.as_ref()?;
-        let wanted = held.bundle.as_ref().is_some_and(|wanted| wanted.hash == *hash);
-        wanted.then(|| parse(bundle).ok()).flatten()
+        let work = self.works.get_mut(name)?;
+        let (hash, bundle) = work.bundle.as_ref()?;
+        if held.bundle.as_ref().is_none_or(|wanted| wanted.hash != *hash) {
+            return None;
+        }
+        let read = work.pass.as_ref().and_then(|pass| pass.manifests.clone());
+        let manifests = match read {
+            Some(manifests) => manifests,
+            None => parse(bundle).ok()?.into(),
+        };
+        if let Some(pass) = work.pass.as_mut() {
+            pass.manifests = Some(manifests.clone());
+        }
+        Some(manifests)
     }
 
     /// Nothing is left to do for now: says how the work stands, and when to look again.
@@ -268,15 +281,18 @@ impl Machine {
         let Some(work) = self.works.get_mut(name) else { return };
         let Some(pass) = work.pass.take() else { return };
         leave(work, held, observed);
-        let unfinished = pass.rounds >= pace.rounds || pass.record_failed || plan.waits;
+        let waiting = waiting::sentence(&plan.leaving, observed, &pass.failed);
+        let unfinished =
+            pass.rounds >= pace.rounds || pass.record_failed || !plan.leaving.is_empty();
         let soon = unfinished || held_up(plan, &pass);
         if held.deleted {
             work.lines.clear();
             work.bundle = None;
-            work.speak_of_end(held, work.record.is_none() && synced, &pace, now);
+            work.speak_of_end(held, work.record.is_none() && synced, &waiting, &pace, now);
         } else {
             work.lines = lines(work, held, &manifests, plan, &pass);
             work.refresh_lines();
+            work.leaving = waiting;
             work.speak(held, &pace, now);
         }
         work.failures = if soon { work.failures.saturating_add(1) } else { 0 };
@@ -335,8 +351,9 @@ fn note_object(work: &mut Work, observed: &mut Observed, step: &Step, done: Done
     let Some(key) = step.resource().map(|resource| resource.key.clone()) else { return };
     match done {
         Done::Now(object) => {
-            let applied = match step {
-                Step::Apply { body, .. } => Some(ContentHash::of(body.to_string().as_bytes())),
+            let applied = match (step, observed.get(&key)) {
+                (Step::Apply { body, .. }, _) => Some(ContentHash::of(body.to_string().as_bytes())),
+                (Step::Establish { .. }, Some(Live::Present { applied, .. })) => *applied,
                 _ => None,
             };
             observed.insert(key, Live::Present { object, applied });

@@ -2,7 +2,7 @@
 //! anything is done, and carried out without choices.
 
 use crate::drift::is_settled;
-use crate::kind::{Kinds, ObjectKey, Resource};
+use crate::kind::{Kinds, ObjectKey, Resource, is_established};
 use crate::manifest::{Manifest, rank};
 use crate::observed::{Live, Observed, is_other_record, is_terminating, meta, owners, refers_to};
 use crate::options::{self, MANAGER, Strategy};
@@ -51,8 +51,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Per manifest, in the user's order.
     pub entries: Vec<Entry>,
-    /// Something is on its way out: look again soon.
-    pub waits: bool,
+    /// What is on its way out: look again soon.
+    pub leaving: BTreeSet<ObjectKey>,
 }
 
 /// What is wanted of one work.
@@ -93,6 +93,7 @@ pub fn plan(
     let mut mine = BTreeSet::new();
     for manifest in wanted.manifests {
         let (entry, step) = of_manifest(wanted, manifest, kinds, record, observed);
+        steps.extend(established(manifest, &entry, observed).map(|step| (ESTABLISH, step)));
         steps.extend(step.map(|step| (rank(&manifest.gvk.kind), step)));
         if let Some(resource) = entry.resource() {
             mine.insert(resource.key.clone());
@@ -110,8 +111,24 @@ pub fn plan(
     }
     plan.steps.extend(steps.into_iter().map(|(_, step)| step));
     plan.steps.extend(prune);
-    plan.waits = kept.waits;
+    plan.leaving = kept.leaving;
     plan
+}
+
+/// When definitions are waited for: after everything else, before objects of other kinds.
+const ESTABLISH: u16 = 999;
+
+/// The wait for a definition that is about to be made, or that the server has not taken up.
+fn established(manifest: &Manifest, entry: &Entry, observed: &Observed) -> Option<Step> {
+    let resource = match entry {
+        Entry::Settled(resource) | Entry::Planned(resource) => resource,
+        Entry::Impossible(..) => return None,
+    };
+    let live = observed.get(&resource.key).and_then(Live::object);
+    let waits = manifest.gvk.kind == "CustomResourceDefinition"
+        && manifest.gvk.group == "apiextensions.k8s.io"
+        && !live.is_some_and(is_established);
+    waits.then(|| Step::Establish { resource: resource.clone() })
 }
 
 /// Plans the end of a work: what it made goes in reverse order, the record last.
@@ -126,7 +143,7 @@ pub fn plan_removal(
     let Some(record) = record else { return Plan::default() };
     let name = Record::name(hub_hash, work);
     let (steps, kept) = removals(record, observed, deletes, |_| false);
-    let mut plan = Plan { steps, waits: kept.waits, ..Plan::default() };
+    let mut plan = Plan { steps, leaving: kept.leaving, ..Plan::default() };
     if kept.made.is_empty() && deletes == Deletes::Allowed {
         plan.steps.push(Step::Forget { name, uid: record.uid.clone() });
     } else if kept.made != record.made {
@@ -269,7 +286,7 @@ fn body(
 /// What of a record stays recorded, whether wanted or still on its way out.
 struct Kept {
     made: Vec<Made>,
-    waits: bool,
+    leaving: BTreeSet<ObjectKey>,
 }
 
 /// The steps that remove what the record has and nobody wants, in reverse order.
@@ -280,7 +297,7 @@ fn removals(
     wanted: impl Fn(&Made) -> bool,
 ) -> (Vec<Step>, Kept) {
     let mut steps = Vec::new();
-    let mut kept = Kept { made: Vec::new(), waits: false };
+    let mut kept = Kept { made: Vec::new(), leaving: BTreeSet::new() };
     let mut made: Vec<&Made> = record.made.iter().collect();
     made.sort_by_key(|made| rank(&made.resource.key.resource));
     for made in made.into_iter().rev() {
@@ -293,7 +310,7 @@ fn removals(
         match fate {
             Fate::Forgotten => {}
             Fate::Leaving => {
-                kept.waits = true;
+                kept.leaving.insert(made.resource.key.clone());
                 kept.made.push(made.clone());
             }
         }

@@ -48,6 +48,11 @@ pub enum Step {
         /// What of it.
         body: Value,
     },
+    /// Wait until the kind of a definition is served, for a bounded time.
+    Establish {
+        /// The definition.
+        resource: Resource,
+    },
     /// Write the owner references, at the version that was seen.
     Own {
         /// Which object.
@@ -80,10 +85,19 @@ impl Step {
         match self {
             Self::Apply { resource, .. }
             | Self::Create { resource, .. }
+            | Self::Establish { resource }
             | Self::Own { resource, .. }
             | Self::Delete { resource, .. } => Some(resource),
             Self::Note { .. } | Self::Record { .. } | Self::Forget { .. } => None,
         }
+    }
+}
+
+impl Step {
+    /// Whether it changes an object of the work.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        self.resource().is_some() && !matches!(self, Self::Establish { .. })
     }
 }
 

@@ -9,6 +9,7 @@ use fleetlog_messages::subject::Report;
 use fleetlog_messages::work::Delivery;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Who the agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +131,7 @@ pub enum Action {
         /// For which work.
         work: String,
         /// The steps.
-        steps: Vec<Step>,
+        steps: Arc<[Step]>,
     },
     /// Keep exactly these watches.
     Watch(BTreeSet<WatchKey>),

@@ -5,16 +5,17 @@ use crate::conditions::{Moves, Said, set};
 use crate::desired::Held;
 use crate::glance::Glance;
 use crate::kind::{ObjectKey, Resource, WatchKey};
+use crate::manifest::Manifest;
 use crate::observed::Observed;
 use crate::options;
 use crate::pace::{Pace, sooner};
-use crate::plan::Plan;
 use crate::record::Record;
 use crate::report::{Line, Seen, status};
-use crate::step::Failure;
+use crate::step::{Failure, Step};
 use fleetlog_kernel::{ContentHash, Timestamp};
 use fleetlog_messages::work::{ManifestWorkStatus, ReportWork};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What is known of one object of a work.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,7 @@ pub(crate) enum Stage {
     /// Its objects are being read.
     Observing,
     /// A plan is being carried out.
-    Executing(Box<Plan>, Observed),
+    Executing(Arc<[Step]>, Observed),
 }
 
 /// A pass that is under way.
@@ -50,6 +51,8 @@ pub(crate) struct Pass {
     pub generation: i64,
     /// How far it is.
     pub stage: Stage,
+    /// The manifests, once they were read.
+    pub manifests: Option<Arc<[Manifest]>>,
     /// What could not be done in it.
     pub failed: BTreeMap<ObjectKey, Failure>,
     /// The record could not be written.
@@ -79,6 +82,8 @@ pub(crate) struct Work {
     pub failures: u32,
     /// Repairs that did not last, in a row, and when the last one was.
     pub repairs: (u32, Timestamp),
+    /// What was dropped and is still on its way out, in words.
+    pub leaving: String,
     /// Nothing of it is left.
     pub gone: bool,
     /// What there is to say, and its generation.
@@ -145,7 +150,8 @@ impl Work {
 
     /// Works out what there is to say, and when to say it.
     pub(crate) fn speak(&mut self, held: &Held, pace: &Pace, now: Timestamp) {
-        let new = status(&self.lines, held.object_generation, &self.status, now);
+        let mut new = status(&self.lines, held.object_generation, &self.status, now);
+        self.tell_of_leaving(&mut new);
         let same = self.spoken == Some(held.object_generation) && new == self.status;
         if same {
             return;
@@ -158,8 +164,24 @@ impl Work {
         self.report_due = sooner(self.report_due, if urgent { now } else { now.plus(pace.gather) });
     }
 
-    /// Says that it is going, or gone.
-    pub(crate) fn speak_of_end(&mut self, held: &Held, gone: bool, pace: &Pace, now: Timestamp) {
+    /// What was dropped and does not go is told beside what was applied.
+    fn tell_of_leaving(&self, status: &mut ManifestWorkStatus) {
+        let applied = status.conditions.iter_mut().find(|c| c.r#type.as_deref() == Some("Applied"));
+        if let Some(applied) = applied.filter(|_| !self.leaving.is_empty()) {
+            let said = applied.message.clone().unwrap_or_default();
+            applied.message = Some(format!("{said}; what was dropped is {}", self.leaving));
+        }
+    }
+
+    /// Says that it is going and what that waits for, or that it is gone.
+    pub(crate) fn speak_of_end(
+        &mut self,
+        held: &Held,
+        gone: bool,
+        waiting: &str,
+        pace: &Pace,
+        now: Timestamp,
+    ) {
         let known = self.spoken.is_some() || held.object_generation > 0;
         let generation = self.spoken.unwrap_or_default().max(held.object_generation);
         self.gone = gone;
@@ -173,7 +195,10 @@ impl Work {
             return;
         }
         let said = Said::new("Deleting", "True", "WorkDeleting");
-        let said = said.with("The objects of the work are being removed");
+        let said = said.with(match waiting {
+            "" => "The objects of the work are being removed".to_owned(),
+            waiting => format!("The objects of the work are {waiting}"),
+        });
         let old = std::mem::take(&mut self.status.conditions);
         let said = set(&old, said, generation, Moves::WithStatus, now);
         let others = old.into_iter().filter(|c| c.r#type != said.r#type);

@@ -204,7 +204,7 @@ impl Member {
             }
             Action::Execute { work, steps } => {
                 let applies = steps.iter().any(|step| matches!(step, Step::Apply { .. }));
-                let done = steps.into_iter().map(|step| self.step(&work, step)).collect();
+                let done = steps.iter().map(|step| self.step(&work, step.clone())).collect();
                 if applies && self.crash_after_applies {
                     return vec![];
                 }
@@ -242,6 +242,12 @@ impl Member {
                 }
                 self.deeds.push(Deed::Applied(resource.key.name.clone()));
                 Done::Now(Box::new(self.put(&resource.key, body)))
+            }
+            Step::Establish { resource } => {
+                let mut object = self.objects[&resource.key].clone();
+                let established = json!({ "type": "Established", "status": "True" });
+                object["status"] = json!({ "conditions": [established] });
+                Done::Now(Box::new(self.put(&resource.key, object)))
             }
             Step::Own { resource, owners, .. } => {
                 let mut object = self.objects[&resource.key].clone();
