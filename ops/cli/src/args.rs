@@ -51,6 +51,9 @@ pub enum Command {
     Log(LogArgs),
     /// Tell why an object is as it is: the chain of events behind it.
     Explain(ExplainArgs),
+    /// Look at what could not be handled, try it again, or drop it.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
     /// Fold the log again in a fresh process and compare with the running services.
     Replay(ReplayArgs),
     /// Print the versions of this command and of the hub.
@@ -272,6 +275,36 @@ pub struct ExplainArgs {
     /// The form of the answer.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `fleetlog dlq`: the dead letters, messages that no service could handle.
+#[derive(Subcommand, Debug)]
+pub enum DlqCommand {
+    /// List them: who gave up on what, and why.
+    List(OutputArgs),
+    /// Show one whole: its subject, headers and content.
+    Show {
+        /// Its number, as `fleetlog dlq list` shows it.
+        number: u64,
+        /// The form of the answer.
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Have them handled again; what has an outcome now leaves the list.
+    Retry(LettersArgs),
+    /// Take them out for good, unhandled.
+    Drop(LettersArgs),
+}
+
+/// Which dead letters.
+#[derive(Args, Debug)]
+pub struct LettersArgs {
+    /// Their numbers, as `fleetlog dlq list` shows them.
+    #[arg(required_unless_present = "all")]
+    pub numbers: Vec<u64>,
+    /// All that there are now.
+    #[arg(long, conflicts_with = "numbers")]
+    pub all: bool,
 }
 
 /// `fleetlog replay`.

@@ -361,6 +361,12 @@ pub fn lead(service: Service) -> Subject {
     Subject(format!("fl.lead.{service}"))
 }
 
+/// `fl.dlq.>`: everything that could not be handled.
+#[must_use]
+pub fn dead_letters() -> Subject {
+    Subject("fl.dlq.>".to_owned())
+}
+
 /// `fl.dlq.<service>.<where it lay>`: what could not be handled.
 #[must_use]
 pub fn dead_letter(service: Service, stream: &str) -> Subject {

@@ -2,10 +2,11 @@
 
 use crate::SharedBroker;
 use crate::fault::Fault;
-use crate::port::Publish;
+use crate::port::{Publish, Reading};
 use fleetlog_kernel::Service;
 use fleetlog_messages::common::DeadLetter;
 use fleetlog_messages::subject;
+use futures::StreamExt as _;
 use prost::Message as _;
 
 /// DLQ.
@@ -36,5 +37,35 @@ impl DeadLetters {
         });
         let step = || format!("bury a message of \"{}\"", letter.subject);
         published.await.map(|_| ()).map_err(|error| error.into_fault(step()))
+    }
+
+    /// Every letter that is there now, by its number in DLQ; one that cannot be read is handed on
+    /// with that as its reason.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn all(&self) -> Result<Vec<(u64, DeadLetter)>, Fault> {
+        let Reading { pending, mut messages } =
+            self.broker.read("DLQ", &subject::dead_letters(), 0).await?;
+        let mut found = vec![];
+        while (found.len() as u64) < pending {
+            let Some(message) = messages.next().await else { break };
+            let message = message?;
+            let letter = DeadLetter::decode(message.payload).unwrap_or_else(|error| DeadLetter {
+                subject: message.subject,
+                reason: format!("the letter cannot be read: {error}"),
+                ..DeadLetter::default()
+            });
+            found.push((message.sequence, letter));
+        }
+        Ok(found)
+    }
+
+    /// Takes a letter out by its number; answers whether it was there.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn remove(&self, number: u64) -> Result<bool, Fault> {
+        self.broker.delete("DLQ", number).await
     }
 }

@@ -147,6 +147,12 @@ pub trait Broker: Send + Sync + 'static {
         filter: &Subject,
     ) -> Result<Vec<StoredMessage>, Fault>;
 
+    /// Takes one message out of a stream that permits it, for good; answers whether it was there.
+    async fn delete(&self, stream: &str, sequence: u64) -> Result<bool, Fault> {
+        let step = format!("delete message {sequence} of stream \"{stream}\"");
+        Err(Fault::lasting(step, "this connection deletes nothing"))
+    }
+
     /// Reads a stream in order from sequence `from` on (0 and 1: the beginning), then follows it.
     async fn read(&self, stream: &str, filter: &Subject, from: u64) -> Result<Reading, Fault>;
 

@@ -56,6 +56,7 @@ pub(crate) async fn bury<M: Machine>(
         stream: source.stream().to_owned(),
         sequence: message.sequence,
         service: M::SERVICE.to_string(),
+        seconds: context.ground.clock.now().seconds(),
     };
     let dead_letters = &context.ground.bus.dead_letters;
     context.patiently(|| dead_letters.bury(M::SERVICE, &letter)).await?;

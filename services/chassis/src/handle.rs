@@ -29,7 +29,7 @@ pub(crate) enum Handled {
     /// Decided, now or before.
     Done,
     /// Refused, on record.
-    Refused,
+    Refused(Refusal),
     /// Given up on: in DLQ.
     Failed,
 }
@@ -312,7 +312,7 @@ async fn conclude<M: Machine>(
         Verdict::Refused(refusal) => {
             tracing::info!(code = refusal.code, origin = %parcel.origin, target = %parcel.target,
                 "refused: {}", refusal.sentence);
-            (Handled::Refused, outcome::Result::Refused(refusal))
+            (Handled::Refused(refusal.clone()), outcome::Result::Refused(refusal))
         }
         Verdict::Unreadable(reason) => {
             bury::bury(context, parcel.source, delivery, UNREADABLE, reason).await?;

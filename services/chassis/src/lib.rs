@@ -14,6 +14,7 @@ pub mod process;
 mod project;
 mod query;
 mod react;
+mod redo;
 mod serve;
 mod service;
 mod sweep;

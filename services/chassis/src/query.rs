@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::machine::Machine;
+use crate::redo;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, Message};
 use fleetlog_kernel::{Actor, CommandId, Position};
@@ -83,10 +84,11 @@ async fn answer<M: Machine>(
             ..Answer::default()
         })]),
         "rows" => Ok(rows(context)),
+        "redo" => redo::redo(context, &actor, query.sequence).await,
         other => Err(refusal(
             "CHS0003",
             &format!("\"{other}\" is not something to ask"),
-            "ask for \"get\", \"outcome\", \"hash\" or \"rows\"",
+            "ask for \"get\", \"outcome\", \"hash\", \"rows\" or \"redo\"",
         )),
     }
 }
@@ -151,6 +153,6 @@ fn rows<M: Machine>(context: &Context<M>) -> Vec<Answer> {
     if rows.is_empty() { vec![empty] } else { pages.collect() }
 }
 
-fn refusal(code: &str, sentence: &str, advice: &str) -> Refusal {
+pub(crate) fn refusal(code: &str, sentence: &str, advice: &str) -> Refusal {
     Refusal { code: code.into(), sentence: sentence.into(), advice: advice.into() }
 }

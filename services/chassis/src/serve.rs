@@ -184,7 +184,7 @@ async fn one<M: Machine>(
     let handled = handle(&context, parcel, AfterFault::Stop).await;
     match handled.inspect_err(|_| counts.failed())? {
         Handled::Done => counts.handled(),
-        Handled::Refused => counts.refused(),
+        Handled::Refused(_) => counts.refused(),
         Handled::Failed => counts.failed(),
     }
     Ok(Some(target))

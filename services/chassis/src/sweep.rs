@@ -52,7 +52,11 @@ async fn sweep<M: Machine>(context: &Context<M>) -> Result<BTreeSet<u64>, Fault>
     Ok(given_up)
 }
 
-async fn next(reading: &mut Reading) -> Result<StoredMessage, Fault> {
+/// The next message of a reading of DO that holds one.
+///
+/// # Errors
+/// When it does not come.
+pub(crate) async fn next(reading: &mut Reading) -> Result<StoredMessage, Fault> {
     let broke = |why: &str| Fault::passing("read what is in hand of DO", why.to_owned());
     match tokio::time::timeout(NEXT_WITHIN, reading.messages.next()).await {
         Ok(Some(message)) => message,
@@ -62,7 +66,7 @@ async fn next(reading: &mut Reading) -> Result<StoredMessage, Fault> {
 }
 
 /// A message that its queue will deliver again: verdicts on it mean nothing.
-struct Swept(StoredMessage);
+pub(crate) struct Swept(pub(crate) StoredMessage);
 
 #[async_trait]
 impl Delivery for Swept {

@@ -85,6 +85,7 @@ pub(crate) async fn bury(
         payload: message.payload.slice(..message.payload.len().min(KEPT_PAYLOAD)).into(),
         reason: reason.clone(),
         service: Service::Registration.to_string(),
+        seconds: context.ground.clock.now().seconds(),
         ..DeadLetter::default()
     };
     let dead_letters = &context.ground.bus.dead_letters;

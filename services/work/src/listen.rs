@@ -74,6 +74,7 @@ pub(crate) async fn bury(
         payload: message.payload.slice(..message.payload.len().min(KEPT_PAYLOAD)).into(),
         reason,
         service: Works::SERVICE.to_string(),
+        seconds: context.ground.clock.now().seconds(),
         ..DeadLetter::default()
     };
     let dead_letters = &context.ground.bus.dead_letters;

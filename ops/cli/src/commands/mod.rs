@@ -5,6 +5,7 @@ pub mod apply;
 pub mod clusters;
 pub mod delete;
 pub mod describe;
+pub mod dlq;
 pub mod get;
 mod label;
 mod log;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Sim(args) => sim::run(&args, &Hub::open(data).await?).await,
         Command::Log(args) => log::run(&args, &Hub::open(data).await?).await,
         Command::Explain(args) => log::explain(&args, &Hub::open(data).await?).await,
+        Command::Dlq(command) => dlq::run(&command, &Hub::open(data).await?).await,
         Command::Version(args) => version::run(&args, data),
         // Answered before a runtime is started.
         Command::Completion { .. } => Ok(()),

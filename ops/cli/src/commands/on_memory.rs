@@ -1,6 +1,8 @@
 //! The commands against the three services on the in-memory broker: what a user's day comes to,
 //! without a server. What agents add is tested with `fleetlog dev`.
 
+mod dlq;
+
 use super::apply::{Applied, Change, apply_documents, prepare};
 use super::delete::{delete, gone};
 use super::get::{get_objects, targets};

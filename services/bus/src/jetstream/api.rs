@@ -122,6 +122,28 @@ pub(super) async fn last(
 }
 
 #[derive(Deserialize)]
+struct Deleted {
+    success: bool,
+}
+
+/// Takes a message out of a stream; whether it was there.
+pub(super) async fn delete(link: &Link, stream: &str, sequence: u64) -> Result<bool, Fault> {
+    let step = format!("delete message {sequence} of stream \"{stream}\"");
+    let body = json!({ "seq": sequence, "no_erase": true });
+    let refused =
+        match call::<Deleted>(link, &format!("STREAM.MSG.DELETE.{stream}"), &body, &step).await? {
+            Ok(deleted) => return Ok(deleted.success),
+            Err(error) => error,
+        };
+    // One code says "not there" and "not permitted" alike.
+    let get = format!("STREAM.MSG.GET.{stream}");
+    match call::<Found>(link, &get, &json!({ "seq": sequence }), &step).await? {
+        Err(error) if error.err_code == NO_MESSAGE => Ok(false),
+        _ => Err(refused.into_fault(step)),
+    }
+}
+
+#[derive(Deserialize)]
 struct StreamInfo {
     created: String,
 }

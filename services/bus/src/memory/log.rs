@@ -241,6 +241,11 @@ impl Log {
         message
     }
 
+    /// Takes a message out; whether it was there.
+    pub(super) fn delete(&mut self, sequence: u64) -> bool {
+        self.remove(sequence).is_some()
+    }
+
     fn remove(&mut self, sequence: u64) -> Option<Kept> {
         let kept = self.messages.remove(&sequence)?;
         if let Some(at) = kept.expires {

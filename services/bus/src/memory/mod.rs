@@ -237,6 +237,17 @@ impl Broker for Memory {
         Ok(state.stream(stream)?.log.last(subject))
     }
 
+    async fn delete(&self, stream: &str, sequence: u64) -> Result<bool, Fault> {
+        let mut state = self.shared.lock();
+        state.expire(stream, Instant::now());
+        let log = &mut state.stream(stream)?.log;
+        if log.spec.deny_delete {
+            let step = format!("delete message {sequence} of stream \"{stream}\"");
+            return Err(Fault::lasting(step, "the stream permits no deletion"));
+        }
+        Ok(log.delete(sequence))
+    }
+
     async fn last_of_each(
         &self,
         stream: &str,

@@ -125,7 +125,9 @@ contract! {
         two_snapshots_are_kept_and_the_newest_comes_first,
         a_damaged_snapshot_is_passed_over,
         a_large_snapshot_comes_back_whole,
-        a_dead_letter_is_kept_once;
+        a_dead_letter_is_kept_once,
+        a_dead_letter_is_taken_out_once,
+        nothing_is_taken_out_of_the_log;
     restarts:
         the_log_and_its_readings_outlive_a_restart_of_the_server,
         a_restart_of_the_server_is_told_as_a_loss,

@@ -1,6 +1,7 @@
 //! SNAP and DLQ: what may be thrown away, and what must not be.
 
 use crate::hub::Hub;
+use crate::samples::{appended, commit};
 use bytes::Bytes;
 use fleetlog_bus::{DeadLetters, SNAP_BUCKET, Snapshots};
 use fleetlog_kernel::Service;
@@ -61,17 +62,21 @@ pub async fn a_large_snapshot_comes_back_whole(hub: &mut Hub) {
     assert_eq!(kept, [snapshot(10, 5_000_000)]);
 }
 
-pub async fn a_dead_letter_is_kept_once(hub: &mut Hub) {
-    let letters = DeadLetters::new(hub.service(Service::Work).await);
-    let letter = DeadLetter {
+fn letter(sequence: u64) -> DeadLetter {
+    DeadLetter {
         subject: "fl.cmd.work.alice.x".to_owned(),
         payload: b"\xff".to_vec(),
         reason: "it cannot be read".to_owned(),
         stream: "CMD".to_owned(),
-        sequence: 3,
+        sequence,
         service: "work".to_owned(),
         ..DeadLetter::default()
-    };
+    }
+}
+
+pub async fn a_dead_letter_is_kept_once(hub: &mut Hub) {
+    let letters = DeadLetters::new(hub.service(Service::Work).await);
+    let letter = letter(3);
     letters.bury(Service::Work, &letter).await.unwrap();
     letters.bury(Service::Work, &letter).await.unwrap();
     let operator = hub.operator().await;
@@ -80,4 +85,28 @@ pub async fn a_dead_letter_is_kept_once(hub: &mut Hub) {
     assert_eq!(reading.pending, 1);
     let kept = operator.last("DLQ", &grave).await.unwrap().unwrap();
     assert_eq!(DeadLetter::decode(kept.payload).unwrap(), letter);
+}
+
+pub async fn a_dead_letter_is_taken_out_once(hub: &mut Hub) {
+    let letters = DeadLetters::new(hub.service(Service::Work).await);
+    letters.bury(Service::Work, &letter(3)).await.unwrap();
+    letters.bury(Service::Work, &letter(4)).await.unwrap();
+    let letters = DeadLetters::new(hub.operator().await);
+    let numbers = |kept: Vec<(u64, DeadLetter)>| -> Vec<_> {
+        kept.into_iter().map(|(number, letter)| (number, letter.sequence)).collect()
+    };
+    assert_eq!(numbers(letters.all().await.unwrap()), [(1, 3), (2, 4)]);
+    assert!(letters.remove(1).await.unwrap());
+    assert!(!letters.remove(1).await.unwrap(), "it is gone");
+    assert!(!letters.remove(99).await.unwrap(), "it never was");
+    assert_eq!(numbers(letters.all().await.unwrap()), [(2, 4)]);
+    assert!(letters.remove(2).await.unwrap());
+    assert_eq!(letters.all().await.unwrap(), []);
+}
+
+pub async fn nothing_is_taken_out_of_the_log(hub: &mut Hub) {
+    let (log, operator) = (hub.log(Service::Work).await, hub.operator().await);
+    appended(log.append(commit("a", "1", 0)).await.unwrap());
+    let refused = operator.delete("EVENTS", 1).await.unwrap_err();
+    assert_eq!(refused.retry, fleetlog_bus::Retry::Useless, "{refused}");
 }

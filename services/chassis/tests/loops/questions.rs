@@ -1,6 +1,7 @@
 //! Questions: answered from the projection, with its position, in pages.
 
-use crate::stage::{Performed, Stage, accomplished, bounds, pass};
+use crate::reactions::told;
+use crate::stage::{Performed, Stage, accomplished, bounds, pass, refused};
 use crate::tally::tally;
 use fleetlog_bus::{Broker as _, ClientError};
 use fleetlog_chassis::Bounds;
@@ -110,4 +111,48 @@ async fn what_is_no_question_is_refused() {
     assert_eq!(answers.len(), 1);
     let query = service.metrics.query.read();
     assert_eq!((query.received, query.handled, query.refused), (2, 0, 2));
+}
+
+fn redo(sequence: u64) -> Query {
+    Query { sequence, ..Query::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operator_has_a_command_handled_again_once_what_broke_it_is_mended() {
+    let stage = Stage::new();
+    let service = stage.start().await;
+    told(&stage, "poison", 0, "panic").await;
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(stage.buried().await.len(), 1);
+    let operator = stage.client_of("operator");
+    let again = operator.ask(SERVICE, "redo", redo(1)).await;
+    assert!(matches!(again, Err(ClientError::Refused(refusal)) if refusal.code == "CHS0006"));
+    accomplished(stage.client().command(&tally("mended"), "add 1".into()).await.unwrap());
+    for _ in 0..2 {
+        let answer = operator.ask(SERVICE, "redo", redo(1)).await.unwrap().remove(0);
+        accomplished(answer.outcome.unwrap());
+        assert_eq!(service.read(|h| h.machine().0["a"]), 1, "it is handled once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_what_is_handled_again_is_its_outcome() {
+    let stage = Stage::new();
+    let _service = stage.start().await;
+    told(&stage, "nothing", 0, "add 0").await;
+    pass(Duration::from_millis(1)).await;
+    let operator = stage.client_of("operator");
+    let answer = operator.ask(SERVICE, "redo", redo(1)).await.unwrap().remove(0);
+    assert_eq!(refused(answer.outcome.unwrap()).code, "TST0001");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_else_has_a_command_handled_again_and_none_that_is_not_there() {
+    let stage = Stage::new();
+    let _service = stage.start().await;
+    pass(Duration::from_millis(1)).await;
+    assert_eq!(refusal(&stage, "redo", redo(1)).await, "CHS0021");
+    let operator = stage.client_of("operator");
+    let missing = operator.ask(SERVICE, "redo", redo(7)).await;
+    assert!(matches!(missing, Err(ClientError::Refused(refusal)) if refusal.code == "CHS0022"));
 }

@@ -153,7 +153,7 @@ async fn a_flood_of_one_queue_holds_up_no_other() {
     assert_eq!(service.read(|h| h.machine().0["b"]), 1);
 }
 
-async fn told(stage: &Stage, id: &str, index: u64, text: &'static str) {
+pub async fn told(stage: &Stage, id: &str, index: u64, text: &'static str) {
     let headers =
         [(header::COMMAND, id), (header::CAUSE, "0"), (header::INDEX, &index.to_string())]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));

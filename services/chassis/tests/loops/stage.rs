@@ -60,8 +60,12 @@ impl Stage {
     }
 
     pub fn client(self: &Arc<Self>) -> Client {
+        self.client_of("alice")
+    }
+
+    pub fn client_of(self: &Arc<Self>, actor: &str) -> Client {
         let ids = self.ids.clone();
-        Client::new(self.memory.clone(), Actor::new("alice"), move || ids.command())
+        Client::new(self.memory.clone(), Actor::new(actor), move || ids.command())
     }
 
     pub async fn start(self: &Arc<Self>) -> Running {

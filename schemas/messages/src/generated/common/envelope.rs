@@ -76,6 +76,9 @@ pub struct DeadLetter {
     /// Who gave up on it.
     #[prost(string, tag = "7")]
     pub service: ::prost::alloc::string::String,
+    /// When, in seconds since 1970.
+    #[prost(int64, tag = "8")]
+    pub seconds: i64,
 }
 /// A folded state, as rows: `key` is unique, `value` canonical bytes.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -25,6 +25,9 @@ pub struct Query {
     /// Leave the manifests of works out.
     #[prost(bool, tag = "7")]
     pub without_bodies: bool,
+    /// The sequence of DO to be handled again, for `redo`.
+    #[prost(uint64, tag = "9")]
+    pub sequence: u64,
 }
 /// One page of an answer; pages count from 0, and an empty message ends them.
 #[derive(Clone, PartialEq, ::prost::Message)]
