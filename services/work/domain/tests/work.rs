@@ -108,7 +108,7 @@ fn a_work_without_manifests_is_refused() {
 
 #[test]
 fn manifests_over_the_limit_are_refused() {
-    let limit = 500 * 1024;
+    let limit = 64 * 1024 * 1024;
     let of = |size: u64| fleetlog_messages::work::Bundle { size: size + 3, ..bundle("b1") };
     given::<Work>([])
         .when(applying(work(), Some(of(limit + 1))))
