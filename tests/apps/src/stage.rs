@@ -91,13 +91,15 @@ impl Stage {
     /// # Errors
     /// What the hub refuses.
     pub async fn apply(&self, work: &str, manifests: &[Value], spec: &Value) -> Result<()> {
-        let mut whole = spec.clone();
-        whole["workload"] = json!({ "manifests": manifests });
-        let text = json!({
-            "apiVersion": "work.open-cluster-management.io/v1", "kind": "ManifestWork",
-            "metadata": { "name": work, "namespace": CLUSTER }, "spec": whole,
-        });
-        let source = Source { name: work.to_owned(), text: text.to_string() };
+        self.apply_text(work_of(work, manifests, spec).to_string()).await
+    }
+
+    /// Applies documents as the command would.
+    ///
+    /// # Errors
+    /// What the hub refuses.
+    pub async fn apply_text(&self, text: String) -> Result<()> {
+        let source = Source { name: "test".to_owned(), text };
         apply_documents(&self.admin, prepare(&[source], None)?, &mut |_| {}).await?;
         Ok(())
     }
@@ -219,6 +221,17 @@ impl Stage {
     pub async fn stop(self) {
         self.hub.stop().await;
     }
+}
+
+/// A work of the member; `spec` is what it says beside its manifests.
+#[must_use]
+pub fn work_of(name: &str, manifests: &[Value], spec: &Value) -> Value {
+    let mut whole = spec.clone();
+    whole["workload"] = json!({ "manifests": manifests });
+    json!({
+        "apiVersion": "work.open-cluster-management.io/v1", "kind": "ManifestWork",
+        "metadata": { "name": name, "namespace": CLUSTER }, "spec": whole,
+    })
 }
 
 /// Whether a condition is true of the newest generation.

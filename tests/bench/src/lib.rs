@@ -5,5 +5,6 @@ pub mod durable;
 pub mod figure;
 pub mod fleets;
 pub mod idle;
+pub mod members;
 pub mod memory;
 mod plain;

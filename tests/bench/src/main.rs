@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use fleetlog_bench::figure::Figure;
-use fleetlog_bench::{durable, fleets, idle};
+use fleetlog_bench::{durable, fleets, idle, members};
 use fleetlog_chassis::Clock;
 use fleetlog_cli::embedded::EmbeddedHub;
 use std::path::PathBuf;
@@ -28,6 +28,25 @@ enum Suite {
         #[arg(long, default_value_t = 1_000)]
         clusters: usize,
     },
+    /// What happens on bad days, and on real member clusters.
+    Failover {
+        /// Print a JSON array of figures and nothing else.
+        #[arg(long)]
+        json: bool,
+        /// How many works one agent gets.
+        #[arg(long, default_value_t = 1_000)]
+        works: usize,
+    },
+    /// One agent of a real member cluster until it is killed.
+    #[command(hide = true)]
+    MemberAgent {
+        #[arg(long)]
+        hub: String,
+        #[arg(long)]
+        token: PathBuf,
+        #[arg(long)]
+        kubeconfig: PathBuf,
+    },
     /// One agent until it is killed; its memory is one of the figures.
     #[command(hide = true)]
     Agent {
@@ -45,12 +64,16 @@ fn main() -> Result<()> {
         Suite::E2e { json, clusters } => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let figures = runtime.block_on(e2e(clusters))?;
-            if json {
-                println!("{}", serde_json::to_string(&figures)?);
-            } else {
-                println!("{}", today());
-                figures.iter().for_each(|figure| println!("{}", figure.line()));
-            }
+            print(&figures, json)?;
+        }
+        Suite::Failover { json, works } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let figures = runtime.block_on(failover(works))?;
+            print(&figures, json)?;
+        }
+        Suite::MemberAgent { hub, token, kubeconfig } => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(members::be_an_agent(&hub, &token, &kubeconfig))?;
         }
         Suite::Agent { hub, token } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -58,6 +81,25 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn print(figures: &[Figure], json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(figures)?);
+    } else {
+        println!("{}", today());
+        figures.iter().for_each(|figure| println!("{}", figure.line()));
+    }
+    Ok(())
+}
+
+async fn failover(works: usize) -> Result<Vec<Figure>> {
+    let mut figures = vec![];
+    eprintln!("{works} works on a real kube-apiserver");
+    figures.extend(members::works(works).await?);
+    eprintln!("kube-prometheus on a real kube-apiserver");
+    figures.push(members::kube_prometheus().await?);
+    Ok(figures)
 }
 
 /// The day and the machine, for the record.
