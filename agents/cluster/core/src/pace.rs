@@ -30,7 +30,7 @@ impl Default for Pace {
             retry_most: Duration::from_secs(60),
             gather: Duration::from_millis(500),
             repair: Duration::from_secs(1),
-            passes: 4,
+            passes: 8,
             rounds: 8,
         }
     }

@@ -85,7 +85,16 @@ pub fn plan(
     let name = Record::name(wanted.hub_hash, wanted.work);
     let noted = record.filter(|record| record.generation >= wanted.generation);
     let Some(record) = noted else {
-        let body = Record::body(wanted.hub_hash, wanted.agent_id, wanted.work, wanted.generation);
+        let Wanted { hub_hash, agent_id, work, generation, .. } = *wanted;
+        let intends = match record {
+            None => intended(wanted, kinds, observed),
+            // What an earlier note named may have been made since.
+            Some(record) if record.made.iter().all(|made| made.uid.is_empty()) => {
+                record.made.clone()
+            }
+            Some(_) => vec![],
+        };
+        let body = Record::body(hub_hash, agent_id, work, generation, &intends);
         plan.steps.push(Step::Note { name, body });
         return plan;
     };
@@ -113,6 +122,19 @@ pub fn plan(
     plan.steps.extend(prune);
     plan.leaving = kept.leaving;
     plan
+}
+
+/// What a new work is about to make: exactly what its first plan after the note will record.
+fn intended(wanted: &Wanted<'_>, kinds: &Kinds, observed: &Observed) -> Vec<Made> {
+    let named = wanted.manifests.iter().filter_map(|manifest| manifest.resource(kinds));
+    let free = |resource: &Resource| {
+        options::unsupported(wanted.spec, &resource.key).is_none()
+            && options::strategy(wanted.spec, &resource.key) != Strategy::ReadOnly
+            && matches!(observed.get(&resource.key), None | Some(Live::Absent))
+    };
+    let made = |resource| Made { resource, uid: String::new() };
+    let made: BTreeSet<Made> = named.filter(free).map(made).collect();
+    made.into_iter().collect()
 }
 
 /// When definitions are waited for: after everything else, before objects of other kinds.

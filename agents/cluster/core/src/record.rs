@@ -16,6 +16,10 @@ pub fn watch() -> WatchKey {
 }
 
 const GENERATION: &str = "fleetlog.io/generation";
+/// What is about to be made, until the status says what was made: saves a write for a new work.
+const INTENDS: &str = "fleetlog.io/intends";
+/// The longest such list, in bytes; a longer one is written into the status beforehand.
+const INTENDS_MOST: usize = 64 * 1024;
 
 /// One object that was made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,8 +61,13 @@ impl Record {
         }
         let annotations = object.pointer("/metadata/annotations");
         let generation = annotations.and_then(|a| a.get(GENERATION)).and_then(Value::as_str);
-        let made = object.pointer("/status/appliedResources").and_then(Value::as_array);
-        let mut made: Vec<Made> = made.into_iter().flatten().map(made_of).collect();
+        let made = object.pointer("/status/appliedResources").and_then(Value::as_array).cloned();
+        let intends = || {
+            let intends = annotations?.get(INTENDS)?.as_str()?;
+            serde_json::from_str::<Vec<Value>>(intends).ok()
+        };
+        let made = made.or_else(intends).unwrap_or_default();
+        let mut made: Vec<Made> = made.iter().map(made_of).collect();
         made.sort();
         Some(Self {
             uid: text("/metadata/uid")?.to_owned(),
@@ -69,10 +78,17 @@ impl Record {
         })
     }
 
-    /// What is applied to make it, or to note a newer generation.
+    /// What is applied to make it, or to note a newer generation; a new one also names what is
+    /// about to be made.
     #[must_use]
-    pub fn body(hub_hash: &str, agent_id: &str, work: &str, generation: i64) -> Value {
-        json!({
+    pub fn body(
+        hub_hash: &str,
+        agent_id: &str,
+        work: &str,
+        generation: i64,
+        intends: &[Made],
+    ) -> Value {
+        let mut body = json!({
             "apiVersion": "work.open-cluster-management.io/v1",
             "kind": "AppliedManifestWork",
             "metadata": {
@@ -80,21 +96,18 @@ impl Record {
                 "annotations": { GENERATION: generation.to_string() },
             },
             "spec": { "hubHash": hub_hash, "agentID": agent_id, "manifestWorkName": work },
-        })
+        });
+        let intends = Value::from(intends.iter().map(listed).collect::<Vec<_>>()).to_string();
+        if intends.len() > 2 && intends.len() <= INTENDS_MOST {
+            body["metadata"]["annotations"][INTENDS] = Value::from(intends);
+        }
+        body
     }
 
     /// Its status, to be written whole.
     #[must_use]
     pub fn status(made: &[Made]) -> Value {
-        let made: Vec<Value> = made
-            .iter()
-            .map(|Made { resource: Resource { key, version }, uid }| {
-                json!({
-                    "group": key.group, "resource": key.resource, "namespace": key.namespace,
-                    "name": key.name, "version": version, "uid": uid,
-                })
-            })
-            .collect();
+        let made: Vec<Value> = made.iter().map(listed).collect();
         json!({ "status": { "appliedResources": made } })
     }
 
@@ -108,6 +121,13 @@ impl Record {
             "uid": uid,
         })
     }
+}
+
+fn listed(Made { resource: Resource { key, version }, uid }: &Made) -> Value {
+    json!({
+        "group": key.group, "resource": key.resource, "namespace": key.namespace,
+        "name": key.name, "version": version, "uid": uid,
+    })
 }
 
 fn made_of(value: &Value) -> Made {
@@ -180,11 +200,23 @@ mod tests {
             version: "v1".into(),
         };
         let made = vec![Made { resource, uid: "u1".into() }];
-        let mut object = Record::body("hub", "agent", "shop", 7);
+        let mut object = Record::body("hub", "agent", "shop", 7, &[]);
         object["metadata"]["uid"] = json!("r1");
         object["status"] = Record::status(&made)["status"].clone();
         let read = Record::of(&object, "hub").unwrap();
         assert_eq!((read.generation, read.work.as_str(), read.made), (7, "shop", made));
         assert_eq!(Record::of(&object, "other"), None);
+    }
+
+    #[test]
+    fn what_is_about_to_be_made_counts_until_the_status_says_what_was_made() {
+        let key = ObjectKey { resource: "secrets".into(), name: "a".into(), ..Default::default() };
+        let intends =
+            [Made { resource: Resource { key, version: "v1".into() }, uid: String::new() }];
+        let mut object = Record::body("hub", "agent", "shop", 7, &intends);
+        object["metadata"]["uid"] = json!("r1");
+        assert_eq!(Record::of(&object, "hub").unwrap().made, intends);
+        object["status"] = Record::status(&[])["status"].clone();
+        assert_eq!(Record::of(&object, "hub").unwrap().made, []);
     }
 }
