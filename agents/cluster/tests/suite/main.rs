@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod cases;
+mod hostile;
 mod hub;
 mod member;
 mod stage;
@@ -60,4 +61,10 @@ cases! {
         drift_is_repaired,
         what_is_not_signed_or_older_is_ignored,
         nothing_is_removed_because_the_hub_is_away;
+    refusing:
+        a_manifest_that_the_server_rejects_is_told_in_its_words,
+        a_namespace_that_is_terminating_holds_up_only_what_is_in_it,
+        what_keeps_a_removed_work_is_named,
+        a_definition_that_is_never_established_holds_up_only_its_own,
+        an_object_of_somebody_else_keeps_its_owner;
 }

@@ -1,6 +1,7 @@
 //! What a cluster does by itself after a change: the plan of what is due when, and who does it.
 //! Controllers act under the cluster's lock and on its clock; none has a task of its own.
 
+mod definitions;
 mod garbage;
 mod namespaces;
 mod status;
@@ -9,14 +10,12 @@ mod workloads;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::kinds::Kind;
 use crate::managers::Author;
 use crate::random::scatter;
 use crate::state::{Change, Key, State, What};
-use crate::stored::{member_mut, take};
 use crate::write::Draft;
 
 /// The group's own objects: definitions of custom kinds.
@@ -105,52 +104,6 @@ impl State {
             }
             _ => self.noticed_workload(change),
         }
-    }
-
-    fn noticed_definition(&mut self, change: &Change) {
-        if change.what == What::Deleted {
-            self.undefine(&change.key.name);
-            return;
-        }
-        let mut value = change.new.to_value();
-        let Some(kind) = Kind::of_definition(&value) else { return };
-        let versions = value.pointer("/spec/versions").and_then(Value::as_array);
-        let is_stored = |version: &&Value| version.get("storage") == Some(&Value::Bool(true));
-        let stored = versions.into_iter().flatten().filter(is_stored);
-        let stored: Vec<Value> =
-            stored.filter_map(|version| version.get("name").cloned()).collect();
-        let now = self.clock.text();
-        let condition = |kind: &str, reason: &str, message: &str| {
-            json!({
-                "type": kind, "status": "True", "reason": reason, "message": message,
-                "lastTransitionTime": now,
-            })
-        };
-        let established = "the initial names have been accepted";
-        let status = json!({
-            "acceptedNames": value.pointer("/spec/names").cloned().unwrap_or_default(),
-            "storedVersions": stored,
-            "conditions": [
-                condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-                condition("Established", "InitialNamesAccepted", established),
-            ],
-        });
-        self.serve(kind);
-        if value.pointer("/status/conditions").is_none() {
-            take(&mut value, "status");
-            *member_mut(&mut value, "status") = status.as_object().cloned().unwrap_or_default();
-            self.set_status(&change.key, value);
-        }
-    }
-
-    /// A definition that is gone takes its objects along.
-    fn undefine(&mut self, name: &str) {
-        let Some(kind) = self.kind_of(name).filter(|kind| kind.custom) else { return };
-        let keys: Vec<Key> = self.list(&kind, None).map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            self.remove(&key);
-        }
-        self.stop_serving(name);
     }
 
     /// Writes a status as a controller does; an equal one writes nothing.

@@ -3,3 +3,4 @@
 pub mod applying;
 pub mod joining;
 pub mod keeping;
+pub mod refusing;
