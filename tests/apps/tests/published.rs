@@ -55,6 +55,34 @@ async fn ingress_nginx_comes_in_order_with_its_jobs_and_its_webhook_and_goes_wit
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_is_stuck_says_at_the_hub_what_it_waits_for() {
+    let Some(stage) = stage("a stuck deletion").await else { return };
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "stuck", "namespace": "default",
+            "finalizers": ["example.com/hold"] },
+    });
+    stage.apply("stuck", &[object], &json!({})).await.unwrap();
+    stage.applied("stuck").await.unwrap();
+    stage.delete("stuck").await.unwrap();
+    let says_it = |work: Option<&Value>| {
+        let conditions = work.and_then(|work| work.pointer("/status/conditions")?.as_array());
+        conditions.into_iter().flatten().any(|condition| {
+            let message = condition["message"].as_str().unwrap_or_default();
+            condition["type"] == "Deleting"
+                && message.contains("\"configmaps default/stuck\" waits for its finalizers")
+        })
+    };
+    stage.until("stuck", says_it).await.unwrap();
+    let path = "/api/v1/namespaces/default/configmaps/stuck";
+    let free = json!({ "metadata": { "finalizers": null } });
+    stage.send(http::Method::PATCH, path, &free).await.unwrap();
+    stage.gone("stuck").await.unwrap();
+    assert!(stage.read(path).await.is_none());
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kube_prometheus_is_one_work_that_is_applied_changed_pruned_and_deleted() {
     let Some(stage) = stage("kube-prometheus").await else { return };
     let mut objects = kube_prometheus().unwrap();

@@ -67,6 +67,7 @@ const WIDE: &[(&str, &[WideColumn])] = &[
             ("Applied", "string", ".status.conditions[?(@.type==\"Applied\")].status"),
             ("Available", "string", ".status.conditions[?(@.type==\"Available\")].status"),
             ("Generation", "integer", ".metadata.generation"),
+            ("Deleting", "string", ".status.conditions[?(@.type==\"Deleting\")].message"),
         ],
     ),
     (
