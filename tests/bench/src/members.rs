@@ -102,8 +102,9 @@ pub async fn works(count: usize) -> Result<Vec<Figure>> {
             .measured(
                 1,
                 setting(&format!(
-                    "from the first command to all Applied, the commands took {handed:.1} s, the \
-                     API server and its store {servers:.1} s of processor; baseline: as many config maps, plain server-side applies one after another"
+                    "from the first command to all Applied; the commands took {handed:.1} s, the \
+                     API server and its store {servers:.1} s of processor; baseline: as many \
+                     config maps, plain server-side applies one after another"
                 )),
             )
             .against(idle)
