@@ -6,6 +6,11 @@ use crate::target::Target;
 use fleetlog_bus::MAX_COMMAND;
 use fleetlog_kernel::ContentHash;
 use fleetlog_messages::ApiObject;
+use fleetlog_messages::addon::{
+    AddOnCommand, ApplyAddOn, ApplyDefinition, ApplyTemplate, DefinitionCommand, DeleteAddOn,
+    DeleteDefinition, DeleteTemplate, TemplateCommand, add_on_command, definition_command,
+    template_command,
+};
 use fleetlog_messages::placement::{
     ApplyPlacement, DeletePlacement, PlacementCommand, placement_command,
 };
@@ -92,6 +97,18 @@ pub fn delete(target: &Target) -> Result<Vec<u8>, Failure> {
             let command = Some(replica_set_command::Command::Delete(DeleteReplicaSet {}));
             ReplicaSetCommand { command }.encode_to_vec()
         }
+        "definition" => {
+            let command = Some(definition_command::Command::Delete(DeleteDefinition {}));
+            DefinitionCommand { command }.encode_to_vec()
+        }
+        "clusteraddon" => {
+            let command = Some(add_on_command::Command::Delete(DeleteAddOn {}));
+            AddOnCommand { command }.encode_to_vec()
+        }
+        "template" => {
+            let command = Some(template_command::Command::Delete(DeleteTemplate {}));
+            TemplateCommand { command }.encode_to_vec()
+        }
         _ => return Err(not_written(target)),
     })
 }
@@ -152,6 +169,22 @@ fn command(
             let apply = ApplyReplicaSet { replica_set, bundle, resource_version, replace_metadata };
             let command = Some(replica_set_command::Command::Apply(apply));
             ReplicaSetCommand { command }.encode_to_vec()
+        }
+        "definition" => {
+            let definition = typed(object)?;
+            let apply = ApplyDefinition { definition, resource_version, replace_metadata };
+            let command = Some(definition_command::Command::Apply(apply));
+            DefinitionCommand { command }.encode_to_vec()
+        }
+        "clusteraddon" => {
+            let apply = ApplyAddOn { add_on: typed(object)?, resource_version, replace_metadata };
+            AddOnCommand { command: Some(add_on_command::Command::Apply(apply)) }.encode_to_vec()
+        }
+        "template" => {
+            let template = typed(object)?;
+            let apply = ApplyTemplate { template, resource_version, replace_metadata };
+            TemplateCommand { command: Some(template_command::Command::Apply(apply)) }
+                .encode_to_vec()
         }
         _ => return Err(not_written(target)),
     })

@@ -170,7 +170,7 @@ fn service(service: Service) -> Role {
             ]));
             subscribe.extend(texts(&["fl.a.*.sync", "fl.a.*.blob"]));
         }
-        Service::Placement => {}
+        Service::Placement | Service::Addon => {}
     }
     Role {
         account: Account::Hub,

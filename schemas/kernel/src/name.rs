@@ -12,11 +12,13 @@ pub enum Service {
     Placement,
     /// Manifest works and their replica sets: what runs where.
     Work,
+    /// Add-ons: what extends clusters.
+    Addon,
 }
 
 impl Service {
     /// All services, in a fixed order.
-    pub const ALL: [Self; 3] = [Self::Registration, Self::Placement, Self::Work];
+    pub const ALL: [Self; 4] = [Self::Registration, Self::Placement, Self::Work, Self::Addon];
 
     /// The service's subject token.
     #[must_use]
@@ -25,6 +27,7 @@ impl Service {
             Self::Registration => "registration",
             Self::Placement => "placement",
             Self::Work => "work",
+            Self::Addon => "addon",
         }
     }
 

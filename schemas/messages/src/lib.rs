@@ -14,7 +14,7 @@ mod rfc3339;
 pub mod subject;
 pub mod wire;
 
-pub use generated::{KINDS, common, placement, registration, work};
+pub use generated::{KINDS, addon, common, placement, registration, work};
 pub use kind::{ApiObject, Column, KindInfo};
 
 /// The schema document: OpenAPI v3 schemas of every API object under `definitions`, by the full

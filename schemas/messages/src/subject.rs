@@ -289,7 +289,7 @@ pub fn reports_for(service: Service) -> Option<Subject> {
     match service {
         Service::Registration => Some(Subject("fl.st.*.cluster".into())),
         Service::Work => Some(Subject("fl.st.*.work.>".into())),
-        Service::Placement => None,
+        Service::Placement | Service::Addon => None,
     }
 }
 

@@ -66,6 +66,16 @@ impl Bodies {
         Ok(found)
     }
 
+    /// Keeps a content in BLOBS, and in memory for the agents that will ask for it.
+    pub(crate) async fn put(&self, body: Bytes) -> Result<ContentHash, Fault> {
+        let hash = ContentHash::of(&body);
+        if self.kept(|kept| kept.get(&hash)).is_none() {
+            self.blobs.put(body.clone()).await?;
+            self.kept(|kept| kept.insert(hash, &body, self.limit));
+        }
+        Ok(hash)
+    }
+
     /// The content of this hash, if it has this size; `Err` with the size when it has another.
     pub(crate) async fn get_sized(
         &self,

@@ -50,7 +50,7 @@ pub(crate) fn change(commit: &Recorded) -> Result<Option<Change>, Unreadable> {
             }
             Change::Cluster(id.name.clone(), presence)
         }
-        (Service::Placement | Service::Registration, _) => return Ok(None),
+        (Service::Placement | Service::Registration | Service::Addon, _) => return Ok(None),
     }))
 }
 

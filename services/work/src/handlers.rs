@@ -11,7 +11,7 @@ use fleetlog_messages::work::{
     work_event,
 };
 use fleetlog_work_domain::command::{
-    Apply, Deliver, Member, OfSet, OfWork, Planned, SetCommand, WorkCommand,
+    Apply, Deliver, Member, OfSet, OfWork, Owner, Planned, SetCommand, WorkCommand,
 };
 use fleetlog_work_domain::metadata::Metadata;
 use fleetlog_work_domain::name::{SetKey, Target, WorkKey};
@@ -104,12 +104,12 @@ fn work_command(
             Origin::Service { .. } | Origin::Agent(_) => WorkCommand::Abandon { by },
         },
         work_command::Command::Deliver(message) => {
-            from_work(request, "DeliverWork")?;
+            from_owner(request, &message.add_on, "DeliverWork")?;
             WorkCommand::Deliver(Box::new(deliver(fleet, key, message)?))
         }
         work_command::Command::Withdraw(message) => {
-            from_work(request, "WithdrawWork")?;
-            WorkCommand::Withdraw { replica_set: message.replica_set }
+            from_owner(request, &message.add_on, "WithdrawWork")?;
+            WorkCommand::Withdraw(owner(message.replica_set, message.add_on))
         }
         work_command::Command::Report(_) => {
             return Err(denied(&Refusal::NotForUsers { command: "ReportWork" }));
@@ -120,13 +120,15 @@ fn work_command(
 fn deliver(fleet: &Fleet, key: &WorkKey, message: DeliverWork) -> Result<Deliver, Denied> {
     let set = SetKey::parse(&message.replica_set);
     let planned = set.and_then(|set| fleet.planned(&set, &message.placement, key));
+    // The add-on service tells of the works of one add-on in the order of its events.
+    let planned = planned.is_some() || !message.add_on.is_empty();
     Ok(Deliver {
         work: message.work.ok_or_else(|| denied(&Refusal::Incomplete { missing: "work" }))?,
         bundle: message.bundle,
-        replica_set: message.replica_set,
+        owner: owner(message.replica_set, message.add_on),
         placement: message.placement,
         decision: message.decision,
-        planned: if planned.is_some() { Planned::Still } else { Planned::NoMore },
+        planned: if planned { Planned::Still } else { Planned::NoMore },
     })
 }
 
@@ -177,6 +179,19 @@ fn of_set(fleet: &Fleet, request: &Request, key: SetKey) -> Result<Vec<Decided>,
         (name, ReplicaSetEvent { event: Some(event) }.encode_to_vec().into())
     };
     Ok(decided(request, SET_EVENT, events.into_iter().map(encoded).collect()))
+}
+
+fn owner(replica_set: String, add_on: String) -> Owner {
+    if add_on.is_empty() { Owner::ReplicaSet(replica_set) } else { Owner::AddOn(add_on) }
+}
+
+/// Refuses what only work tells itself, and for an add-on what only the add-on service tells.
+fn from_owner(request: &Request, add_on: &str, command: &'static str) -> Result<(), Denied> {
+    match request.origin {
+        Origin::Service { from: Service::Addon, .. } if !add_on.is_empty() => Ok(()),
+        Origin::Service { from: Service::Work, .. } if add_on.is_empty() => Ok(()),
+        _ => Err(denied(&Refusal::NotForUsers { command })),
+    }
 }
 
 /// Refuses what only work tells itself.

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, MAX_COMMAND, Retry};
 use fleetlog_chassis::{Context, Denied, Ground, Origin, Request, Shell};
-use fleetlog_kernel::ContentHash;
+use fleetlog_kernel::{ContentHash, Service};
 use fleetlog_messages::common::Query;
 use fleetlog_messages::work::{
     ApplyReplicaSet, ApplyWork, Bundle, Delivery, ReplicaSetCommand, WorkCommand,
@@ -21,6 +21,7 @@ use fleetlog_messages::work::{
 use fleetlog_work_domain::name::{REPLICA_SET, WORK};
 use fleetlog_work_domain::{Refusal, manifests};
 use futures::future::BoxFuture;
+use prost::Message as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -42,6 +43,7 @@ impl Shell<Works> for Around {
     async fn prepare(&self, request: &mut Request) -> Result<(), Denied> {
         match &request.origin {
             Origin::User(_) => self.check(request).await,
+            Origin::Service { from: Service::Addon, .. } => self.keep(request).await,
             // Reports that come together are summed up together.
             Origin::Service { .. } if summarizes(request) => {
                 tokio::time::sleep(self.summarize_after).await;
@@ -87,6 +89,36 @@ impl Around {
         }
         let Some(bundle) = bundle(request)? else { return Ok(()) };
         self.check_bundle(&bundle).await.map_err(|refusal| denied(&refusal))
+    }
+
+    /// Keeps the manifests that come with the work of an add-on, which then names them by hash.
+    async fn keep(&self, request: &mut Request) -> Result<(), Denied> {
+        let Some(work_command::Command::Deliver(mut deliver)) =
+            read::<WorkCommand>(request)?.command
+        else {
+            return Ok(());
+        };
+        let body = Bytes::from(std::mem::take(&mut deliver.manifests));
+        let manifests = manifests::read(&body).map_err(|refusal| denied(&refusal))?;
+        // Nobody would ask again: this waits until it is possible, as the queue behind it does.
+        let hash = loop {
+            match self.bodies.put(body.clone()).await {
+                Ok(hash) => break hash,
+                Err(fault) if fault.retry == Retry::Useless => {
+                    let reason = fault.to_string();
+                    return Err(denied(&Refusal::OutOfReach { reason }));
+                }
+                Err(_) => tokio::time::sleep(AGAIN_AFTER).await,
+            }
+        };
+        deliver.bundle = Some(Bundle {
+            hash: hash.to_string(),
+            size: body.len() as u64,
+            count: u32::try_from(manifests.len()).unwrap_or(u32::MAX),
+        });
+        let command = Some(work_command::Command::Deliver(deliver));
+        request.payload = WorkCommand { command }.encode_to_vec().into();
+        Ok(())
     }
 
     async fn check_bundle(&self, bundle: &Bundle) -> Result<(), Refusal> {

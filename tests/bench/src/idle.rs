@@ -27,7 +27,7 @@ impl Drop for Running {
     }
 }
 
-/// `hub_idle_mib`: the process of the three services and its nats-server.
+/// `hub_idle_mib`: the process of the four services and its nats-server.
 ///
 /// # Errors
 /// A hub that does not start.
@@ -45,8 +45,8 @@ pub async fn hub() -> Result<Figure> {
     let binary = fleetlog_tools::nats_server(&fleetlog_tools::quiet)?;
     let alone = NatsServer::start(&NatsConfig::open(binary, plain.path().to_owned()))?;
     let baseline = looked(|| resident_mib(alone.pid())).await?;
-    let setting = "registration, placement and work in one process, and nats-server; baseline: a \
-                   plain nats-server";
+    let setting = "registration, placement, work and addon in one process, and nats-server; \
+                   baseline: a plain nats-server";
     Ok(Figure::new("hub_idle_mib", value, "MiB", Better::Lower)
         .measured(LOOKS, setting)
         .against(baseline)

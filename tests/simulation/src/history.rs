@@ -1,6 +1,7 @@
 //! The invariants that every commit has to keep, checked in the order of the log, and the states
 //! that a fresh reading of it gives.
 
+use fleetlog_addon::AddOns;
 use fleetlog_bus::{Broker as _, Entry, Memory};
 use fleetlog_chassis::{Hosted, Machine};
 use fleetlog_kernel::{Position, Service, Timestamp};
@@ -26,6 +27,8 @@ pub struct History {
     pub placement: Hosted<Scheduling>,
     /// The same for work.
     pub work: Hosted<Works>,
+    /// The same for add-ons.
+    pub addon: Hosted<AddOns>,
     /// The commit that each user's command led to, by actor and id.
     pub commands: BTreeMap<(String, String), Position>,
     /// What each placement has chosen.
@@ -96,7 +99,8 @@ impl History {
         }
         fold(&mut self.registration, commit, &mut self.hashes)?;
         fold(&mut self.placement, commit, &mut self.hashes)?;
-        fold(&mut self.work, commit, &mut self.hashes)
+        fold(&mut self.work, commit, &mut self.hashes)?;
+        fold(&mut self.addon, commit, &mut self.hashes)
     }
 
     /// Invariants 2, 4 and 10. That a cause lies before its commit (12) is part of reading it.

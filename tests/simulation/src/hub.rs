@@ -1,4 +1,4 @@
-//! The hub: the broker in memory and the three services on it, each of which can die and start
+//! The hub: the broker in memory and the four services on it, each of which can die and start
 //! again. They are the libraries that the processes run, with the chassis' own loops.
 
 use crate::bug::Bug;
@@ -6,6 +6,7 @@ use crate::chance::Faults;
 use crate::life::{Life, Who};
 use crate::line::{Line, Sightings};
 use crate::planted::Arrivals;
+use fleetlog_addon::AddOns;
 use fleetlog_bus::{Broker as _, Fault, Memory, SharedBroker};
 use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, TaskFailed, Tasks};
 use fleetlog_kernel::{HubId, Position, Service, Timestamp};
@@ -30,6 +31,8 @@ pub enum Running {
     Placement(Arc<Context<Scheduling>>),
     /// Work.
     Work(Arc<Context<Works>>),
+    /// Add-ons.
+    Addon(Arc<Context<AddOns>>),
 }
 
 impl Running {
@@ -44,6 +47,9 @@ impl Running {
                 context.is_live().then(|| context.read(|h| (h.position(), h.hash())))
             }
             Self::Work(context) => {
+                context.is_live().then(|| context.read(|h| (h.position(), h.hash())))
+            }
+            Self::Addon(context) => {
                 context.is_live().then(|| context.read(|h| (h.position(), h.hash())))
             }
         }
@@ -218,6 +224,10 @@ impl Hub {
             Service::Work => {
                 let settings = fleetlog_work::Settings::new(self.delivery_key.clone());
                 fleetlog_work::start(ground, settings).await.map(Running::Work)
+            }
+            Service::Addon => {
+                let settings = fleetlog_addon::Settings::default();
+                fleetlog_addon::start(ground, settings).await.map(Running::Addon)
             }
         }
     }

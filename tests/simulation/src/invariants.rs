@@ -2,6 +2,8 @@
 //! what agents are told and of what they made; and what must have come about when nothing goes
 //! wrong any more.
 
+mod add_ons;
+
 use crate::fleet::{Made, Member};
 use crate::history::History;
 use crate::hub::Hub;
@@ -226,6 +228,7 @@ impl Invariants {
             }
         }
         self.works_are_told()?;
+        self.add_ons_are_there()?;
         self.works_are_made(fleet, &scenario.contents)
     }
 

@@ -1,6 +1,8 @@
 //! What the user does: a fleet is set up, then chance decides what is asked for next. Asks for one
 //! thing after the other, so that the log's order is the user's.
 
+mod add_on;
+
 use crate::chance::Chance;
 use crate::user::User;
 use bytes::Bytes;
@@ -88,6 +90,7 @@ impl Scenario {
         self.ask(&to, BindingCommand { command }.encode_to_vec()).await;
         self.place().await;
         self.apply_app().await;
+        self.add_on().await;
     }
 
     /// Does the next thing; says what it was.
@@ -103,9 +106,13 @@ impl Scenario {
                 self.place().await;
                 "narrow"
             }
-            32..62 => {
+            32..52 => {
                 self.apply_app().await;
                 "template"
+            }
+            52..62 => {
+                self.add_on().await;
+                "add-on"
             }
             62..68 => {
                 if std::mem::take(&mut self.has_app) {

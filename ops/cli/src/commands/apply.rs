@@ -47,8 +47,17 @@ impl fmt::Display for Applied {
 }
 
 /// The order in which kinds are sent: what is referred to goes first.
-const ORDER: [&str; 6] =
-    ["clusterset", "binding", "cluster", "placement", "manifestwork", "replicaset"];
+const ORDER: [&str; 9] = [
+    "clusterset",
+    "binding",
+    "cluster",
+    "placement",
+    "manifestwork",
+    "replicaset",
+    "template",
+    "definition",
+    "clusteraddon",
+];
 
 /// `fleetlog apply`.
 ///

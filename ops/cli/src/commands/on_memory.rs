@@ -1,4 +1,4 @@
-//! The commands against the three services on the in-memory broker: what a user's day comes to,
+//! The commands against the four services on the in-memory broker: what a user's day comes to,
 //! without a server. What agents add is tested with `fleetlog dev`.
 
 mod dlq;
@@ -88,6 +88,8 @@ impl Stage {
             fleetlog_placement::start(ground(), settings).await?.live().await;
             let settings = fleetlog_work::Settings::new(work_key);
             fleetlog_work::start(ground(), settings).await?.live().await;
+            let settings = fleetlog_addon::Settings::default();
+            fleetlog_addon::start(ground(), settings).await?.live().await;
             Ok::<_, fleetlog_bus::Fault>(())
         };
         started.await.unwrap();

@@ -1,8 +1,9 @@
-//! A hub in this process: the folder, its nats-server, the topology, and the three services, each
+//! A hub in this process: the folder, its nats-server, the topology, and the four services, each
 //! on a connection of its own with its own user.
 
 use crate::failure::Failure;
 use crate::hub::Hub;
+use fleetlog_addon::AddOns;
 use fleetlog_bus::{JetStream, SharedBroker};
 use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, Tasks};
 use fleetlog_kernel::{Actor, Service};
@@ -21,6 +22,7 @@ pub struct EmbeddedHub {
     registration: Arc<Context<Registration>>,
     placement: Arc<Context<Scheduling>>,
     work: Arc<Context<Works>>,
+    addon: Arc<Context<AddOns>>,
 }
 
 impl EmbeddedHub {
@@ -59,10 +61,16 @@ impl EmbeddedHub {
             fleetlog_work::Settings::new(server.identity().delivery_key()?),
         )
         .await?;
-        let hub = Self { server, tasks, registration, placement, work };
+        let addon = fleetlog_addon::start(
+            ground(Service::Addon).await?,
+            fleetlog_addon::Settings::default(),
+        )
+        .await?;
+        let hub = Self { server, tasks, registration, placement, work, addon };
         hub.registration.live().await;
         hub.placement.live().await;
         hub.work.live().await;
+        hub.addon.live().await;
         Ok(hub)
     }
 
@@ -115,8 +123,8 @@ impl EmbeddedHub {
 
     /// Lets the services finish what is in hand, stops them, then the server.
     pub async fn stop(self) {
-        let Self { registration, placement, work, .. } = &self;
-        tokio::join!(registration.drain(), placement.drain(), work.drain());
+        let Self { registration, placement, work, addon, .. } = &self;
+        tokio::join!(registration.drain(), placement.drain(), work.drain(), addon.drain());
         self.tasks.abort();
         self.server.stop();
     }

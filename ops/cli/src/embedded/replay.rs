@@ -182,6 +182,7 @@ async fn fold_service(folder: &Path, service: &str, to: Position) -> Result<Fold
         }
         Some(Service::Placement) => fold::<fleetlog_placement::Scheduling>(broker, to).await,
         Some(Service::Work) => fold::<fleetlog_work::Works>(broker, to).await,
+        Some(Service::Addon) => fold::<fleetlog_addon::AddOns>(broker, to).await,
         None => Err(Failure::usage(format!("\"{service}\" is no service"), "see --help")),
     }
 }

@@ -78,6 +78,22 @@ const WIDE: &[(&str, &[WideColumn])] = &[
             ("Age", "date", ".metadata.creationTimestamp"),
         ],
     ),
+    (
+        "ClusterManagementAddOn",
+        &[
+            ("Default", "string", ".status.defaultconfigReferences[*].desiredConfig.name"),
+            ("Placements", "string", ".spec.installStrategy.placements[*].name"),
+        ],
+    ),
+    (
+        "ManagedClusterAddOn",
+        &[
+            ("Template", "string", ".status.configReferences[*].name"),
+            ("Reason", "string", ".status.conditions[?(@.type==\"Available\")].reason"),
+            ("Age", "date", ".metadata.creationTimestamp"),
+        ],
+    ),
+    ("AddOnTemplate", &[("Age", "date", ".metadata.creationTimestamp")]),
 ];
 
 /// Listings in the asked form. `single`: one named object was asked for, so no list is made of it.

@@ -40,6 +40,7 @@ impl Paint {
             "registration" => "36",
             "placement" => "35",
             "work" => "32",
+            "addon" => "34",
             _ => "33",
         };
         self.wrap(colour, text)

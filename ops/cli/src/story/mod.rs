@@ -1,6 +1,7 @@
 //! Every event as a sentence that people read. What the events mean lies with the services; what
 //! cannot be read is said to be so, never passed over.
 
+mod addon;
 mod placement;
 mod registration;
 mod work;
@@ -39,6 +40,9 @@ fn sentence(commit: &Recorded, event: &[u8]) -> Option<String> {
         "placement.v1.PlacementEvent" => placement::placement(commit, event),
         "work.v1.WorkEvent" => work::work(commit, event),
         "work.v1.ReplicaSetEvent" => work::replica_set(commit, event),
+        "addon.v1.DefinitionEvent" => addon::definition(commit, event),
+        "addon.v1.AddOnEvent" => addon::add_on(commit, event),
+        "addon.v1.TemplateEvent" => addon::template(commit, event),
         _ => None,
     }
 }

@@ -20,17 +20,22 @@ pub(super) fn work(commit: &Recorded, event: &[u8]) -> Option<String> {
             let objects = objects(specified.bundle.as_ref());
             let meta = specified.work.as_ref().and_then(|work| work.metadata.as_ref());
             let verb = creates(commit, meta);
-            if specified.replica_set.is_empty() {
-                format!("{} {verb} work {name} of {objects}", who(commit))
-            } else {
-                let verb = if verb == "creates" { "is made" } else { "changes" };
-                format!("work {name} {verb} for replica set {}, {objects}", specified.replica_set)
+            let made = if verb == "creates" { "is made" } else { "changes" };
+            match (specified.replica_set.as_str(), specified.add_on.split_once('/')) {
+                (_, Some((_, add_on))) => {
+                    format!("work {name} {made} for add-on {add_on}, {objects}")
+                }
+                ("", None) => format!("{} {verb} work {name} of {objects}", who(commit)),
+                (set, None) => format!("work {name} {made} for replica set {set}, {objects}"),
             }
         }
         Event::StatusReported(reported) => {
             format!("work {name} is {}", state(&reported.status.unwrap_or_default()))
         }
-        Event::DeletionRequested(asked) => format!("{} removes work {name}", asked.by),
+        Event::DeletionRequested(asked) => match asked.by.split_once(':') {
+            Some(("addon", _)) => format!("work {name} goes with its add-on"),
+            _ => format!("{} removes work {name}", asked.by),
+        },
         Event::Deleted(_) => format!("work {name} is gone"),
     })
 }

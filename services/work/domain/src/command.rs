@@ -7,6 +7,7 @@ use crate::summary::Tally;
 use fleetlog_kernel::{Position, Uid};
 use fleetlog_messages::work::{Bundle, ManifestWork, ManifestWorkReplicaSet, ReportWork};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Whether the cluster of a work belongs to the fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,26 +68,41 @@ pub enum WorkCommand {
         /// Who says so.
         by: String,
     },
-    /// Create or change it, by a replica set's plan.
+    /// Create or change it, by a replica set's plan or for an add-on.
     Deliver(Box<Deliver>),
-    /// Remove it, by a replica set's plan.
-    Withdraw {
-        /// The replica set, `<ns>/<name>`.
-        replica_set: String,
-    },
+    /// Remove it, by a replica set's plan or with its add-on.
+    Withdraw(Owner),
     /// Its agent says how far it is.
     Report(Box<ReportWork>),
 }
 
-/// One work of a replica set's plan.
+/// Who keeps a work in a user's stead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A replica set, `<ns>/<name>`.
+    ReplicaSet(String),
+    /// An add-on, `<cluster>/<name>`.
+    AddOn(String),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReplicaSet(name) => write!(f, "replicaset:{name}"),
+            Self::AddOn(name) => write!(f, "addon:{name}"),
+        }
+    }
+}
+
+/// One work of a replica set's plan, or of an add-on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deliver {
     /// Labels and spec, without manifests.
     pub work: ManifestWork,
     /// Its manifests, by hash.
     pub bundle: Option<Bundle>,
-    /// The replica set, `<ns>/<name>`.
-    pub replica_set: String,
+    /// For whom.
+    pub owner: Owner,
     /// The placement that chose the cluster.
     pub placement: String,
     /// The EVENTS sequence of its decision.

@@ -28,7 +28,7 @@ impl Decider for Work {
             WorkCommand::Delete { by } => work::delete(self, asked, by, at),
             WorkCommand::Abandon { by } => Ok(work::abandon(self, asked, by, at)),
             WorkCommand::Deliver(deliver) => work::deliver(self, asked, deliver, at),
-            WorkCommand::Withdraw { replica_set } => work::withdraw(self, asked, replica_set, at),
+            WorkCommand::Withdraw(owner) => work::withdraw(self, asked, owner, at),
             WorkCommand::Report(report) => work::report(self, asked, report, at),
         }
     }

@@ -154,7 +154,8 @@ fn abandon(work: WorkKey) -> Follow {
 
 fn withdraw(set: &SetKey, work: WorkKey) -> Follow {
     let replica_set = set.to_string();
-    Follow::Work(work, work_command::Command::Withdraw(WithdrawWork { replica_set }))
+    let withdraw = WithdrawWork { replica_set, ..WithdrawWork::default() };
+    Follow::Work(work, work_command::Command::Withdraw(withdraw))
 }
 
 fn deliver(key: &SetKey, set: &ReplicaSet, target: &Target, decision: Position) -> Option<Follow> {
@@ -164,6 +165,7 @@ fn deliver(key: &SetKey, set: &ReplicaSet, target: &Target, decision: Position) 
         replica_set: key.to_string(),
         decision: decision.0,
         placement: target.placement.clone(),
+        ..DeliverWork::default()
     });
     Some(Follow::Work(key.work(target), command))
 }

@@ -41,6 +41,13 @@ pub enum Refusal {
         /// The replica set; empty when the work is a user's and a replica set wants it.
         owner: String,
     },
+    /// A user may not change what an add-on keeps.
+    OwnedByAddOn {
+        /// The work.
+        work: String,
+        /// The add-on, `<cluster>/<name>`.
+        add_on: String,
+    },
     /// It is on its way out.
     BeingDeleted {
         /// Which object.
@@ -165,6 +172,7 @@ impl Refusal {
             Self::CommandTooLarge { .. } => "WRK0022",
             Self::OutOfReach { .. } => "WRK0023",
             Self::UnknownKind { .. } => "WRK0024",
+            Self::OwnedByAddOn { .. } => "WRK0025",
         }
     }
 
@@ -188,6 +196,9 @@ impl Refusal {
             }
             Self::OwnedByReplicaSet { work, owner } => {
                 format!("\"{work}\" is kept by the replica set \"{owner}\"")
+            }
+            Self::OwnedByAddOn { work, add_on } => {
+                format!("\"{work}\" is kept by the add-on \"{add_on}\"")
             }
             Self::BeingDeleted { object } => format!("\"{object}\" is being deleted"),
             Self::NotFound { object } => format!("there is no \"{object}\""),
@@ -238,6 +249,7 @@ impl Refusal {
             Self::OwnedByReplicaSet { .. } => {
                 "change the replica set's template, or use another name"
             }
+            Self::OwnedByAddOn { .. } => "change the add-on's template, or use another name",
             Self::BeingDeleted { .. } => "wait until it is gone, then create it again",
             Self::NotFound { .. } => "check namespace and name; \"get -A\" lists what there is",
             Self::OtherGeneration { .. } => "nothing is to be done: the agent reports again",

@@ -1,6 +1,7 @@
 //! Works and replica sets as their events left them. `evolve` is total: an event that cannot
 //! follow changes nothing. Decides nothing.
 
+use crate::command::Owner;
 use crate::conditions;
 use crate::name::Target;
 use fleetlog_kernel::Position;
@@ -77,6 +78,16 @@ impl Work {
         &self.0.replica_set
     }
 
+    /// Who keeps it in a user's stead; `None` while unborn, and when a user made it.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        match (self.0.replica_set.as_str(), self.0.add_on.as_str()) {
+            ("", "") => None,
+            (set, "") => Some(Owner::ReplicaSet(set.to_owned())),
+            (_, add_on) => Some(Owner::AddOn(add_on.to_owned())),
+        }
+    }
+
     /// What a delivery carries as its generation.
     #[must_use]
     pub const fn delivered_at(&self) -> Position {
@@ -132,6 +143,7 @@ impl Work {
         self.0.replica_set.clone_from(&event.replica_set);
         self.0.placement.clone_from(&event.placement);
         self.0.decision = event.decision;
+        self.0.add_on.clone_from(&event.add_on);
     }
 }
 

@@ -81,7 +81,10 @@ fn summarize() -> Follow {
 
 fn withdraw(work: WorkKey) -> Follow {
     let replica_set = "apps/shop".to_owned();
-    Follow::Work(work, work_command::Command::Withdraw(WithdrawWork { replica_set }))
+    Follow::Work(
+        work,
+        work_command::Command::Withdraw(WithdrawWork { replica_set, ..Default::default() }),
+    )
 }
 
 fn published(follows: &[Follow]) -> Vec<&Delivery> {

@@ -19,6 +19,7 @@ fn all() -> Vec<Refusal> {
         Refusal::BadName(dns_label("X").unwrap_err()),
         Refusal::Outdated { object: text(), given: text(), current: text() },
         Refusal::OwnedByReplicaSet { work: text(), owner: text() },
+        Refusal::OwnedByAddOn { work: text(), add_on: text() },
         Refusal::BeingDeleted { object: text() },
         Refusal::NotFound { object: text() },
         Refusal::OtherGeneration { reported: 1, current: 2 },

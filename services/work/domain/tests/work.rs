@@ -11,7 +11,7 @@ use fleetlog_messages::work::{
     ManifestWork, ManifestWorkSpec, ManifestsTemplate, ReportWork, WorkSpecified,
 };
 use fleetlog_rules::labels::LabelError;
-use fleetlog_work_domain::command::{Member, OfWork, Planned, WorkCommand};
+use fleetlog_work_domain::command::{Member, OfWork, Owner, Planned, WorkCommand};
 use fleetlog_work_domain::metadata::Metadata;
 use fleetlog_work_domain::name::{WORK_FINALIZER, WorkKey};
 use fleetlog_work_domain::{Refusal, Work};
@@ -25,7 +25,7 @@ fn unknown(asked: OfWork) -> OfWork {
 }
 
 fn withdrawing(set: &str) -> OfWork {
-    of_work(WorkCommand::Withdraw { replica_set: set.into() })
+    of_work(WorkCommand::Withdraw(Owner::ReplicaSet(set.into())))
 }
 
 #[test]

@@ -91,7 +91,7 @@ async fn many(sender: &Sender, mail: &Mail, verb: &str) -> Result<Reply, Fault> 
 pub fn what_was_buried_was_unreadable(asked: &[Mail], letters: &[DeadLetter]) {
     let mut left: Vec<&DeadLetter> = letters.iter().collect();
     for mail in asked.iter().filter(|mail| !mail.payload.is_empty()) {
-        let unheard = ["fl.put.registration.", "fl.put.placement.", "fl.qry."];
+        let unheard = ["fl.put.registration.", "fl.put.placement.", "fl.put.addon.", "fl.qry."];
         if unheard.iter().any(|prefix| mail.subject.starts_with(prefix)) {
             continue;
         }

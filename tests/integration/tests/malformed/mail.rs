@@ -5,6 +5,7 @@ use crate::table::{Place, Taken};
 use bytes::Bytes;
 use fleetlog_bus::{Headers, MAX_COMMAND};
 use fleetlog_kernel::Service;
+use fleetlog_messages::addon::{self, add_on_command, definition_command, template_command};
 use fleetlog_messages::common::{Answer, Query};
 use fleetlog_messages::envelope::header;
 use fleetlog_messages::placement::{self, placement_command};
@@ -230,6 +231,19 @@ fn good_commands(service: Service) -> Vec<(&'static str, Bytes)> {
             vec![
                 ("manifestwork.c1", work.encode_to_vec()),
                 ("replicaset.shop", set.encode_to_vec()),
+            ]
+        }
+        Service::Addon => {
+            let definition = definition_command::Command::Delete(addon::DeleteDefinition {});
+            let add_on = add_on_command::Command::Delete(addon::DeleteAddOn {});
+            let template = template_command::Command::Delete(addon::DeleteTemplate {});
+            let definition = addon::DefinitionCommand { command: Some(definition) };
+            let add_on = addon::AddOnCommand { command: Some(add_on) };
+            let template = addon::TemplateCommand { command: Some(template) };
+            vec![
+                ("definition", definition.encode_to_vec()),
+                ("clusteraddon.c1", add_on.encode_to_vec()),
+                ("template", template.encode_to_vec()),
             ]
         }
     };

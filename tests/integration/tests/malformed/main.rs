@@ -119,12 +119,12 @@ async fn the_table_reaches_all_that_others_write_and_services_take() {
     ]
     .map(|(label, pattern)| (label, pattern.to_owned()))
     .into();
-    for service in ["registration", "placement", "work"] {
+    for service in ["registration", "placement", "work", "addon"] {
         expected.insert(("alice", format!("fl.cmd.{service}.alice.>")));
         expected.insert(("alice", format!("fl.qry.{service}.alice.*")));
         expected.insert(("alice", format!("fl.put.{service}.alice.*")));
         expected.insert(("operator", format!("fl.qry.{service}.operator.*")));
-        for from in ["registration", "placement", "work"] {
+        for from in ["registration", "placement", "work", "addon"] {
             expected.insert((from, format!("fl.do.{service}.{from}.>")));
         }
     }

@@ -1,6 +1,7 @@
-//! A real hub with the three services in this process, each among tasks of its own, so that it is
+//! A real hub with the four services in this process, each among tasks of its own, so that it is
 //! known which of them fails.
 
+use fleetlog_addon::AddOns;
 use fleetlog_bus::{SharedBroker, StoredMessage};
 use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, Tasks};
 use fleetlog_kernel::Service;
@@ -19,6 +20,7 @@ pub struct Stage {
     registration: Arc<Context<Registration>>,
     placement: Arc<Context<Scheduling>>,
     work: Arc<Context<Works>>,
+    addon: Arc<Context<AddOns>>,
     /// The hub.
     pub hub: TestHub,
 }
@@ -33,19 +35,21 @@ impl Stage {
     /// Starts everything.
     pub async fn start() -> Self {
         let hub = TestHub::start().await.unwrap();
-        let (registration, placement, work) =
-            (Tasks::default(), Tasks::default(), Tasks::default());
+        let (registration, placement, work, addon) =
+            (Tasks::default(), Tasks::default(), Tasks::default(), Tasks::default());
         let tasks = vec![
             (Service::Registration, registration.clone()),
             (Service::Placement, placement.clone()),
             (Service::Work, work.clone()),
+            (Service::Addon, addon.clone()),
         ];
         let registration = start_registration(&hub, registration).await;
         let ground = ground(&hub, Service::Placement, placement).await;
         let settings = fleetlog_placement::Settings::default();
         let placement = fleetlog_placement::start(ground, settings).await.unwrap();
         let work = start_work(&hub, work).await;
-        let stage = Self { tasks, registration, placement, work, hub };
+        let addon = start_addon(&hub, addon).await;
+        let stage = Self { tasks, registration, placement, work, addon, hub };
         stage.live().await;
         stage
     }
@@ -54,6 +58,7 @@ impl Stage {
         self.registration.live().await;
         self.placement.live().await;
         self.work.live().await;
+        self.addon.live().await;
     }
 
     /// Panics when a task of a service has ended badly.
@@ -91,6 +96,11 @@ async fn start_work(hub: &TestHub, tasks: Tasks) -> Arc<Context<Works>> {
     let key = hub.identity().unwrap().delivery_key().unwrap();
     let ground = ground(hub, Service::Work, tasks).await;
     fleetlog_work::start(ground, fleetlog_work::Settings::new(key)).await.unwrap()
+}
+
+async fn start_addon(hub: &TestHub, tasks: Tasks) -> Arc<Context<AddOns>> {
+    let ground = ground(hub, Service::Addon, tasks).await;
+    fleetlog_addon::start(ground, fleetlog_addon::Settings::default()).await.unwrap()
 }
 
 /// Everything that lies in a stream.

@@ -41,6 +41,9 @@ fn of_a_later_release(schema: &str) -> (Headers, Bytes) {
     (header.to_map(), commit.encode_to_vec().into())
 }
 
+/// Who does not heed what happens to cluster sets.
+const HEEDLESS: [Service; 2] = [Service::Work, Service::Addon];
+
 /// Waits until a task of the service fails; answers how.
 async fn failure(service: Service, tasks: &Tasks) -> String {
     let failed = async || tasks.join().now_or_never();
@@ -88,7 +91,7 @@ async fn who_need_not_understand_a_commit_goes_on() {
     let (headers, payload) = of_a_later_release("fleetlog.registration.v1.ClusterSetEvent");
     let position = append(&stage, &set_id("later"), headers, payload).await;
     for (service, tasks) in &stage.tasks {
-        if *service != Service::Work {
+        if !HEEDLESS.contains(service) {
             let failure = failure(*service, tasks).await;
             let named = format!("the commit at position {position} of \"clusterset/later\"");
             assert!(failure.contains(&named), "{service}: {failure}");
@@ -97,8 +100,10 @@ async fn who_need_not_understand_a_commit_goes_on() {
     let broker = stage.hub.user("alice").await.unwrap();
     let alice = Client::new(broker, Actor::new("alice"), || CommandId::new("none"));
     let question = Query { min_position: position.0, ..Query::default() };
-    let answer = alice.ask(Service::Work, "hash", question).await.unwrap();
-    assert!(answer[0].position >= position.0, "{answer:?}");
-    let (_, work) = stage.tasks.iter().find(|(service, _)| *service == Service::Work).unwrap();
-    assert!(work.join().now_or_never().is_none());
+    for goes_on in HEEDLESS {
+        let answer = alice.ask(goes_on, "hash", question.clone()).await.unwrap();
+        assert!(answer[0].position >= position.0, "{answer:?}");
+        let (_, tasks) = stage.tasks.iter().find(|(service, _)| *service == goes_on).unwrap();
+        assert!(tasks.join().now_or_never().is_none(), "{goes_on}");
+    }
 }

@@ -13,6 +13,8 @@ pub struct Figures {
     pub events: u64,
     /// From the start of `apply` to both works Available with every Deployment ready.
     pub apply_to_available_s: f64,
+    /// From the start of `apply` to the add-on Available on every cluster of its placement.
+    pub addon_s: f64,
     /// Commits folded a second, by the slowest service.
     pub replay_events_per_s: u64,
     /// Whether each service's live state is what the log says.
@@ -28,8 +30,10 @@ impl Figures {
         let Self { clusters, objects, events, .. } = self;
         format!(
             "{clusters} clusters joined, {objects} objects applied on them, available {:.2} s \
-             after apply; {events} events, replayed at {} a second to {} state; {:.1} s in all.",
+             after apply; an add-on available {:.2} s after its own; {events} events, replayed \
+             at {} a second to {} state; {:.1} s in all.",
             self.apply_to_available_s,
+            self.addon_s,
             self.replay_events_per_s,
             if self.replay_equal { "an equal" } else { "ANOTHER" },
             self.total_s,
@@ -50,6 +54,7 @@ mod tests {
             "objects",
             "events",
             "apply_to_available_s",
+            "addon_s",
             "replay_events_per_s",
             "replay_equal",
             "total_s",

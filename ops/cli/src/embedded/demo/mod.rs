@@ -1,6 +1,7 @@
 //! `fleetlog demo`: the main job end to end, on a hub and four clusters made for it. It calls what
 //! the user's commands call, prints what they print, and ends by itself.
 
+mod addon;
 mod figures;
 mod progress;
 mod story;
@@ -32,7 +33,7 @@ pub async fn run(args: DemoArgs) -> Done {
     };
     let mut view = View::new(args.json);
     view.line("Fleetlog runs a fleet of Kubernetes clusters from an event log.");
-    view.heading("A hub: nats-server with JetStream, and three services that meet only on it");
+    view.heading("A hub: nats-server with JetStream, and four services that meet only on it");
     let progress = |step: &str| eprintln!("   {step}");
     let hub = EmbeddedHub::start(&dir, None, &progress).await?;
     let figures = {

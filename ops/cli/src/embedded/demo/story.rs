@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::time::{Duration, Instant, sleep};
 
 /// How long a step may take before the demo gives up.
-const STEP_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const STEP_WITHIN: Duration = Duration::from_secs(60);
 /// How often the screen looks at the hub.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// On how many clusters the placement wants the application.
@@ -36,9 +36,9 @@ const BOUTIQUE: &str = include_str!("../../../demo/boutique.yaml");
 /// The demo's hub, its clusters, and its screen.
 pub struct Story<'a> {
     embedded: &'a EmbeddedHub,
-    hub: Hub,
+    pub(super) hub: Hub,
     fleet: Fleet,
-    view: &'a mut View,
+    pub(super) view: &'a mut View,
 }
 
 impl<'a> Story<'a> {
@@ -66,6 +66,7 @@ impl<'a> Story<'a> {
         self.clusters().await?;
         self.placement().await?;
         let (works, apply_to_available_s) = self.application().await?;
+        let addon_s = self.add_on().await?;
         let events = self.log(&works).await?;
         let (replay_events_per_s, replay_equal) = self.replay().await?;
         Ok(Figures {
@@ -73,6 +74,7 @@ impl<'a> Story<'a> {
             objects: works.iter().map(|work| work.applied as u64).sum(),
             events,
             apply_to_available_s,
+            addon_s,
             replay_events_per_s,
             replay_equal,
             total_s: 0.0,
@@ -163,7 +165,7 @@ impl<'a> Story<'a> {
     }
 
     /// What `fleetlog apply -f FILE` does and says.
-    async fn apply(&mut self, file: &str, text: &str) -> Done {
+    pub(super) async fn apply(&mut self, file: &str, text: &str) -> Done {
         self.view.command(&format!("fleetlog apply -f ops/cli/demo/{file}"));
         let source = Source { name: file.to_owned(), text: text.to_owned() };
         let orders = prepare(&[source], None)?;
@@ -173,7 +175,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    fn table(&self, kind: &str, objects: Vec<Value>) -> Done {
+    pub(super) fn table(&self, kind: &str, objects: Vec<Value>) -> Done {
         let listing = Listing { info: kinds::find(kind)?, objects };
         let layout = Layout::default();
         let text = render(&[listing], Output::Table, false, layout, self.hub.now());
@@ -181,14 +183,14 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    async fn get(&self, service: Service, kind: &str) -> Result<Vec<Value>, Failure> {
+    pub(super) async fn get(&self, service: Service, kind: &str) -> Result<Vec<Value>, Failure> {
         let kind = kind.to_owned();
         let query = Query { kind, without_bodies: true, ..Query::default() };
         self.hub.objects(service, query).await
     }
 
     /// The objects of a kind, once they are as they should be.
-    async fn until(
+    pub(super) async fn until(
         &self,
         service: Service,
         kind: &str,
@@ -215,7 +217,7 @@ impl<'a> Story<'a> {
     }
 }
 
-fn has_condition(object: &Value, condition: &str) -> bool {
+pub(super) fn has_condition(object: &Value, condition: &str) -> bool {
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
     let is = |c: &Value| c["type"] == condition && c["status"] == "True";
     conditions.is_some_and(|all| all.iter().any(is))

@@ -51,7 +51,7 @@ pub struct ApplyWork {
 #[serde(default)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteWork {}
-/// Create or change, by a replica set's plan.
+/// Create or change, by a replica set's plan or for an add-on.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -73,8 +73,16 @@ pub struct DeliverWork {
     #[prost(string, tag = "5")]
     #[serde(rename = "placement", skip_serializing_if = "crate::wire::is_default")]
     pub placement: ::prost::alloc::string::String,
+    /// The add-on that it is for, `<cluster>/<name>`; then there is no replica set.
+    #[prost(string, tag = "6")]
+    #[serde(rename = "addOn", skip_serializing_if = "crate::wire::is_default")]
+    pub add_on: ::prost::alloc::string::String,
+    /// The manifests themselves, as a bundle holds them; only for an add-on, which has no bundle.
+    #[prost(bytes = "vec", tag = "7")]
+    #[serde(rename = "manifests", skip_serializing_if = "crate::wire::is_default")]
+    pub manifests: ::prost::alloc::vec::Vec<u8>,
 }
-/// Remove it, by a replica set's plan.
+/// Remove it, by a replica set's plan or with its add-on.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -82,6 +90,10 @@ pub struct WithdrawWork {
     #[prost(string, tag = "1")]
     #[serde(rename = "replicaSet", skip_serializing_if = "crate::wire::is_default")]
     pub replica_set: ::prost::alloc::string::String,
+    /// The add-on that it was for, `<cluster>/<name>`.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "addOn", skip_serializing_if = "crate::wire::is_default")]
+    pub add_on: ::prost::alloc::string::String,
 }
 /// An agent's report (also the payload of `fl.st.<cluster>.work.<work>`).
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -65,6 +65,10 @@ pub struct WorkSpecified {
     #[prost(string, tag = "5")]
     #[serde(rename = "placement", skip_serializing_if = "crate::wire::is_default")]
     pub placement: ::prost::alloc::string::String,
+    /// The add-on that it is for, `<cluster>/<name>`; empty for others.
+    #[prost(string, tag = "6")]
+    #[serde(rename = "addOn", skip_serializing_if = "crate::wire::is_default")]
+    pub add_on: ::prost::alloc::string::String,
 }
 /// The agent's report, whole, when it changed what the object serves.
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -35,6 +35,10 @@ pub struct WorkState {
     #[prost(string, tag = "8")]
     #[serde(rename = "placement", skip_serializing_if = "crate::wire::is_default")]
     pub placement: ::prost::alloc::string::String,
+    /// The add-on that it is for, `<cluster>/<name>`; empty for others.
+    #[prost(string, tag = "9")]
+    #[serde(rename = "addOn", skip_serializing_if = "crate::wire::is_default")]
+    pub add_on: ::prost::alloc::string::String,
 }
 /// A replica set as its events left it.
 #[derive(serde::Serialize, serde::Deserialize)]

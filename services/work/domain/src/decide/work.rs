@@ -1,7 +1,7 @@
 //! What is decided about one ManifestWork.
 
 use super::{check_metadata, check_version, check_workload, next_generation, now};
-use crate::command::{Apply, Deliver, Member, OfWork, Planned};
+use crate::command::{Apply, Deliver, Member, OfWork, Owner, Planned};
 use crate::feedback;
 use crate::metadata::{self, Metadata};
 use crate::name::{WORK_FINALIZER, WorkKey};
@@ -40,9 +40,15 @@ pub(super) fn apply(
     if work.is_deleting() {
         return Err(Refusal::BeingDeleted { object: asked.key.to_string() });
     }
-    if !work.replica_set().is_empty() {
-        let (work, owner) = (asked.key.to_string(), work.replica_set().to_owned());
-        return Err(Refusal::OwnedByReplicaSet { work, owner });
+    match work.owner() {
+        None => {}
+        Some(Owner::ReplicaSet(owner)) => {
+            let work = asked.key.to_string();
+            return Err(Refusal::OwnedByReplicaSet { work, owner });
+        }
+        Some(Owner::AddOn(add_on)) => {
+            return Err(Refusal::OwnedByAddOn { work: asked.key.to_string(), add_on });
+        }
     }
     check_workload(apply.object.spec.as_ref(), apply.bundle.as_ref(), "spec")?;
     let wanted = WorkSpecified {
@@ -59,20 +65,27 @@ pub(super) fn deliver(work: &Work, asked: &OfWork, deliver: &Deliver, at: Timest
     }
     check_name(&asked.key)?;
     check_cluster(work, asked)?;
-    if work.object().is_some() && work.replica_set() != deliver.replica_set {
-        let (work, owner) = (asked.key.to_string(), work.replica_set().to_owned());
-        return Err(Refusal::OwnedByReplicaSet { work, owner });
+    if work.object().is_some() && work.owner().as_ref() != Some(&deliver.owner) {
+        return Err(Refusal::OwnedByReplicaSet {
+            work: asked.key.to_string(),
+            owner: work.owner().map_or_else(String::new, |owner| owner.to_string()),
+        });
     }
     if work.is_deleting() {
         return Err(Refusal::BeingDeleted { object: asked.key.to_string() });
     }
     check_workload(deliver.work.spec.as_ref(), deliver.bundle.as_ref(), "spec")?;
+    let (replica_set, add_on) = match deliver.owner.clone() {
+        Owner::ReplicaSet(name) => (name, String::new()),
+        Owner::AddOn(name) => (String::new(), name),
+    };
     let wanted = WorkSpecified {
         work: Some(deliver.work.clone()),
         bundle: deliver.bundle.clone(),
-        replica_set: deliver.replica_set.clone(),
+        replica_set,
         decision: deliver.decision,
         placement: deliver.placement.clone(),
+        add_on,
     };
     Ok(specify(work, asked, wanted, Metadata::Replace, at))
 }
@@ -124,11 +137,11 @@ pub(super) fn abandon(work: &Work, asked: &OfWork, by: &str, at: Timestamp) -> V
     remove(work, asked.cluster, by, at)
 }
 
-pub(super) fn withdraw(work: &Work, asked: &OfWork, set: &str, at: Timestamp) -> Decision {
-    if work.object().is_none() || work.replica_set() != set {
+pub(super) fn withdraw(work: &Work, asked: &OfWork, owner: &Owner, at: Timestamp) -> Decision {
+    if work.object().is_none() || work.owner().as_ref() != Some(owner) {
         return Ok(vec![]);
     }
-    Ok(remove(work, asked.cluster, &format!("replicaset:{set}"), at))
+    Ok(remove(work, asked.cluster, &owner.to_string(), at))
 }
 
 /// On its way out until its agent says that nothing is left; gone at once where no agent will.

@@ -10,7 +10,7 @@ use fleetlog_messages::work::{
     replica_set_event, work_event,
 };
 use fleetlog_work_domain::command::{
-    Apply, Chosen, Deliver, Member, OfSet, OfWork, Planned, SetCommand, WorkCommand,
+    Apply, Chosen, Deliver, Member, OfSet, OfWork, Owner, Planned, SetCommand, WorkCommand,
 };
 use fleetlog_work_domain::metadata::{self, Metadata};
 use fleetlog_work_domain::name::{
@@ -151,7 +151,7 @@ pub fn delivering(planned: Planned) -> OfWork {
     of_work(WorkCommand::Deliver(Box::new(Deliver {
         work: made(),
         bundle: Some(bundle("b1")),
-        replica_set: "apps/shop".into(),
+        owner: Owner::ReplicaSet("apps/shop".into()),
         placement: "east".into(),
         decision: 7,
         planned,
@@ -168,6 +168,7 @@ pub fn delivered() -> WorkEvent {
         replica_set: "apps/shop".into(),
         placement: "east".into(),
         decision: 7,
+        ..Default::default()
     })
 }
 

@@ -1,0 +1,296 @@
+//! Definitions, add-ons and templates as their events left them. `evolve` is total: an event that
+//! cannot follow changes nothing. Decides nothing.
+
+use crate::names::{PLACEMENTS, PlacementKey};
+use fleetlog_kernel::{ContentHash, Position};
+use fleetlog_messages::addon::{
+    AddOnState, AddOnTemplate, ClusterManagementAddOn, DefinitionState, InstallPlanned,
+    ManagedClusterAddOn, PlacementStrategy, TemplateState, add_on_event, definition_event,
+    template_event,
+};
+use fleetlog_messages::common::{ObjectMeta, Time};
+use serde_json::Value;
+
+/// A ClusterManagementAddOn; unborn by default, and again once it is gone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Definition(DefinitionState);
+
+/// A ManagedClusterAddOn; unborn by default, and again once it is gone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddOn(AddOnState);
+
+/// An AddOnTemplate; unborn by default, and again once it is gone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Template(TemplateState, Said);
+
+/// What a template says, read once; derived.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Said {
+    hash: String,
+    manifests: Vec<Value>,
+}
+
+fn deleting(meta: Option<&ObjectMeta>) -> bool {
+    meta.is_some_and(|meta| meta.deletion_timestamp.is_some())
+}
+
+fn mark(meta: Option<&mut ObjectMeta>, at: Option<&Time>) {
+    if let Some(meta) = meta {
+        meta.deletion_timestamp = at.cloned();
+    }
+}
+
+impl Definition {
+    /// The state of a snapshot's row.
+    #[must_use]
+    pub const fn of(state: DefinitionState) -> Self {
+        Self(state)
+    }
+
+    /// Everything that is kept of it.
+    #[must_use]
+    pub const fn state(&self) -> &DefinitionState {
+        &self.0
+    }
+
+    /// The object as served, without resource version; `None` while unborn.
+    #[must_use]
+    pub const fn object(&self) -> Option<&ClusterManagementAddOn> {
+        self.0.object.as_ref()
+    }
+
+    /// Its metadata; `None` while unborn.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&ObjectMeta> {
+        self.object()?.metadata.as_ref()
+    }
+
+    /// `metadata.generation`; 0 while unborn.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.metadata().map_or(0, ObjectMeta::generation)
+    }
+
+    /// Whether somebody asked for its deletion.
+    #[must_use]
+    pub fn is_deleting(&self) -> bool {
+        deleting(self.metadata())
+    }
+
+    /// Whether the decisions of placements say where it is installed.
+    #[must_use]
+    pub fn by_placements(&self) -> bool {
+        let spec = self.object().and_then(|object| object.spec.as_ref());
+        spec.and_then(|s| s.install_strategy.as_ref()).is_some_and(|s| s.r#type() == PLACEMENTS)
+    }
+
+    /// What it says of its placements, in the user's order; none where nothing is installed by
+    /// itself.
+    #[must_use]
+    pub fn strategies(&self) -> &[PlacementStrategy] {
+        let spec = self.object().and_then(|object| object.spec.as_ref());
+        let strategy = spec.and_then(|spec| spec.install_strategy.as_ref());
+        strategy.filter(|_| self.by_placements()).map_or(&[], |strategy| &strategy.placements)
+    }
+
+    /// Its placements, in the user's order.
+    pub fn placements(&self) -> impl DoubleEndedIterator<Item = PlacementKey> {
+        self.strategies().iter().map(|s| PlacementKey::new(s.namespace(), s.name()))
+    }
+
+    /// Folds the events of the commit at `position`.
+    #[must_use]
+    pub fn fold(self, events: &[definition_event::Event], position: Position) -> Self {
+        let mut after = events.iter().fold(self, Self::evolved);
+        if after.0.object.is_some() {
+            after.0.changed = position.0;
+        }
+        after
+    }
+
+    pub(crate) fn evolved(mut self, event: &definition_event::Event) -> Self {
+        match event {
+            definition_event::Event::Specified(event) => {
+                let status = self.0.object.take().and_then(|object| object.status);
+                let object = event.definition.clone();
+                self.0.object = object.map(|o| ClusterManagementAddOn { status, ..o });
+                if !self.by_placements() {
+                    // What was planned stays where it is, and is no plan's any more.
+                    self.0.planned.clear();
+                }
+            }
+            definition_event::Event::InstallPlanned(event) => self.planned(event),
+            definition_event::Event::Progressed(event) => {
+                if let Some(object) = &mut self.0.object {
+                    object.status.clone_from(&event.status);
+                }
+            }
+            definition_event::Event::DeletionRequested(event) => {
+                mark(self.0.object.as_mut().and_then(|o| o.metadata.as_mut()), event.at.as_ref());
+            }
+            definition_event::Event::Deleted(_) => self = Self::default(),
+        }
+        self
+    }
+
+    fn planned(&mut self, event: &InstallPlanned) {
+        if self.0.object.is_none() {
+            return;
+        }
+        self.0.plan = event.plan;
+        for cluster in &event.remove {
+            self.0.planned.remove(cluster);
+        }
+        for target in &event.install {
+            self.0.planned.insert(target.cluster.clone(), target.placement.clone());
+        }
+    }
+}
+
+impl AddOn {
+    /// The state of a snapshot's row.
+    #[must_use]
+    pub const fn of(state: AddOnState) -> Self {
+        Self(state)
+    }
+
+    /// Everything that is kept of it.
+    #[must_use]
+    pub const fn state(&self) -> &AddOnState {
+        &self.0
+    }
+
+    /// The object as served, without resource version; `None` while unborn.
+    #[must_use]
+    pub const fn object(&self) -> Option<&ManagedClusterAddOn> {
+        self.0.object.as_ref()
+    }
+
+    /// Its metadata; `None` while unborn.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&ObjectMeta> {
+        self.object()?.metadata.as_ref()
+    }
+
+    /// `metadata.generation`; 0 while unborn.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.metadata().map_or(0, ObjectMeta::generation)
+    }
+
+    /// Whether somebody asked for its deletion.
+    #[must_use]
+    pub fn is_deleting(&self) -> bool {
+        deleting(self.metadata())
+    }
+
+    /// Folds the events of the commit at `position`.
+    #[must_use]
+    pub fn fold(self, events: &[add_on_event::Event], position: Position) -> Self {
+        let mut after = events.iter().fold(self, Self::evolved);
+        if after.0.object.is_some() {
+            after.0.changed = position.0;
+        }
+        after
+    }
+
+    pub(crate) fn evolved(mut self, event: &add_on_event::Event) -> Self {
+        match event {
+            add_on_event::Event::Specified(event) => {
+                let status = self.0.object.take().and_then(|object| object.status);
+                let object = event.add_on.clone();
+                self.0.object = object.map(|o| ManagedClusterAddOn { status, ..o });
+                self.0.placement.clone_from(&event.placement);
+                self.0.decision = event.decision;
+            }
+            add_on_event::Event::Progressed(event) => {
+                if let Some(object) = &mut self.0.object {
+                    object.status.clone_from(&event.status);
+                }
+            }
+            add_on_event::Event::DeletionRequested(event) => {
+                mark(self.0.object.as_mut().and_then(|o| o.metadata.as_mut()), event.at.as_ref());
+            }
+            add_on_event::Event::Deleted(_) => self = Self::default(),
+        }
+        self
+    }
+}
+
+impl Template {
+    /// The state of a snapshot's row.
+    #[must_use]
+    pub fn of(state: TemplateState) -> Self {
+        let said = state
+            .object
+            .as_ref()
+            .map(|object| Said { hash: hash_of(object), manifests: manifests_of(object) });
+        Self(state, said.unwrap_or_default())
+    }
+
+    /// Everything that is kept of it.
+    #[must_use]
+    pub const fn state(&self) -> &TemplateState {
+        &self.0
+    }
+
+    /// The object as served, without resource version; `None` while unborn.
+    #[must_use]
+    pub const fn object(&self) -> Option<&AddOnTemplate> {
+        self.0.object.as_ref()
+    }
+
+    /// Its metadata; `None` while unborn.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&ObjectMeta> {
+        self.object()?.metadata.as_ref()
+    }
+
+    /// The hash of what it says (spec 2.5); empty while unborn.
+    #[must_use]
+    pub fn spec_hash(&self) -> &str {
+        &self.1.hash
+    }
+
+    /// Its manifests as given, in the user's order.
+    #[must_use]
+    pub fn manifests(&self) -> &[Value] {
+        &self.1.manifests
+    }
+
+    /// Folds the events of the commit at `position`.
+    #[must_use]
+    pub fn fold(self, events: &[template_event::Event], position: Position) -> Self {
+        let mut after = events.iter().fold(self, Self::evolved);
+        if after.0.object.is_some() {
+            after.0.changed = position.0;
+        }
+        after
+    }
+
+    pub(crate) fn evolved(self, event: &template_event::Event) -> Self {
+        match event {
+            template_event::Event::Specified(event) => {
+                Self::of(TemplateState { object: event.template.clone(), ..self.0 })
+            }
+            template_event::Event::Deleted(_) => Self::default(),
+        }
+    }
+}
+
+/// SHA-256 of the canonical JSON without what is not configuration (spec 2.5).
+fn hash_of(template: &AddOnTemplate) -> String {
+    let mut value = fleetlog_objects::write(template);
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|key, _| !matches!(key.as_str(), "apiVersion" | "kind" | "metadata"));
+    }
+    ContentHash::of(&fleetlog_objects::canonical(&value)).to_string()
+}
+
+/// What is no JSON is left out; such a template is refused.
+fn manifests_of(template: &AddOnTemplate) -> Vec<Value> {
+    let agent = template.spec.as_ref().and_then(|spec| spec.agent_spec.as_ref());
+    let workload = agent.and_then(|agent| agent.workload.as_ref());
+    let manifests = workload.map_or(&[][..], |workload| &workload.manifests);
+    manifests.iter().filter_map(|raw| serde_json::from_slice(&raw.json).ok()).collect()
+}
