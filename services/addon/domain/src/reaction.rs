@@ -174,11 +174,12 @@ fn of_cluster(
     }
     let following = fleet.choosing(cluster).flat_map(|key| fleet.following(key));
     let names: BTreeSet<&String> = following.collect();
-    names.into_iter().map(|name| plan(name, None)).collect()
+    // What was planned while it was away was never installed.
+    names.into_iter().map(|name| plan(name, Some(cluster))).collect()
 }
 
-fn plan(definition: &str, lost: Option<&String>) -> Follow {
-    let lost = lost.into_iter().cloned().collect();
+fn plan(definition: &str, lost: Option<&str>) -> Follow {
+    let lost = lost.into_iter().map(str::to_owned).collect();
     let command = definition_command::Command::Plan(PlanInstall { lost });
     Follow::Definition(definition.to_owned(), command)
 }
