@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use async_nats::Client;
-use fleetlog_kernel::Timestamp;
+use fleetlog_kernel::{Service, Timestamp};
 use fleetlog_tools::nats::server_info;
 use fleetlog_tools::{NatsConfig, NatsServer, nats_server, quiet};
 use fleetlog_topology::apply::{apply, connect, verify};
@@ -57,6 +57,27 @@ async fn a_first_start_makes_everything_and_a_restart_reuses_it() {
     let again = ask(&operator(&hub).await, "$JS.API.STREAM.INFO.EVENTS", json!({})).await;
     assert_eq!(again["created"], info["created"]);
     verify(&operator(&hub).await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_of_a_build_that_knew_fewer_services_gets_what_it_lacks() {
+    let dir = tempfile::tempdir().unwrap();
+    start_in(dir.path(), AT).await.unwrap().stop();
+    let file = dir.path().join("creds/identity.json");
+    let mut kept: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let role = kept["roles"].as_object_mut().unwrap().remove("addon");
+    assert!(role.is_some());
+    fs::write(&file, kept.to_string()).unwrap();
+    fs::remove_file(dir.path().join("creds/services/addon.creds")).unwrap();
+
+    let later = Timestamp::of_seconds(AT.seconds() + 1);
+    let hub = start_in(dir.path(), later).await.unwrap();
+    for service in Service::ALL {
+        let credentials = hub.identity().service(service).unwrap();
+        connect(hub.url(), &credentials).await.unwrap();
+    }
+    let file = dir.path().join("creds/services/addon.creds");
+    assert_eq!(read_credentials(&file).unwrap().name().as_deref(), Some("addon"));
 }
 
 #[cfg(unix)]
