@@ -354,8 +354,12 @@ fn play(hub: &mut Hub, turn: Turn) {
     }
 }
 
+fn few() -> ProptestConfig {
+    ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(few())]
 
     /// Where a fleet comes to rest follows from what is wanted, not from the way there.
     #[test]
