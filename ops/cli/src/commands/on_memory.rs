@@ -1,6 +1,7 @@
 //! The commands against the four services on the in-memory broker: what a user's day comes to,
 //! without a server. What agents add is tested with `fleetlog dev`.
 
+#[cfg(test)]
 mod dlq;
 
 use super::apply::{Applied, Change, apply_documents, prepare};

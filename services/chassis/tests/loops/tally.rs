@@ -15,8 +15,8 @@ pub fn tally(name: &str) -> AggregateId {
     AggregateId::global(Service::Registration, "tally", name)
 }
 
-/// Commands: `add N`, `set N` (nothing when it is N), `panic` (adds 1 once `mended` is tallied). Each N of 10 and more is told on to
-/// the tally `<name>-echo` and is an effect of its own.
+/// Commands: `add N`, `set N` (nothing when it is N), `panic` (adds 1 once `mended` is tallied).
+/// Each N of 10 and more is told on to the tally `<name>-echo` and is an effect of its own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally(pub BTreeMap<String, u64>);
 
