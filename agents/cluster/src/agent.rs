@@ -114,6 +114,16 @@ impl Agent {
         }
     }
 
+    /// Waits until it stands otherwise than `said`.
+    pub async fn changed(&self, said: Option<&Standing>) -> Standing {
+        let mut standing = self.standing.clone();
+        let found = standing.wait_for(|now| Some(now) != said).await.map(|now| now.clone());
+        match found {
+            Ok(now) => now,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Ends it now, as a crash would: nothing is said to the hub.
     pub fn stop(&self) {
         self.task.abort();

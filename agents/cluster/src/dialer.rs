@@ -31,13 +31,20 @@ pub struct Nats {
     url: String,
     cluster: ClusterName,
     token: Option<Credentials>,
+    authority: Option<Vec<u8>>,
 }
 
 impl Nats {
     /// The hub at `url`; without a join token only an agent that has joined before gets in.
     #[must_use]
     pub fn new(url: impl Into<String>, cluster: ClusterName, token: Option<Credentials>) -> Self {
-        Self { url: url.into(), cluster, token }
+        Self { url: url.into(), cluster, token, authority: None }
+    }
+
+    /// The same under TLS, with whoever holds a certificate of this authority (DER).
+    #[must_use]
+    pub fn trusting(self, authority: Option<Vec<u8>>) -> Self {
+        Self { authority, ..self }
     }
 
     fn inbox(&self, caller: &Caller) -> Result<String, Fault> {
@@ -61,12 +68,12 @@ impl Dialer for Nats {
         let credentials = match caller {
             Caller::Agent(credentials) => credentials.clone(),
             Caller::Newcomer => self.token.clone().ok_or_else(|| {
-                Fault::lasting("ask to join", "there is no join token; give one with --token FILE")
+                Fault::lasting("ask to join", "there is no join token; give one with --token")
             })?,
         };
         let inbox = self.inbox(caller)?;
         let source = Arc::new(move || credentials.clone());
-        JetStream::connect_renewable(&self.url, source, &inbox).await
+        JetStream::connect_renewable(&self.url, source, &inbox, self.authority.as_deref()).await
     }
 }
 

@@ -1,6 +1,8 @@
 //! Where an agent keeps what makes it the agent: its own key, born in its cluster, and the last
 //! credential the hub gave for it. How it got that is `uplink`'s.
 
+use crate::membership::Membership;
+use crate::refusal::Refusal;
 use async_trait::async_trait;
 use fleetlog_bus::Fault;
 use fleetlog_messages::common::Credential;
@@ -71,35 +73,78 @@ impl FileKeys {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
+}
 
-    fn seed(&self) -> PathBuf {
-        self.folder.join("agent.nk")
+/// Somewhere that named contents can be kept in, one replaced at a time.
+#[async_trait]
+pub trait Place: Send + Sync + 'static {
+    /// What people know it as, for sentences.
+    fn described(&self) -> String;
+
+    /// What lies there under a name.
+    async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Puts it there: after a crash the old content is there or the new one.
+    async fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Fault>;
+}
+
+#[async_trait]
+impl Place for FileKeys {
+    fn described(&self) -> String {
+        format!("the folder \"{}\"", self.folder.display())
     }
 
-    fn credential(&self) -> PathBuf {
-        self.folder.join("hub.credential")
+    async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+        read(&self.folder.join(name)).await
     }
+
+    async fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        write(&self.folder.join(name), bytes).await
+    }
+}
+
+const SEED: &str = "agent.nk";
+const CREDENTIAL: &str = "hub.credential";
+
+/// Key and credential of a place; the first call makes the key.
+pub(crate) async fn load_from(place: &dyn Place) -> Result<Kept, Fault> {
+    let seed = match place.read(SEED).await? {
+        Some(bytes) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+        None => {
+            let seed = seed_of(&KeyPair::new_user())?;
+            place.write(SEED, seed.as_bytes()).await?;
+            seed
+        }
+    };
+    let kept = place.read(CREDENTIAL).await?;
+    let credential = kept.and_then(|bytes| Credential::decode(bytes.as_slice()).ok());
+    Ok(Kept { seed, credential })
+}
+
+/// Keeps a credential, unless it is of another hub than the one that the place belongs to.
+pub(crate) async fn keep_in(
+    place: &dyn Place,
+    credential: Option<&Credential>,
+) -> Result<(), Fault> {
+    if let (Some(new), Some(kept)) = (credential, Membership::load(place).await?)
+        && new.hub_hash != kept.hub
+    {
+        let (what, cluster) = ("who answers as the hub".to_owned(), kept.cluster);
+        let refusal = Refusal::OtherHub { what, cluster };
+        return Err(Fault::lasting("keep the hub's credential", refusal));
+    }
+    let bytes = credential.map(prost::Message::encode_to_vec).unwrap_or_default();
+    place.write(CREDENTIAL, &bytes).await
 }
 
 #[async_trait]
 impl KeyStore for FileKeys {
     async fn load(&self) -> Result<Kept, Fault> {
-        let seed = match read(&self.seed()).await? {
-            Some(bytes) => String::from_utf8_lossy(&bytes).trim().to_owned(),
-            None => {
-                let seed = seed_of(&KeyPair::new_user())?;
-                write(&self.seed(), seed.as_bytes()).await?;
-                seed
-            }
-        };
-        let kept = read(&self.credential()).await?;
-        let credential = kept.and_then(|bytes| Credential::decode(bytes.as_slice()).ok());
-        Ok(Kept { seed, credential })
+        load_from(self).await
     }
 
     async fn keep(&self, credential: Option<&Credential>) -> Result<(), Fault> {
-        let bytes = credential.map(prost::Message::encode_to_vec).unwrap_or_default();
-        write(&self.credential(), &bytes).await
+        keep_in(self, credential).await
     }
 }
 

@@ -107,6 +107,20 @@ impl Identity {
         Ok(identity)
     }
 
+    /// Reads the identity of a hub that may be running, and changes nothing. `at` is now.
+    ///
+    /// # Errors
+    /// A file that is missing or cannot be read.
+    pub fn read(dir: &Path, at: Timestamp) -> Result<Self, HubRefusal> {
+        let creds = dir.join("creds");
+        let file = creds.join("identity.json");
+        let not_running = || HubRefusal::NotRunning { dir: dir.to_path_buf() };
+        let text = read_file(&file)?.ok_or_else(not_running)?;
+        let kept = serde_json::from_str(&text)
+            .map_err(|why| HubRefusal::Damaged { file, why: why.to_string() })?;
+        Ok(Self { kept, creds, at })
+    }
+
     /// The hub's id, minted at the first start.
     #[must_use]
     pub fn hub_id(&self) -> HubId {

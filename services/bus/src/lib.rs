@@ -13,6 +13,7 @@ mod event_log;
 mod fault;
 mod group_commit;
 mod jetstream;
+mod join_token;
 pub mod jwt;
 mod leases;
 mod memory;
@@ -23,6 +24,7 @@ mod rules;
 pub mod signature;
 mod snapshots;
 mod spec;
+mod trust;
 mod works;
 
 pub use agent_link::{AgentLink, SYNC_END, SignedDelivery};
@@ -36,6 +38,7 @@ pub use event_log::{Append, EventLog, LogReading};
 pub use fault::{Fault, Retry};
 pub use group_commit::GroupCommit;
 pub use jetstream::JetStream;
+pub use join_token::JoinToken;
 pub use leases::{LeaseChange, LeaseKind, Leases};
 pub use memory::Memory;
 pub use outcomes::Outcomes;
@@ -47,6 +50,7 @@ pub use reports::{MAX_REPORT, Reports};
 pub use signature::SignatureError;
 pub use snapshots::Snapshots;
 pub use spec::{QueueSpec, Storage, StreamSpec, WhenFull};
+pub use trust::HUB_NAME;
 pub use works::{Desired, Signed, Works};
 
 /// A broker to share.

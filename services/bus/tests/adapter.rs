@@ -98,7 +98,8 @@ async fn a_renewed_credential_takes_over_when_the_old_one_ends() {
         let jwt = role.mint("c1", &key.public_key(), MADE, expires).unwrap();
         Credentials { jwt, seed: key.seed().unwrap() }
     };
-    let agent = JetStream::connect_renewable(hub.url(), Arc::new(source), "c1").await.unwrap();
+    let agent =
+        JetStream::connect_renewable(hub.url(), Arc::new(source), "c1", None).await.unwrap();
     let link = AgentLink::new(agent, cluster());
     let mut live = link.live().await.unwrap();
     let again = async || (handshakes.load(Ordering::SeqCst) >= 3).then_some(());

@@ -6,6 +6,7 @@ use super::link::{Link, Seen};
 use crate::SharedBroker;
 use crate::credentials::Credentials;
 use crate::fault::Fault;
+use crate::trust::trusting;
 use async_nats::{Auth, AuthError, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use nkeys::KeyPair;
 use std::sync::Arc;
@@ -40,11 +41,12 @@ impl JetStream {
         credentials: Credentials,
         inbox_name: &str,
     ) -> Result<SharedBroker, Fault> {
-        connect(url, Arc::new(move || credentials.clone()), inbox_name, READ_AT_ONCE).await
+        connect(url, Arc::new(move || credentials.clone()), inbox_name, READ_AT_ONCE, None).await
     }
 
     /// Connects as a user whose credentials change while it lives: each new handshake shows what
-    /// `credentials` gives then. Made for agents, so its buffers are small.
+    /// `credentials` gives then. Made for agents, so its buffers are small. With an `authority`
+    /// (DER) everything is said under TLS, to whoever holds its certificate.
     ///
     /// # Errors
     /// As [`Self::connect`].
@@ -52,8 +54,9 @@ impl JetStream {
         url: &str,
         credentials: Source,
         inbox_name: &str,
+        authority: Option<&[u8]>,
     ) -> Result<SharedBroker, Fault> {
-        connect(url, credentials, inbox_name, AGENT_READS_AT_ONCE).await
+        connect(url, credentials, inbox_name, AGENT_READS_AT_ONCE, authority).await
     }
 }
 
@@ -62,6 +65,7 @@ async fn connect(
     source: Source,
     inbox_name: &str,
     read_at_once: u16,
+    authority: Option<&[u8]>,
 ) -> Result<SharedBroker, Fault> {
     let step = || format!("connect to \"{url}\" as \"{inbox_name}\"");
     let seen = Arc::new(watch::Sender::new(Seen::default()));
@@ -80,6 +84,10 @@ async fn connect(
         hear(&heard, &event);
         async {}
     });
+    let options = match authority {
+        Some(authority) => options.tls_client_config(trusting(authority)?).tls_first(),
+        None => options,
+    };
     let client = match tokio::time::timeout(CONNECT_WITHIN, options.connect(url)).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => {
