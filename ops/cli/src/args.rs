@@ -163,6 +163,9 @@ pub struct GetArgs {
     /// Print again whenever an object changes, until interrupted.
     #[arg(short, long)]
     pub watch: bool,
+    /// As it was: at a position of the log, at a time (RFC 3339), or so long ago (`8s-ago`).
+    #[arg(long, value_name = "SEQ|TIME|AGO")]
+    pub as_of: Option<String>,
     /// The form of the answer.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -174,6 +177,9 @@ pub struct DescribeArgs {
     /// What to describe.
     #[command(flatten)]
     pub what: WhatArgs,
+    /// As it was: at a position of the log, at a time (RFC 3339), or so long ago (`8s-ago`).
+    #[arg(long, value_name = "SEQ|TIME|AGO")]
+    pub as_of: Option<String>,
 }
 
 /// `fleetlog delete`.
@@ -325,7 +331,7 @@ pub struct ReplayArgs {
 }
 
 /// Reads `90s`, `2m`, `500ms`, `1h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: u64 = number.parse().map_err(|_| "give a number and a unit, as 30s".to_owned())?;

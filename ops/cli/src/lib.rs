@@ -2,6 +2,7 @@
 //! are commands, reads are questions to the services, history is the log.
 
 mod args;
+mod as_of;
 pub mod commands;
 pub mod documents;
 pub mod embedded;

@@ -11,7 +11,7 @@ use fleetlog_bus::{
 use fleetlog_kernel::Position;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// Every queue, retry and wait of the loops has its bound here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub struct Bounds {
     pub snapshot_wait: Duration,
     /// Questions answered at once.
     pub questions: usize,
+    /// Questions about the past answered at once: each folds a state of its own.
+    pub pasts: usize,
+    /// How long the state of a past moment may take to fold.
+    pub past_within: Duration,
     /// How long a question, or a command, waits for the position it needs.
     pub wait_for_position: Duration,
     /// How long a drain may take before what is in hand is left to the next start.
@@ -53,6 +57,8 @@ impl Default for Bounds {
             snapshot_every: 10_000,
             snapshot_wait: Duration::from_millis(250),
             questions: 64,
+            pasts: 2,
+            past_within: Duration::from_secs(8),
             wait_for_position: Duration::from_secs(5),
             drain: Duration::from_secs(10),
             page_objects: 200,
@@ -154,13 +160,17 @@ pub struct Context<M: Machine> {
     reacted: watch::Sender<Position>,
     live: watch::Sender<bool>,
     served: watch::Sender<bool>,
+    /// The places for questions about the past.
+    pub(crate) pasts: Semaphore,
 }
 
 impl<M: Machine> Context<M> {
     /// A service about to start from `hosted`.
     pub fn new(ground: Ground, shell: Arc<dyn Shell<M>>, hosted: Hosted<M>) -> Self {
         let position = hosted.position();
+        let pasts = Semaphore::new(ground.bounds.pasts);
         Self {
+            pasts,
             ground,
             shell,
             metrics: Arc::default(),

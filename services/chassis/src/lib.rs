@@ -1,6 +1,7 @@
 //! What a process stands on, and the three loops: serve (commands), project (events -> views),
 //! react (events -> commands). Knows no service.
 
+mod as_of;
 mod bury;
 mod clock;
 mod context;

@@ -1,5 +1,6 @@
 //! Questions: core request and reply, answered from the projection with its position, in pages.
 
+use crate::as_of;
 use crate::context::Context;
 use crate::machine::Machine;
 use crate::redo;
@@ -13,7 +14,7 @@ use prost::Message as _;
 use std::sync::Arc;
 
 /// Runs until the tasks are asked to stop.
-pub(crate) async fn run<M: Machine>(context: Arc<Context<M>>) -> Result<(), Fault> {
+pub(crate) async fn run<M: Machine + Default>(context: Arc<Context<M>>) -> Result<(), Fault> {
     context.live().await;
     let broker = &context.ground.bus.broker;
     let filter = subject::queries_for(M::SERVICE);
@@ -35,7 +36,10 @@ pub(crate) async fn run<M: Machine>(context: Arc<Context<M>>) -> Result<(), Faul
     }
 }
 
-async fn reply<M: Machine>(context: &Context<M>, message: &Message) -> Result<(), Fault> {
+async fn reply<M: Machine + Default>(
+    context: &Arc<Context<M>>,
+    message: &Message,
+) -> Result<(), Fault> {
     let Some(reply) = &message.reply else { return Ok(()) };
     let counts = &context.metrics.query;
     counts.received();
@@ -64,8 +68,8 @@ async fn reply<M: Machine>(context: &Context<M>, message: &Message) -> Result<()
     Ok(())
 }
 
-async fn answer<M: Machine>(
-    context: &Context<M>,
+async fn answer<M: Machine + Default>(
+    context: &Arc<Context<M>>,
     message: &Message,
 ) -> Result<Vec<Answer>, Refusal> {
     let (actor, verb) = subject::asked(&message.subject)
@@ -101,9 +105,14 @@ async fn wait_for<M: Machine>(context: &Context<M>, position: Position) -> Resul
     })
 }
 
-async fn objects<M: Machine>(context: &Context<M>, query: &Query) -> Result<Vec<Answer>, Refusal> {
-    let (position, found) =
-        context.read(|hosted| (hosted.position().0, hosted.machine().answer(query)));
+async fn objects<M: Machine + Default>(
+    context: &Arc<Context<M>>,
+    query: &Query,
+) -> Result<Vec<Answer>, Refusal> {
+    let (position, found) = match as_of::Moment::of(query) {
+        Some(moment) => as_of::answer(context, moment, query).await?,
+        None => context.read(|hosted| (hosted.position().0, hosted.machine().answer(query))),
+    };
     let objects = context.shell.dress(query, found?).await.map_err(|fault| {
         refusal("CHS0005", &fault.to_string(), "ask again; the log keeps what is missing")
     })?;

@@ -1,7 +1,8 @@
 //! `describe`: one object with its conditions and its last events.
 
 use crate::args::DescribeArgs;
-use crate::commands::get::{Found, checked, get_objects, wanted};
+use crate::as_of::AsOf;
+use crate::commands::get::{Found, checked, get_past, wanted};
 use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
 use crate::log;
@@ -23,12 +24,15 @@ const EVENTS: usize = 10;
 pub async fn run(args: &DescribeArgs, hub: &Hub) -> Done {
     let wanted = wanted(&args.what)?;
     let selector = checked(args.what.selector.as_deref())?;
-    let found = get_objects(hub, &wanted, &args.what.scope, selector, Bodies::Wanted).await?;
-    let Found { listings, missing, .. } = found;
+    let as_of = AsOf::parse(args.as_of.as_deref(), hub.now())?;
+    let scope = &args.what.scope;
+    let found = get_past(hub, &wanted, scope, selector, Bodies::Wanted, as_of).await?;
+    let Found { listings, missing, position } = found;
+    let until = if as_of == AsOf::Now { u64::MAX } else { position };
     let mut texts = vec![];
     for listing in &listings {
         for object in &listing.objects {
-            texts.push(text(hub, listing.info, object).await?);
+            texts.push(text(hub, listing.info, object, until).await?);
         }
     }
     if texts.is_empty() && missing.is_empty() {
@@ -38,17 +42,24 @@ pub async fn run(args: &DescribeArgs, hub: &Hub) -> Done {
     Failure::all(missing).map_or(Ok(()), Err)
 }
 
-/// The text of one object.
+/// The text of one object, with its events up to the position `until`.
 ///
 /// # Errors
 /// A hub that does not answer.
-pub async fn text(hub: &Hub, info: &'static KindInfo, object: &Value) -> Result<String, Failure> {
+pub async fn text(
+    hub: &Hub,
+    info: &'static KindInfo,
+    object: &Value,
+    until: u64,
+) -> Result<String, Failure> {
     let namespace = namespace_of(object).map(str::to_owned);
     let target = Target { info, namespace, name: name_of(object).to_owned() };
     let lines = match log::filter(Some(&target)) {
         Ok(_) => log::read(hub, Some(&target), 1).await?,
         Err(_) => vec![],
     };
+    let then = lines.iter().take_while(|line| line.position <= until).count();
+    let lines = &lines[..then];
     let newest = lines.iter().skip(lines.len().saturating_sub(EVENTS));
     let events: Vec<String> = newest.map(|line| line.text(Paint::Off)).collect();
     Ok(describe(&shortened(object), &events, hub.now()))

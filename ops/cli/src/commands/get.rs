@@ -1,6 +1,7 @@
 //! `get`: objects of kinds or by name, as the services serve them.
 
 use crate::args::{GetArgs, Output, ScopeArgs, WhatArgs};
+use crate::as_of::AsOf;
 use crate::commands::watch;
 use crate::documents;
 use crate::failure::{Done, Failure};
@@ -32,6 +33,11 @@ pub struct Found {
 pub async fn run(args: &GetArgs, hub: &Hub) -> Done {
     let wanted = wanted(&args.what)?;
     let selector = checked(args.what.selector.as_deref())?;
+    let as_of = AsOf::parse(args.as_of.as_deref(), hub.now())?;
+    if args.watch && as_of != AsOf::Now {
+        let advice = "leave out --watch or --as-of";
+        return Err(Failure::usage("the past does not change: there is nothing to watch", advice));
+    }
     let scope = &args.what.scope;
     let output = args.output.output;
     let single = matches!(&wanted, Wanted::Objects(targets) if targets.len() == 1);
@@ -43,7 +49,7 @@ pub async fn run(args: &GetArgs, hub: &Hub) -> Done {
         Output::Json | Output::Yaml => Bodies::Wanted,
         Output::Table | Output::Wide | Output::Name => Bodies::LeftOut,
     };
-    let found = get_objects(hub, &wanted, scope, selector, bodies).await?;
+    let found = get_past(hub, &wanted, scope, selector, bodies, as_of).await?;
     let layout = layout(&found.listings, scope);
     let document = matches!(output, Output::Json | Output::Yaml);
     let nothing = found.listings.iter().all(|listing| listing.objects.is_empty());
@@ -105,13 +111,29 @@ pub async fn get_objects(
     selector: &str,
     bodies: Bodies,
 ) -> Result<Found, Failure> {
+    get_past(hub, wanted, scope, selector, bodies, AsOf::Now).await
+}
+
+/// The same as it was at a moment: the first answer names its position, the others are of that one.
+///
+/// # Errors
+/// As [`get_objects`], and a moment that the log does not hold.
+pub async fn get_past(
+    hub: &Hub,
+    wanted: &Wanted,
+    scope: &ScopeArgs,
+    selector: &str,
+    bodies: Bodies,
+    mut as_of: AsOf,
+) -> Result<Found, Failure> {
     let mut found = Found { position: u64::MAX, ..Found::default() };
     match wanted {
         Wanted::Kinds(infos) => {
             for info in infos {
                 let namespace = namespace_of(info, scope);
-                let query = query(info, namespace.as_deref(), "", selector, bodies);
+                let query = as_of.of(query(info, namespace.as_deref(), "", selector, bodies));
                 let (at, objects) = hub.objects_at(kinds::service(info)?, query).await?;
+                as_of = as_of.resolved(at);
                 found.position = found.position.min(at);
                 found.listings.push(Listing { info, objects });
             }
@@ -119,8 +141,9 @@ pub async fn get_objects(
         Wanted::Objects(targets) => {
             for target in targets {
                 let Target { info, namespace, name } = target;
-                let query = query(info, namespace.as_deref(), name, selector, bodies);
+                let query = as_of.of(query(info, namespace.as_deref(), name, selector, bodies));
                 let (at, objects) = hub.objects_at(kinds::service(info)?, query).await?;
+                as_of = as_of.resolved(at);
                 found.position = found.position.min(at);
                 if objects.is_empty() {
                     found.missing.push(target.not_found());

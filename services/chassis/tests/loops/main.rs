@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod commands;
+mod past;
 mod questions;
 mod reactions;
 mod restarts;

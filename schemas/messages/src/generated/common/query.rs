@@ -28,6 +28,13 @@ pub struct Query {
     /// The sequence of DO to be handled again, for `redo`.
     #[prost(uint64, tag = "9")]
     pub sequence: u64,
+    /// Answer as it was at this position; 0 for now.
+    #[prost(uint64, tag = "8")]
+    pub as_of: u64,
+    /// Answer as it was at this moment, in nanoseconds since 1970; 0 for now. The service answers with
+    /// the last position at or before it.
+    #[prost(int64, tag = "10")]
+    pub as_of_time: i64,
 }
 /// One page of an answer; pages count from 0, and an empty message ends them.
 #[derive(Clone, PartialEq, ::prost::Message)]

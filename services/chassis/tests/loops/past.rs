@@ -1,0 +1,75 @@
+//! Questions about the past: answered as it was, from a state of their own.
+
+use crate::stage::{Performed, Stage, accomplished, bounds, pass};
+use crate::tally::tally;
+use fleetlog_bus::ClientError;
+use fleetlog_chassis::Bounds;
+use fleetlog_kernel::Service;
+use fleetlog_messages::common::{Answer, Query};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SERVICE: Service = Service::Registration;
+
+fn objects(pages: &[Answer]) -> Vec<Vec<String>> {
+    let text = |object: &Vec<u8>| String::from_utf8(object.clone()).unwrap();
+    pages.iter().map(|page| page.objects.iter().map(text).collect()).collect()
+}
+
+async fn refusal(stage: &Arc<Stage>, query: Query) -> String {
+    match stage.client().ask(SERVICE, "get", query).await {
+        Err(ClientError::Refused(refusal)) => refusal.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_past_is_answered_as_it_was_by_position_and_by_time() {
+    let stage = Stage::new();
+    let service = stage.start().await;
+    let client = stage.client();
+    let mut times = vec![];
+    for name in ["a", "b", "a"] {
+        accomplished(client.command(&tally(name), "add 1".into()).await.unwrap());
+        times.push(i64::try_from(service.ground.clock.now().as_nanos()).unwrap());
+        pass(Duration::from_secs(1)).await;
+    }
+    for (at, then) in [(1, vec!["a=1"]), (2, vec!["a=1", "b=1"]), (3, vec!["a=2", "b=1"])] {
+        let by_position = Query { as_of: at, ..Query::default() };
+        let by_time = Query { as_of_time: times[at as usize - 1], ..Query::default() };
+        for query in [by_position, by_time] {
+            let pages = client.ask(SERVICE, "get", query).await.unwrap();
+            assert_eq!(objects(&pages), [then.clone()]);
+            assert_eq!(pages[0].position, at);
+        }
+    }
+    assert_eq!(service.read(|hosted| hosted.position().0), 3, "the state that decides stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_past_is_the_same_from_a_snapshot_and_from_the_log_alone() {
+    let stage = Stage::new();
+    let bounds = Bounds { snapshot_every: 2, ..bounds() };
+    let _service = stage.start_with(bounds, Arc::new(Performed::default())).await;
+    let client = stage.client();
+    for _ in 0..7 {
+        accomplished(client.command(&tally("a"), "add 1".into()).await.unwrap());
+        pass(Duration::from_secs(1)).await;
+    }
+    for at in 1..=7 {
+        let query = Query { as_of: at, ..Query::default() };
+        let pages = client.ask(SERVICE, "get", query).await.unwrap();
+        assert_eq!(objects(&pages), [vec![format!("a={at}")]]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moment_that_the_log_does_not_hold_is_refused() {
+    let stage = Stage::new();
+    let _service = stage.start().await;
+    accomplished(stage.client().command(&tally("a"), "add 1".into()).await.unwrap());
+    let late = Query { as_of: 2, ..Query::default() };
+    assert_eq!(refusal(&stage, late).await, "CHS0008");
+    let early = Query { as_of_time: 1, ..Query::default() };
+    assert_eq!(refusal(&stage, early).await, "CHS0008");
+}
