@@ -31,8 +31,8 @@ pub struct Query {
     /// Answer as it was at this position; 0 for now.
     #[prost(uint64, tag = "8")]
     pub as_of: u64,
-    /// Answer as it was at this moment, in nanoseconds since 1970; 0 for now. The service answers with
-    /// the last position at or before it.
+    /// Answer as it was at this moment, in nanoseconds since 1970; 0 for now. The answer is of the
+    /// last position at or before it.
     #[prost(int64, tag = "10")]
     pub as_of_time: i64,
 }
