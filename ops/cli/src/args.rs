@@ -45,6 +45,12 @@ pub enum Command {
     Accept(ClustersArgs),
     /// Refuse clusters, or take their acceptance back.
     Deny(ClustersArgs),
+    /// What only those who run the hub do.
+    Hub {
+        /// What to do.
+        #[command(subcommand)]
+        command: HubCommand,
+    },
     /// Cut a simulated cluster off, or let it return (hubs of `fleetlog dev`).
     Sim(SimArgs),
     /// Show the event log as people read it.
@@ -236,6 +242,44 @@ pub struct ClustersArgs {
     /// The clusters' names.
     #[arg(required = true)]
     pub clusters: Vec<String>,
+}
+
+/// `fleetlog hub`.
+#[derive(Subcommand, Debug)]
+pub enum HubCommand {
+    /// Tokens that let clusters ask to join.
+    Token {
+        /// What to do.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+}
+
+/// `fleetlog hub token`.
+#[derive(Subcommand, Debug)]
+pub enum TokenCommand {
+    /// Make a token and print the command with which a cluster joins.
+    ///
+    /// Whoever has the token may ask to join with it, for any cluster, until it expires; each
+    /// cluster still has to be accepted.
+    Create(TokenArgs),
+}
+
+/// `fleetlog hub token create`.
+#[derive(Args, Debug)]
+pub struct TokenArgs {
+    /// How long it is good for, e.g. `30m`.
+    #[arg(long, default_value = "24h", value_parser = duration)]
+    pub ttl: Duration,
+    /// The cluster's name, for the command that is printed.
+    #[arg(long)]
+    pub cluster: Option<String>,
+    /// Where the cluster reaches the hub, when that is another address than the hub's own.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// The form of the answer.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `fleetlog sim`.

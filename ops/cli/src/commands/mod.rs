@@ -12,11 +12,12 @@ mod log;
 #[cfg(test)]
 mod on_memory;
 mod sim;
+mod token;
 mod version;
 pub mod wait;
 mod watch;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, HubCommand, TokenCommand};
 use crate::embedded;
 use crate::failure::{Done, Failure};
 use crate::hub::Hub;
@@ -43,6 +44,9 @@ pub async fn run(cli: Cli) -> Done {
         Command::Label(args) => label::run(&args, &Hub::open(data).await?).await,
         Command::Accept(args) => clusters::accept(&args, &Hub::open(data).await?).await,
         Command::Deny(args) => clusters::deny(&args, &Hub::open(data).await?).await,
+        Command::Hub { command: HubCommand::Token { command: TokenCommand::Create(args) } } => {
+            token::create(&args, data)
+        }
         Command::Sim(args) => sim::run(&args, &Hub::open(data).await?).await,
         Command::Log(args) => log::run(&args, &Hub::open(data).await?).await,
         Command::Explain(args) => log::explain(&args, &Hub::open(data).await?).await,
