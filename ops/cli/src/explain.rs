@@ -12,6 +12,7 @@ use crate::target::Target;
 use fleetlog_kernel::{Position, Service};
 use fleetlog_messages::common::Condition;
 use fleetlog_messages::envelope::Recorded;
+use fleetlog_messages::placement::{PlacementEvent, placement_event};
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_messages::work::{WorkEvent, WorkSpecified, WorkStatusReported, work_event};
 use prost::Message as _;
@@ -103,6 +104,7 @@ async fn explain_work(
     if let Some(decided) = history.at(Position(specified.decision)).await? {
         steps.extend(steps_of(&decided));
         steps.extend(causes(history, &decided).await?);
+        steps.extend(withdrawn(history, commit, &decided).await?);
     }
     if let Some((namespace, name)) = specified.replica_set.split_once('/') {
         let set = AggregateId::namespaced(Service::Work, "replicaset", namespace, name);
@@ -131,6 +133,32 @@ async fn explain_work(
     steps.extend(removal.flat_map(steps_of));
     // Why the placement's conditions are what they are is not why the work is there.
     steps.retain(|step| step.step != "judgement");
+    Ok(steps)
+}
+
+/// The works that the same decision took from clusters: since when each was there, and its removal.
+async fn withdrawn(
+    history: &History,
+    made: &Recorded,
+    decided: &Recorded,
+) -> Result<Vec<Step>, Failure> {
+    let decode = |event: &bytes::Bytes| PlacementEvent::decode(event.clone()).ok()?.event;
+    let removed = decided.events.iter().filter_map(decode).flat_map(|event| match event {
+        placement_event::Event::Decided(decided) => decided.removed,
+        _ => vec![],
+    });
+    let mut steps = vec![];
+    for gone in removed {
+        let name = &made.aggregate.name;
+        let work = AggregateId::namespaced(Service::Work, "manifestwork", &gone, name);
+        let commits = history.of(&work).await?;
+        let is = |c: &&Recorded, kind: &str| c.header.types.iter().any(|t| t == kind);
+        let before = commits.iter().take_while(|c| c.position < decided.position);
+        let there = before.filter(|c| is(c, "WorkSpecified")).last();
+        let mut after = commits.iter().filter(|c| c.position > decided.position);
+        let removal = after.find(|c| c.header.types.iter().any(|t| t.starts_with("WorkDelet")));
+        steps.extend(there.into_iter().chain(removal).flat_map(steps_of));
+    }
     Ok(steps)
 }
 

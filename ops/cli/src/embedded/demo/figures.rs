@@ -13,6 +13,9 @@ pub struct Figures {
     pub events: u64,
     /// From the start of `apply` to both works Available with every Deployment ready.
     pub apply_to_available_s: f64,
+    /// From the last beat of a silent cluster to the work on its replacement Available with every
+    /// Deployment ready.
+    pub failover_s: f64,
     /// From the start of `apply` to the add-on Available on every cluster of its placement.
     pub addon_s: f64,
     /// Commits folded a second, by the slowest service.
@@ -30,9 +33,11 @@ impl Figures {
         let Self { clusters, objects, events, .. } = self;
         format!(
             "{clusters} clusters joined, {objects} objects applied on them, available {:.2} s \
-             after apply; an add-on available {:.2} s after its own; {events} events, replayed \
+             after apply, and on another cluster {:.2} s after the last beat of one of \
+             them; an add-on available {:.2} s after its own; {events} events, replayed \
              at {} a second to {} state; {:.1} s in all.",
             self.apply_to_available_s,
+            self.failover_s,
             self.addon_s,
             self.replay_events_per_s,
             if self.replay_equal { "an equal" } else { "ANOTHER" },
@@ -54,6 +59,7 @@ mod tests {
             "objects",
             "events",
             "apply_to_available_s",
+            "failover_s",
             "addon_s",
             "replay_events_per_s",
             "replay_equal",

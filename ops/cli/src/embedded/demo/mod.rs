@@ -2,6 +2,7 @@
 //! the user's commands call, prints what they print, and ends by itself.
 
 mod addon;
+mod failover;
 mod figures;
 mod progress;
 mod story;

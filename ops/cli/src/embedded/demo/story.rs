@@ -1,4 +1,4 @@
-//! The steps of the demo, in order: clusters, placement, application, log, replay. Each does what a
+//! The steps of the demo, in order; failover and add-on have files of their own. Each does what a
 //! user's command does, and waits for what it shows.
 
 use super::figures::Figures;
@@ -25,9 +25,9 @@ use tokio::time::{Duration, Instant, sleep};
 /// How long a step may take before the demo gives up.
 pub(super) const STEP_WITHIN: Duration = Duration::from_secs(60);
 /// How often the screen looks at the hub.
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// On how many clusters the placement wants the application.
-const WANTED: usize = 2;
+pub(super) const WANTED: usize = 2;
 const CLUSTERS: [&str; 4] = ["cluster1", "cluster2", "cluster3", "cluster4"];
 const FLEET: &str = include_str!("../../../demo/fleet.yaml");
 const LABELS: &str = include_str!("../../../demo/clusters.yaml");
@@ -35,9 +35,9 @@ const BOUTIQUE: &str = include_str!("../../../demo/boutique.yaml");
 
 /// The demo's hub, its clusters, and its screen.
 pub struct Story<'a> {
-    embedded: &'a EmbeddedHub,
+    pub(super) embedded: &'a EmbeddedHub,
     pub(super) hub: Hub,
-    fleet: Fleet,
+    pub(super) fleet: Fleet,
     pub(super) view: &'a mut View,
 }
 
@@ -66,14 +66,16 @@ impl<'a> Story<'a> {
         self.clusters().await?;
         self.placement().await?;
         let (works, apply_to_available_s) = self.application().await?;
+        let (replacement, failover_s) = self.failover(&works).await?;
         let addon_s = self.add_on().await?;
-        let events = self.log(&works).await?;
+        let events = self.log(&replacement.cluster).await?;
         let (replay_events_per_s, replay_equal) = self.replay().await?;
         Ok(Figures {
             clusters: CLUSTERS.len() as u64,
             objects: works.iter().map(|work| work.applied as u64).sum(),
             events,
             apply_to_available_s,
+            failover_s,
             addon_s,
             replay_events_per_s,
             replay_equal,
@@ -131,7 +133,7 @@ impl<'a> Story<'a> {
     }
 
     /// Shows the log and why one work is there; answers how many commits there are.
-    async fn log(&mut self, works: &[Progress]) -> Result<u64, Failure> {
+    async fn log(&mut self, cluster: &str) -> Result<u64, Failure> {
         self.view.heading("The event log of it all, as people read it");
         self.view.command("fleetlog log");
         let history = self.hub.history().await?;
@@ -141,7 +143,6 @@ impl<'a> Story<'a> {
         let text: String = lines.map(|line| line.text(paint) + "\n").collect();
         self.view.block(&text);
         self.view.heading("Why one of the works is there: one chain, each step with its position");
-        let cluster = works.first().map_or("", |work| work.cluster.as_str());
         let names = self.get(Service::Work, "manifestwork").await?;
         let name = names.iter().find(|work| work["metadata"]["namespace"] == cluster);
         let name = name.and_then(|work| work["metadata"]["name"].as_str()).unwrap_or_default();
@@ -207,7 +208,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn in_time(&self, started: Instant, what: &str) -> Done {
+    pub(super) fn in_time(&self, started: Instant, what: &str) -> Done {
         if started.elapsed() < STEP_WITHIN {
             return Ok(());
         }
