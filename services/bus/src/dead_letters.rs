@@ -48,9 +48,11 @@ impl DeadLetters {
         let Reading { pending, mut messages } =
             self.broker.read("DLQ", &subject::dead_letters(), 0).await?;
         let mut found = vec![];
-        while (found.len() as u64) < pending {
+        let mut more = pending > 0;
+        while more {
             let Some(message) = messages.next().await else { break };
             let message = message?;
+            more = message.pending > 0;
             let letter = DeadLetter::decode(message.payload).unwrap_or_else(|error| DeadLetter {
                 subject: message.subject,
                 reason: format!("the letter cannot be read: {error}"),
