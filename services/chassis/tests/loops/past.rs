@@ -39,7 +39,7 @@ async fn the_past_is_answered_as_it_was_by_position_and_by_time() {
         let by_time = Query { as_of_time: times[at as usize - 1], ..Query::default() };
         for query in [by_position, by_time] {
             let pages = client.ask(SERVICE, "get", query).await.unwrap();
-            assert_eq!(objects(&pages), [then.clone()]);
+            assert_eq!(objects(&pages), std::slice::from_ref(&then));
             assert_eq!(pages[0].position, at);
         }
     }
