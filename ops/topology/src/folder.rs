@@ -5,6 +5,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fleetlog_bus::Credentials;
 use fleetlog_kernel::Timestamp;
@@ -145,6 +146,10 @@ fn read_hub_file(dir: &Path) -> Result<Option<HubFile>, HubRefusal> {
     Ok(Some(file))
 }
 
+/// How often a lock that another process holds is tried, and how long to wait between.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Takes the folder's lock and notes our process in it.
 fn lock(dir: &Path) -> Result<File, HubRefusal> {
     let path = dir.join("lock");
@@ -152,7 +157,12 @@ fn lock(dir: &Path) -> Result<File, HubRefusal> {
     let options =
         OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
     let mut file = options.map_err(HubRefusal::io(step()))?;
-    if file.try_lock().is_err() {
+    // A process that is just being started holds a copy of every open file for a moment.
+    let free = (0..LOCK_TRIES).any(|again| {
+        std::thread::sleep(LOCK_PAUSE * again.min(1));
+        file.try_lock().is_ok()
+    });
+    if !free {
         let mut pid = String::new();
         let _ = file.read_to_string(&mut pid);
         let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() }.to_owned();
