@@ -58,7 +58,10 @@ fn run(cli: Cli) -> Done {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
-    runtime.block_on(commands::run(cli))
+    let done = runtime.block_on(commands::run(cli));
+    // What still blocks a thread (the start of a server) does not hold up the end of the process.
+    runtime.shutdown_background();
+    done
 }
 
 #[cfg(test)]

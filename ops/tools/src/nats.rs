@@ -19,7 +19,7 @@ use crate::supervise::{Supervised, poll, tail_of};
 /// How long a server may take until it answers: a large store is read first.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long an orderly stop may take before the server is killed.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+pub const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -127,9 +127,15 @@ impl NatsServer {
         self.process.exited().is_none()
     }
 
+    /// Asks the server to end in order; says whether it could be asked. It is killed on drop if it
+    /// has not ended by then.
+    pub fn ask_to_end(&self) -> bool {
+        signal(&self.binary, "quit", self.pid())
+    }
+
     /// Ends the server in order, and by force when it takes too long.
     pub fn stop(mut self) {
-        if signal(&self.binary, "quit", self.pid()) {
+        if self.ask_to_end() {
             let _ = self.process.wait_exited(STOP_WITHIN);
         }
     }

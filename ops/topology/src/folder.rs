@@ -134,7 +134,7 @@ pub fn read_credentials(file: &Path) -> Result<Credentials, HubRefusal> {
     Credentials::of_file(&text).ok_or_else(|| damaged("it is not a credentials file"))
 }
 
-fn read_hub_file(dir: &Path) -> Result<Option<HubFile>, HubRefusal> {
+pub(crate) fn read_hub_file(dir: &Path) -> Result<Option<HubFile>, HubRefusal> {
     let path = dir.join("hub.json");
     let Some(text) = read_file(&path)? else { return Ok(None) };
     let file: HubFile = serde_json::from_str(&text)

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fleetlog_kernel::Timestamp;
-use fleetlog_tools::nats::{kill_left_behind, server_info};
+use fleetlog_tools::nats::{STOP_WITHIN, kill_left_behind, server_info};
 use fleetlog_tools::{NatsConfig, NatsServer};
 
 use crate::apply::{apply, connect};
@@ -12,6 +14,9 @@ use crate::folder::{Folder, HubFile};
 use crate::identity::Identity;
 use crate::refusal::HubRefusal;
 use crate::server::{Sync, configuration};
+
+/// How often it is looked whether the server has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How to start the server of a hub.
 #[derive(Debug, Clone)]
@@ -36,8 +41,11 @@ impl HubConfig {
 #[derive(Debug)]
 pub struct RunningHub {
     folder: Folder,
-    server: Option<NatsServer>,
+    /// None while it is started again.
+    server: Mutex<Option<NatsServer>>,
     url: String,
+    /// How it is started again: as at first, on the same port.
+    config: HubConfig,
 }
 
 /// Opens the folder and starts the hub on it, with the nats-server that is found or installed.
@@ -54,23 +62,35 @@ pub async fn start_in(dir: &Path, at: Timestamp) -> Result<RunningHub, HubRefusa
 /// # Errors
 /// A server that does not start, or streams that are not as they should be; nothing runs then.
 pub async fn start(folder: Folder, config: &HubConfig) -> Result<RunningHub, HubRefusal> {
-    stop_left_behind(&folder, &config.binary);
+    if let Some(last) = folder.left_behind() {
+        stop_left_behind(last, &config.binary);
+    }
+    let server = NatsServer::start(&server_config(&folder, config)?)?;
+    let url = server.url().to_owned();
+    let config = HubConfig { port: port_of(&url), ..config.clone() };
+    let hub = RunningHub { url, folder, server: Mutex::new(Some(server)), config };
+    hub.settle().await?;
+    Ok(hub)
+}
+
+/// Writes the server's configuration and says how to start it.
+fn server_config(folder: &Folder, config: &HubConfig) -> Result<NatsConfig, HubRefusal> {
     let nats = folder.nats_dir();
-    let step = format!("write \"{}\"", nats.join("nats.conf").display());
+    let file = nats.join("nats.conf");
+    let step = format!("write \"{}\"", file.display());
     fs::create_dir_all(&nats).map_err(HubRefusal::io(step.clone()))?;
     let text = configuration(folder.identity(), &nats, config.sync);
-    fs::write(nats.join("nats.conf"), text).map_err(HubRefusal::io(step))?;
-    let server = NatsServer::start(&NatsConfig {
+    fs::write(&file, text).map_err(HubRefusal::io(step))?;
+    Ok(NatsConfig {
         binary: config.binary.clone(),
-        config_file: Some(nats.join("nats.conf")),
+        config_file: Some(file),
         port: config.port,
         folder: nats,
-    })?;
-    let hub = RunningHub { url: server.url().to_owned(), folder, server: Some(server) };
-    let client = connect(&hub.url, &hub.folder.identity().operator()?).await?;
-    apply(&client).await?;
-    hub.announce()?;
-    Ok(hub)
+    })
+}
+
+fn port_of(url: &str) -> Option<u16> {
+    url.rsplit(':').next()?.parse().ok()
 }
 
 impl RunningHub {
@@ -92,47 +112,106 @@ impl RunningHub {
         self.folder.dir()
     }
 
-    /// The server's process id.
+    /// The server's process id, while it runs.
     #[must_use]
     pub fn server_pid(&self) -> Option<u32> {
-        self.server.as_ref().map(NatsServer::pid)
+        self.server().as_ref().map(NatsServer::pid)
+    }
+
+    /// The end of the server's log is told here.
+    #[must_use]
+    pub fn server_log(&self) -> PathBuf {
+        self.folder.nats_dir().join("nats-server.log")
     }
 
     /// Whether the server still runs.
-    pub fn is_running(&mut self) -> bool {
-        self.server.as_mut().is_some_and(NatsServer::is_running)
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.server().as_mut().is_some_and(NatsServer::is_running)
     }
 
     /// Ends the server in order. Blocks until it has ended.
-    pub fn stop(mut self) {
-        if let Some(server) = self.server.take() {
+    pub fn stop(self) {
+        let server = self.server().take();
+        if let Some(server) = server {
             server.stop();
         }
     }
 
+    /// Ends the server in order, and by force when it takes too long. Dropped before, it leaves the
+    /// rest to the end of this value.
+    pub async fn end(&self) {
+        let asked = self.server().as_ref().is_some_and(NatsServer::ask_to_end);
+        if asked {
+            let ended = async {
+                while self.is_running() {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            };
+            let _ = tokio::time::timeout(STOP_WITHIN, ended).await;
+        }
+        drop(self.server().take());
+    }
+
+    /// Resolves when the server has ended without being asked to.
+    pub(crate) async fn ended(&self) {
+        while self.is_running() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Starts the server again: the same folder, port and users. What lay in memory is made anew.
+    pub(crate) async fn start_again(&self) -> Result<(), HubRefusal> {
+        drop(self.server().take());
+        if let Some(last) = crate::folder::read_hub_file(self.dir())? {
+            stop_left_behind(&last, &self.config.binary);
+        }
+        let config = server_config(&self.folder, &self.config)?;
+        let started = tokio::task::spawn_blocking(move || NatsServer::start(&config)).await;
+        let stopped = |why: tokio::task::JoinError| HubRefusal::Io {
+            step: "start nats-server again".to_owned(),
+            source: std::io::Error::other(why),
+        };
+        *self.server() = Some(started.map_err(stopped)??);
+        self.settle().await
+    }
+
+    /// Makes what the server lacks, verifies the rest, and tells others where it is.
+    async fn settle(&self) -> Result<(), HubRefusal> {
+        let client = connect(&self.url, &self.identity().operator()?).await?;
+        apply(&client).await?;
+        self.announce()
+    }
+
     /// Tells others in `hub.json` where the hub is.
     fn announce(&self) -> Result<(), HubRefusal> {
-        let info = self.server.as_ref().map(NatsServer::info);
+        let (pid, id) = match self.server().as_ref() {
+            Some(server) => (Some(server.pid()), Some(server.info().server_id.clone())),
+            None => (None, None),
+        };
         self.folder.write(&HubFile {
             pid: Some(std::process::id()),
             nats_url: Some(self.url.clone()),
-            nats_pid: self.server_pid(),
-            nats_server_id: info.map(|info| info.server_id.clone()),
+            nats_pid: pid,
+            nats_server_id: id,
             ..self.folder.resting()
         })
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<NatsServer>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for RunningHub {
     fn drop(&mut self) {
-        drop(self.server.take());
+        drop(self.server().take());
         let _ = self.folder.write(&self.folder.resting());
     }
 }
 
 /// Kills a server that outlived its hub. Its own id tells that the process is really that server.
-fn stop_left_behind(folder: &Folder, binary: &Path) {
-    let Some(last) = folder.left_behind() else { return };
+fn stop_left_behind(last: &HubFile, binary: &Path) {
     let (Some(url), Some(pid), Some(id)) = (&last.nats_url, last.nats_pid, &last.nats_server_id)
     else {
         return;

@@ -9,6 +9,7 @@ mod claims;
 pub mod folder;
 pub mod hub;
 pub mod identity;
+pub mod keeper;
 pub mod refusal;
 pub mod roles;
 pub mod server;

@@ -1,6 +1,7 @@
 //! Why a hub does not start or is not found: code, sentence, advice.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use fleetlog_bus::jwt::MintError;
 use fleetlog_tools::ToolError;
@@ -67,6 +68,18 @@ pub enum HubRefusal {
         /// The folder.
         dir: PathBuf,
     },
+    /// The server ends again and again.
+    #[error("nats-server ended {times} times within {} s, at last: {why}", within.as_secs())]
+    EndsAgain {
+        /// How often.
+        times: usize,
+        /// Within how long.
+        within: Duration,
+        /// The last end, or why it could not be started again.
+        why: String,
+        /// Its log.
+        log: PathBuf,
+    },
     /// The operating system refused a step.
     #[error("cannot {step}: {source}")]
     Io {
@@ -102,6 +115,7 @@ impl HubRefusal {
             Self::NotRunning { .. } => "HUB0007",
             Self::Io { .. } => "HUB0008",
             Self::Mint(_) => "HUB0009",
+            Self::EndsAgain { .. } => "HUB0010",
             Self::Tool(tool) => tool.code(),
         }
     }
@@ -121,6 +135,13 @@ impl HubRefusal {
             Self::NotRunning { .. } => "start it with \"fleetlog dev --data DIR\"",
             Self::Io { .. } => "check that the folder can be written and the disk is not full",
             Self::Mint(_) => "choose a name of lower-case letters, digits, '-' and '.'",
+            Self::EndsAgain { log, .. } => {
+                return format!(
+                    "see its log \"{}\" and whether something kills it; then start the hub again, \
+                    the folder keeps everything",
+                    log.display()
+                );
+            }
             Self::Tool(tool) => return tool.advice(),
         };
         advice.to_owned()

@@ -115,15 +115,16 @@ where
         let ready = move || probe.is_live();
         crate::health::serve(&tasks, address, service, context.metrics.clone(), ready).await?;
     }
+    let mut signals = Signals::listen();
     tokio::select! {
         ended = tasks.join() => ended?,
-        () = signal() => {
+        () = signals.next() => {
             tracing::info!("draining; a second signal aborts");
             tokio::select! {
                 done = context.drain() => {
                     if !done { tracing::warn!("what is in hand is left to the next start"); }
                 }
-                () = signal() => tracing::warn!("aborted"),
+                () = signals.next() => tracing::warn!("aborted"),
             }
             tasks.abort();
         }
@@ -131,17 +132,52 @@ where
     Ok(())
 }
 
+/// The interrupt and termination signals from the making of this value on; none is missed.
+pub struct Signals {
+    #[cfg(unix)]
+    interrupt: Option<tokio::signal::unix::Signal>,
+    #[cfg(unix)]
+    terminate: Option<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    /// Listens from now on.
+    #[must_use]
+    pub fn listen() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let interrupt = signal(SignalKind::interrupt()).ok();
+            Self { interrupt, terminate: signal(SignalKind::terminate()).ok() }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    /// Resolves at the next one. Cancel-safe.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            () = came(&mut self.interrupt) => {}
+            () = came(&mut self.terminate) => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+#[cfg(unix)]
+async fn came(signal: &mut Option<tokio::signal::unix::Signal>) {
+    let came = match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    if came.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Resolves at the next interrupt or termination signal.
 pub async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = tokio::signal::ctrl_c() => return,
-            }
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
+    Signals::listen().next().await;
 }

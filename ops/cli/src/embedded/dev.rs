@@ -8,7 +8,7 @@ use crate::failure::{Done, Failure};
 use crate::hub::Hub;
 use bytes::Bytes;
 use fleetlog_bus::{Headers, Message, SharedBroker};
-use fleetlog_chassis::process::signal;
+use fleetlog_chassis::process::Signals;
 use fleetlog_kernel::Service;
 use fleetlog_messages::common::{ObjectMeta, Query, Refusal};
 use fleetlog_messages::registration::cluster_command::Command;
@@ -41,16 +41,25 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
     }
     let operator = hub.operator().await?;
     let asked = operator.subscribe(&subject::sims(), None).await?;
+    let mut signals = Signals::listen();
     let ended = tokio::select! {
         ended = serve(&hub, &fleet, &operator, asked) => ended,
         ended = hub.tasks().join() => ended.map_err(|e| anyhow::Error::from(e).into()),
-        () = signal() => {
-            eprintln!("stopping; the folder keeps everything");
+        failure = hub.keep_running() => Err(failure),
+        () = signals.next() => {
+            eprintln!("stopping; the folder keeps everything; a second signal ends it at once");
             Ok(())
         }
     };
-    hub.stop().await;
-    ended
+    tokio::select! {
+        () = hub.stop() => ended,
+        () = signals.next() => ended.and_then(|()| Err(cut_short())),
+    }
+}
+
+fn cut_short() -> Failure {
+    let sentence = "the hub was ended by a second signal before everything in hand was done";
+    Failure::new("CLI0037", sentence, "start it again: it goes on where it was")
 }
 
 fn options(hub: &EmbeddedHub) -> Result<FleetOptions, Failure> {

@@ -10,6 +10,7 @@ use fleetlog_kernel::{Actor, Service};
 use fleetlog_placement::Scheduling;
 use fleetlog_registration::Registration;
 use fleetlog_topology::hub::{HubConfig, RunningHub};
+use fleetlog_topology::keeper::Restarts;
 use fleetlog_topology::{Folder, Identity};
 use fleetlog_work::Works;
 use std::path::Path;
@@ -121,12 +122,18 @@ impl EmbeddedHub {
         Ok(JetStream::connect(self.url(), self.identity().operator()?, "operator").await?)
     }
 
-    /// Lets the services finish what is in hand, stops them, then the server.
+    /// Starts the server again whenever it ends by itself; answers when that happens too often.
+    pub async fn keep_running(&self) -> Failure {
+        self.server.keep_running(Restarts::default()).await.into()
+    }
+
+    /// Lets the services finish what is in hand, stops them, then the server. Dropped before, it
+    /// ends everything at once.
     pub async fn stop(self) {
         let Self { registration, placement, work, addon, .. } = &self;
         tokio::join!(registration.drain(), placement.drain(), work.drain(), addon.drain());
         self.tasks.abort();
-        self.server.stop();
+        self.server.end().await;
     }
 }
 

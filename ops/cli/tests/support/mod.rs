@@ -4,6 +4,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// What one run of the command came to.
@@ -68,6 +70,7 @@ fn run(command: &mut Command, input: &str) -> Ran {
 pub struct Dev {
     child: Child,
     dir: PathBuf,
+    said: Arc<Mutex<String>>,
     _temporary: Option<TempDir>,
 }
 
@@ -80,20 +83,68 @@ impl Dev {
     }
 
     pub fn start_in(dir: &Path, clusters: usize) -> Self {
+        Self::start_with(dir, &["--clusters", &clusters.to_string()])
+    }
+
+    /// Starts it with these flags, and waits until it is ready.
+    pub fn start_with(dir: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fleetlog"))
-            .args(["dev", "--clusters", &clusters.to_string(), "--data"])
+            .arg("dev")
+            .args(flags)
+            .arg("--data")
             .arg(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let (errors, heard) = (child.stderr.take().unwrap(), said.clone());
+        std::thread::spawn(move || listen(errors, &heard));
         let output = child.stdout.take().unwrap();
         let mut lines = BufReader::new(output).lines();
-        let ready = lines.any(|line| line.is_ok_and(|line| line.contains("ready")));
-        assert!(ready, "the hub did not come up");
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, dir: dir.to_owned(), _temporary: None }
+        let mut heard = |line: std::io::Result<String>| {
+            let line = line.unwrap_or_default();
+            said.lock().unwrap().push_str(&format!("{line}\n"));
+            line.contains("ready")
+        };
+        assert!(lines.any(&mut heard), "the hub did not come up");
+        let heard = said.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                heard.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        Self { child, dir: dir.to_owned(), said, _temporary: None }
+    }
+
+    /// What it has printed and logged so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said this.
+    pub fn says(&self, words: &str) {
+        until(words, || self.said().contains(words).then_some(()));
+    }
+
+    /// The process of its nats-server, once that can be spoken to.
+    pub fn server_pid(&self) -> u64 {
+        until("a running nats-server", || {
+            let text = std::fs::read_to_string(self.dir.join("hub.json")).ok()?;
+            let hub: serde_json::Value = serde_json::from_str(&text).ok()?;
+            hub["natsPid"].as_u64()
+        })
+    }
+
+    /// Sends a signal (`INT`, `TERM`) to the hub itself.
+    pub fn signal(&self, name: &str) {
+        signal(name, u64::from(self.child.id()));
+    }
+
+    /// Waits until it has ended; its exit code.
+    pub fn ended(&mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
     pub fn dir(&self) -> &Path {
@@ -120,6 +171,31 @@ impl Dev {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+/// Sends a signal to a process.
+pub fn signal(name: &str, pid: u64) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.unwrap().success(), "no process {pid}");
+}
+
+/// Waits until `look` finds something, for far longer than it ever should take.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut waits = std::iter::repeat_n(Duration::from_millis(20), 3_000);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        let wait = waits.next();
+        std::thread::sleep(wait.unwrap_or_else(|| panic!("it did not come to this: {what}")));
+    }
+}
+
+fn listen(errors: impl std::io::Read, heard: &Mutex<String>) {
+    for line in BufReader::new(errors).lines().map_while(Result::ok) {
+        eprintln!("{line}");
+        heard.lock().unwrap().push_str(&format!("{line}\n"));
     }
 }
 

@@ -1,0 +1,78 @@
+//! A development hub whose nats-server dies or freezes.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use support::{Dev, signal, until};
+
+const SET: &str = "
+apiVersion: cluster.open-cluster-management.io/v1beta2
+kind: ManagedClusterSet
+metadata: {name: retail}
+";
+
+/// Kills the server, and waits until another one runs in its place.
+fn kill_server(dev: &Dev) {
+    let before = dev.server_pid();
+    signal("KILL", before);
+    until("another nats-server", || (dev.server_pid() != before).then_some(()));
+}
+
+/// Waits until the services are back on their server.
+fn services_answer(dev: &Dev) {
+    for kind in ["managedclusters", "placements", "manifestworks", "addons"] {
+        until(kind, || (dev.run(&["get", kind, "-A"]).code == 0).then_some(()));
+    }
+}
+
+#[test]
+fn a_killed_server_is_started_again_and_the_hub_goes_on_where_it_was() {
+    let dev = Dev::start(2);
+    dev.clusters_available();
+    let url = |dev: &Dev| {
+        let hub = std::fs::read_to_string(dev.dir().join("hub.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&hub).unwrap()["natsUrl"].clone()
+    };
+    let before = url(&dev);
+    kill_server(&dev);
+    assert_eq!(url(&dev), before);
+    services_answer(&dev);
+    let created = dev.feed(&["apply", "-f", "-"], SET).ok();
+    assert!(created.contains("retail created"), "{created}");
+    dev.clusters_available();
+    kill_server(&dev);
+    services_answer(&dev);
+    let again = dev.feed(&["apply", "-f", "-"], SET).ok();
+    assert!(again.contains("retail unchanged"), "{again}");
+    dev.clusters_available();
+    let log = dev.run(&["log"]).ok();
+    assert!(!log.contains("is silent"), "the hub's own absence moved something:\n{log}");
+    let equal = dev.run(&["replay", "--verify"]).ok();
+    assert_eq!(equal.matches(" equal ").count(), 4, "{equal}");
+}
+
+#[test]
+fn a_server_that_is_killed_too_often_ends_the_hub_with_a_reason() {
+    let mut dev = Dev::start(1);
+    for _ in 0..5 {
+        kill_server(&dev);
+    }
+    signal("KILL", dev.server_pid());
+    assert_eq!(dev.ended(), 1);
+    dev.says("error HUB0010: nats-server ended 6 times within 60 s");
+    dev.says("try: see its log");
+}
+
+#[test]
+fn a_second_signal_ends_a_hub_whose_server_is_frozen() {
+    for name in ["INT", "TERM"] {
+        let mut dev = Dev::start(1);
+        signal("STOP", dev.server_pid());
+        dev.signal(name);
+        dev.says("a second signal ends it at once");
+        dev.signal(name);
+        assert_eq!(dev.ended(), 1);
+        dev.says("error CLI0037");
+    }
+}

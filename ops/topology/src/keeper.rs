@@ -1,0 +1,87 @@
+//! Keeps the server of a hub running: one that ended by itself is started again, a bounded number
+//! of times. Who uses the server reconnects on its own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::hub::RunningHub;
+use crate::refusal::HubRefusal;
+
+/// How often a server may end before its hub gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restarts {
+    /// So many ends within [`Self::within`] are made good; one more is not.
+    pub most: usize,
+    /// How long an end counts.
+    pub within: Duration,
+    /// How long to wait after a start that failed.
+    pub pause: Duration,
+}
+
+impl Default for Restarts {
+    fn default() -> Self {
+        Self { most: 5, within: Duration::from_secs(60), pause: Duration::from_secs(1) }
+    }
+}
+
+/// The ends that still count.
+#[derive(Debug, Default)]
+struct Ends(VecDeque<Instant>);
+
+impl Ends {
+    /// Notes an end; answers how many count now.
+    fn note(&mut self, now: Instant, within: Duration) -> usize {
+        self.0.push_back(now);
+        while self.0.front().is_some_and(|end| now.duration_since(*end) >= within) {
+            self.0.pop_front();
+        }
+        self.0.len()
+    }
+}
+
+impl RunningHub {
+    /// Starts the server again whenever it has ended, until it ends too often. Cancel-safe: the
+    /// server ends with the hub all the same.
+    pub async fn keep_running(&self, restarts: Restarts) -> HubRefusal {
+        let mut ends = Ends::default();
+        loop {
+            self.ended().await;
+            let mut why = "it was killed or gave up".to_owned();
+            loop {
+                let times = ends.note(Instant::now(), restarts.within);
+                if times > restarts.most {
+                    let (within, log) = (restarts.within, self.server_log());
+                    return HubRefusal::EndsAgain { times, within, why, log };
+                }
+                tracing::warn!(times, "nats-server ended; starting it again");
+                match self.start_again().await {
+                    Ok(()) => break,
+                    Err(refusal) => {
+                        tracing::warn!(%refusal, "nats-server did not start again");
+                        why = refusal.to_string();
+                        tokio::time::sleep(restarts.pause).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_ends_of_the_last_while_count() {
+        let (mut ends, within) = (Ends::default(), Duration::from_secs(60));
+        assert_eq!(ends.note(Instant::now(), within), 1);
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert_eq!(ends.note(Instant::now(), within), 2);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(ends.note(Instant::now(), within), 2);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(ends.note(Instant::now(), within), 1);
+    }
+}
