@@ -1,6 +1,7 @@
 //! What several domains share and users know: selectors, quantities, durations, conditions, taints,
 //! membership of sets, metadata. Pure; nothing is decided here.
 
+pub mod cel;
 pub mod condition;
 pub mod duration;
 pub mod labels;

@@ -61,6 +61,27 @@ impl Quantity {
         Self { nanos: self.nanos.saturating_add(other.nanos), form: self.form }
     }
 
+    /// So many units.
+    #[must_use]
+    pub fn of(units: i64) -> Self {
+        Self { nanos: i128::from(units) * NANO, form: Form::Decimal }
+    }
+
+    /// The value in units, when it is whole and fits.
+    #[must_use]
+    pub fn as_i64(self) -> Option<i64> {
+        if self.nanos % NANO != 0 {
+            return None;
+        }
+        i64::try_from(self.nanos / NANO).ok()
+    }
+
+    /// The difference, written as `self` is; too large a one stays at the largest.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self { nanos: self.nanos.saturating_sub(other.nanos), form: self.form }
+    }
+
     /// Whether it is nothing.
     #[must_use]
     pub const fn is_zero(self) -> bool {

@@ -1,0 +1,366 @@
+//! Expressions over clusters: what they say, what is refused, and what has no answer.
+
+use fleetlog_messages::common::ObjectMeta;
+use fleetlog_messages::placement::AddOnPlacementScoreItem;
+use fleetlog_messages::registration::{
+    ManagedCluster, ManagedClusterClaim, ManagedClusterStatus, ManagedClusterVersion,
+};
+use fleetlog_rules::cel::{BUDGET, Problem, Subject, compile};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn cluster() -> ManagedCluster {
+    let claim = |name: &str, value: &str| ManagedClusterClaim {
+        name: Some(name.to_owned()),
+        value: Some(value.to_owned()),
+    };
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    ManagedCluster {
+        metadata: Some(ObjectMeta {
+            name: Some("c1".to_owned()),
+            labels: [
+                label("region", "us-east-1"),
+                label("v", "1"),
+                label("version", "1.31.2"),
+                label("doc", r#"{"zones": ["a", "b"], "size": 3}"#),
+            ]
+            .into(),
+            ..ObjectMeta::default()
+        }),
+        status: Some(ManagedClusterStatus {
+            version: Some(ManagedClusterVersion { kubernetes: Some("v1.31.0".to_owned()) }),
+            cluster_claims: vec![claim("cloud", "Amazon"), claim("zone", "a")],
+            allocatable: [label("cpu", "1500m"), label("memory", "2Gi")].into(),
+            ..ManagedClusterStatus::default()
+        }),
+        ..ManagedCluster::default()
+    }
+}
+
+fn subject() -> Subject {
+    let score = |name: &str, value| AddOnPlacementScoreItem {
+        name: Some(name.to_owned()),
+        value: Some(value),
+    };
+    let scores = [score("cpuAvailable", 90), score("memAvailable", -5)];
+    Subject::new(&cluster()).with_scores("default", &scores)
+}
+
+fn matches(text: &str) -> Result<bool, Problem> {
+    compile(text)?.matches(&subject())
+}
+
+#[track_caller]
+fn holds(text: &str) {
+    assert_eq!(matches(text), Ok(true), "{text}");
+}
+
+#[track_caller]
+fn holds_not(text: &str) {
+    assert_eq!(matches(text), Ok(false), "{text}");
+}
+
+#[track_caller]
+fn has_no_answer(text: &str) {
+    let answer = matches(text);
+    assert!(matches!(answer, Err(Problem::NoAnswer(_))), "{text}: {answer:?}");
+}
+
+#[track_caller]
+fn unfit(text: &str, why: &str) {
+    let refused = compile(text);
+    let unfit = matches!(&refused, Err(Problem::Unfit(reason)) if reason.contains(why));
+    assert!(unfit, "{text}: {refused:?}");
+}
+
+/// Number 89.
+#[test]
+fn labels_and_versions_are_compared() {
+    holds(r#"managedCluster.metadata.labels["v"] == "1""#);
+    holds_not(r#"managedCluster.metadata.labels["v"] == "2""#);
+    holds(r#"managedCluster.status.version.kubernetes == "v1.31.0""#);
+    holds(r#"semver(managedCluster.metadata.labels["version"]).isGreaterThan(semver("1.30.0"))"#);
+    holds_not(r#"semver(managedCluster.metadata.labels.version).isLessThan(semver("1.30.0"))"#);
+    holds(r"managedCluster.status.version.kubernetes.matches('^v1\\.3')");
+    holds_not(r"managedCluster.status.version.kubernetes.matches('^v1\\.2')");
+    has_no_answer(r#"managedCluster.metadata.labels["none"] == "1""#);
+    holds(r#"!has(managedCluster.metadata.labels.none)"#);
+    let answer = compile("1 + 1").unwrap().matches(&subject());
+    assert_eq!(answer, Err(Problem::NotBoolean));
+}
+
+/// Numbers 90 and 143.
+#[test]
+fn scores_are_lists_of_names_and_values() {
+    let all = |limit| {
+        format!(
+            r#"managedCluster.scores("default").filter(s, s.name == "cpuAvailable")
+               .all(e, e.value > {limit})"#
+        )
+    };
+    holds(&all(80));
+    holds_not(&all(95));
+    has_no_answer(r#"managedCluster.scores("none").exists(s, s.value > 0)"#);
+    holds(r#"managedCluster.scores("default").exists_one(s, s.value < 0)"#);
+    holds(r#"managedCluster.scores("default").map(s, s.value).max() == 90"#);
+    holds(r#"managedCluster.scores("default").map(s, s.value).sum() == 85"#);
+    has_no_answer(r#"managedCluster.metadata.scores("default").size() == 2"#);
+}
+
+/// Number 143.
+#[test]
+fn claims_are_a_list() {
+    let claims = "managedCluster.status.clusterClaims";
+    holds(&format!(r#"{claims}.exists(c, c.name == "cloud" && c.value == "Amazon")"#));
+    holds_not(&format!(r#"{claims}.exists(c, c.name == "cloud" && c.value == "Azure")"#));
+    holds(&format!(r#"{claims}.filter(c, c.name == "zone").map(c, c.value) == ["a"]"#));
+    holds(&format!(r#"["cloud", "zone"] == {claims}.map(c, c.name)"#));
+    holds(&format!(r#"{claims}.all(c, {claims}.exists(d, c.name == d.name))"#));
+}
+
+#[test]
+fn quantities_are_reckoned_with() {
+    let cpu = r#"quantity(managedCluster.status.allocatable["cpu"])"#;
+    holds(&format!(r#"{cpu}.isGreaterThan(quantity("1"))"#));
+    holds(&format!(r#"{cpu}.isLessThan(quantity("2"))"#));
+    holds(&format!(r#"{cpu}.compareTo(quantity("1.5")) == 0 && {cpu} == quantity("1.5")"#));
+    holds(&format!(r#"{cpu}.add(quantity("500m")).asInteger() == 2"#));
+    holds(&format!(r#"{cpu}.add(1).sub(quantity("500m")).sub(2).sign() == 0"#));
+    holds(&format!(r#"!{cpu}.isInteger() && {cpu}.asApproximateFloat() == 1.5"#));
+    has_no_answer(&format!(r#"{cpu}.asInteger() == 1"#));
+    holds(r#"isQuantity("2Gi") && !isQuantity("two")"#);
+    holds(r#"quantity("-3").sign() == -1 && quantity("3k").isInteger()"#);
+    has_no_answer(r#"quantity("two").sign() == 1"#);
+}
+
+#[test]
+fn versions_are_read_strictly_unless_asked() {
+    holds(r#"isSemver("1.2.3") && !isSemver("v1.2.3") && isSemver("v1.2", true)"#);
+    holds(r#"semver("v01.2", true) == semver("1.2.0")"#);
+    holds(r#"semver("1.2.3-rc.1").isLessThan(semver("1.2.3"))"#);
+    holds(r#"semver("1.2.3+a") == semver("1.2.3+b")"#);
+    holds(r#"semver("1.2.3").major() == 1 && semver("1.2.3").minor() == 2"#);
+    holds(r#"semver("1.2.3").patch() == 3 && semver("1.2.3").compareTo(semver("1.3.0")) == -1"#);
+    has_no_answer(r#"semver(managedCluster.status.version.kubernetes).major() == 1"#);
+}
+
+#[test]
+fn texts_lists_and_documents_have_their_functions() {
+    let region = "managedCluster.metadata.labels.region";
+    holds(&format!(r#"{region}.split("-") == ["us", "east", "1"]"#));
+    holds(&format!(r#"{region}.upperAscii().startsWith("US-")"#));
+    holds(&format!(r#"{region}.substring(3, 7) == "east" && {region}.indexOf("east") == 3"#));
+    holds(&format!(r#"{region}.replace("-", "/") == "us/east/1""#));
+    holds(&format!(r#"["a", {region}].join("+") == "a+us-east-1""#));
+    holds(&format!(r#""%s has %d".format([{region}, 2]) == "us-east-1 has 2""#));
+    holds(&format!(r#"{region}.find("[0-9]+") == "1""#));
+    holds(&format!(r#"{region}.findAll("[a-z]+") == ["us", "east"]"#));
+    holds(&format!(r#"{region}.findAll("[a-z]+", 1) == ["us"]"#));
+    holds("managedCluster.metadata.labels.doc.parseJSON().zones.exists(z, z == 'b')");
+    holds("managedCluster.metadata.labels.doc.parseJSON().size == 3");
+    has_no_answer(&format!("{region}.parseJSON().size == 3"));
+    holds("[1, 2, 2].isSorted() && ![2, 1].isSorted()");
+    holds("[3, 1, 2].min() == 1 && [1, 2, 1].indexOf(1) == 0 && [1, 2, 1].lastIndexOf(1) == 2");
+    holds("managedCluster.metadata.?labels[?'none'].orValue('x') == 'x'");
+    holds("managedCluster.metadata.labels.?v.hasValue()");
+    holds("managedCluster.metadata.labels.map(k, k) == ['doc', 'region', 'v', 'version']");
+    holds("'region' in managedCluster.metadata.labels && !('x' in managedCluster.metadata.labels)");
+    holds("{'cpu': '1500m', 'memory': '2Gi'} == managedCluster.status.allocatable");
+    holds("managedCluster.status.allocatable == {'cpu': '1500m', 'memory': '2Gi'}");
+}
+
+/// Number 91.
+#[test]
+fn what_cannot_be_read_or_does_not_fit_is_refused() {
+    unfit("managedCluster.metadata.labels[", "Syntax error");
+    unfit("", "Syntax error");
+    unfit("cluster.metadata.name == 'c1'", "undeclared reference to \"cluster\"");
+    unfit("managedCluster.metadata.lables.v == '1'", "undefined field \"lables\"");
+    unfit("managedCluster.metadata.labels.v == 1", "no matching overload for '_==_'");
+    unfit("managedCluster.metadata.name + 1 == 2", "no matching overload for '_+_'");
+    unfit("managedCluster.metadata.name.unknown()", "undeclared reference to \"unknown\"");
+    unfit("semver(1).major() == 1", "no matching overload for 'semver'");
+    unfit("'a'.matches(managedCluster.metadata.name)", "write it as a string");
+    unfit("'a'.matches('[')", "pattern");
+    unfit("'a'.matches('(a{100}){100}{100}')", "becomes too large");
+    unfit("1.exists(x, true)", "no entries to go through");
+    unfit("Thing{a: 1} == 2", "undeclared type");
+    unfit("timestamp('2026-01-01T00:00:00Z') == 1", "undeclared reference");
+    let shown = compile("1 +").unwrap_err().to_string();
+    assert!(shown.starts_with("compilation failed: ERROR: <input>:1:"), "{shown}");
+}
+
+/// Number 92.
+#[test]
+fn what_may_take_too_long_is_refused() {
+    let claims = "managedCluster.status.clusterClaims";
+    let twice = format!("{claims}.all(a, {claims}.exists(b, a.name == b.name))");
+    assert!(compile(&twice).unwrap().cost() <= BUDGET);
+    let thrice =
+        format!("{claims}.all(a, {claims}.all(b, {claims}.exists(c, a.name == b.name && b == c)))");
+    let refused = compile(&thrice).unwrap_err();
+    assert!(matches!(refused, Problem::TooCostly(_)), "{refused}");
+    let doubled = format!("'aaaa'{} == ''", ".replace('a', 'aa')".repeat(20));
+    assert!(matches!(compile(&doubled), Err(Problem::TooCostly(_))));
+    let nested = format!("[1]{}.size() > 0", ".map(x, [x, x])".repeat(20));
+    assert!(compile(&nested).is_err());
+    let chain = format!("0{} == 100", " + 1".repeat(100));
+    assert!(matches!(compile(&chain), Err(Problem::TooCostly(_))));
+    let long = format!("'{}' == ''", "a".repeat(5_000));
+    assert!(matches!(compile(&long), Err(Problem::TooCostly(_))));
+    let wide = vec!["true"; 500].join(" || ");
+    holds(&wide);
+}
+
+/// Number 92, for the input: a cluster with 10,000 labels and claims.
+#[test]
+fn a_huge_cluster_is_asked_what_it_can_answer_in_time() {
+    let mut huge = cluster();
+    let meta = huge.metadata.get_or_insert_default();
+    meta.labels.extend((0..10_000).map(|n| (format!("label-{n}"), "x".to_owned())));
+    let status = huge.status.get_or_insert_default();
+    status.cluster_claims.extend((0..10_000).map(|n| ManagedClusterClaim {
+        name: Some(format!("claim-{n}")),
+        value: Some("x".to_owned()),
+    }));
+    let huge = Subject::new(&huge);
+    let asked = |text: &str| compile(text).unwrap().matches(&huge);
+    assert_eq!(asked("managedCluster.metadata.labels['label-9'] == 'x'"), Ok(true));
+    assert_eq!(asked("managedCluster.metadata.labels.size() > 10000"), Ok(true));
+    let claims = "managedCluster.status.clusterClaims";
+    let twice = format!("{claims}.all(a, {claims}.exists(b, a.name == b.name))");
+    assert!(matches!(asked(&twice), Err(Problem::TooLarge { .. })));
+}
+
+/// Whatever the text nests, a thread with a small stack reads or refuses it.
+#[test]
+fn a_deep_text_needs_no_deep_stack() {
+    let forms = [
+        ("(", "true", ")"),
+        ("[", "1", "]"),
+        ("{'a':", "1", "}"),
+        ("!", "true", ""),
+        ("-", "1", ""),
+        ("- ", "a", ""),
+        ("true?", "1", ":2"),
+        ("true?1:", "1", ""),
+        ("dyn(", "1", ")"),
+        ("", "a", ".b"),
+        ("", "a", "[0]"),
+        ("", "a", ".b()"),
+        ("", "a", ".?b"),
+        ("", "1", "+1"),
+        ("", "1", "==1"),
+        ("1+(", "1", ")"),
+        ("a.map(x,", "x", ")"),
+        ("has(a.", "b", ")"),
+        ("a && (", "b", ")"),
+        ("a && !", "b", ""),
+        ("T{a:", "1", "}"),
+        ("[?", "1", "]"),
+        ("'\\", "'", ""),
+        ("1 in ", "[1]", ""),
+        ("true && true || (", "true", ")"),
+    ];
+    let small = std::thread::Builder::new().stack_size(3 << 19);
+    let all = move || {
+        for (open, middle, close) in forms {
+            for times in [1, 10, 40, 50, 100, 1_000, 4_000] {
+                let text = format!("{}{middle}{}", open.repeat(times), close.repeat(times));
+                let cut: String = text.chars().take(4_096).collect();
+                for text in [text, cut] {
+                    if let Ok(program) = compile(&text) {
+                        let _ = program.matches(&subject());
+                    }
+                }
+            }
+        }
+    };
+    small.spawn(all).unwrap().join().unwrap();
+}
+
+/// Words that expressions are made of.
+const WORDS: [&str; 62] = [
+    "managedCluster",
+    "metadata",
+    "labels",
+    "status",
+    "clusterClaims",
+    "x",
+    "y",
+    "'a'",
+    "'us-.*'",
+    "b'a'",
+    "1",
+    "2u",
+    "-3",
+    "1.5",
+    "9223372036854775807",
+    "1e308",
+    "true",
+    "null",
+    "\"%s %d\"",
+    ".",
+    ".",
+    ".",
+    "(",
+    "(",
+    ")",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ",",
+    ":",
+    "?",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "==",
+    "!=",
+    "<",
+    ">=",
+    "&&",
+    "||",
+    "!",
+    "in",
+    "has",
+    "all",
+    "exists",
+    "map",
+    "filter",
+    "size",
+    "scores",
+    "semver",
+    "quantity",
+    "matches",
+    "replace",
+    "format",
+    "split",
+    "parseJSON",
+    "int",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "\\PC{0,60}") {
+        if let Ok(program) = compile(&text) {
+            let _ = program.matches(&subject());
+        }
+    }
+
+    #[test]
+    fn no_words_make_the_reader_panic(words in prop::collection::vec(select(&WORDS[..]), 0..40)) {
+        for text in [words.join(" "), words.concat()] {
+            if let Ok(program) = compile(&text) {
+                let _ = program.matches(&subject());
+            }
+        }
+    }
+}
