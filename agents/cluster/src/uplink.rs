@@ -11,7 +11,7 @@ use fleetlog_kernel::ClusterName;
 use fleetlog_messages::common::{
     Beat, Credential, JoinAnswer, JoinRequest, RenewRequest, join_answer::Answer,
 };
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt as _};
 use nkeys::KeyPair;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ const STEADY: Duration = Duration::from_secs(10);
 const DEAD_AFTER: u32 = 3;
 /// Between two tries of a renewal that failed.
 const RENEW_AGAIN: Duration = Duration::from_secs(20);
+/// The least between two beats, however often the hub asks for one.
+const BEATS_APART: Duration = Duration::from_millis(100);
 
 /// What the runner is told.
 pub(crate) enum News {
@@ -60,6 +62,14 @@ pub(crate) struct Uplink {
     pub clock: Clock,
     pub news: mpsc::Sender<News>,
     pub standing: watch::Sender<Standing>,
+}
+
+/// How an agent beats on one connection.
+struct Rhythm {
+    every: Duration,
+    count: u64,
+    /// Beats without an answer since the last one that had one.
+    missed: u32,
 }
 
 /// Why a connection ended.
@@ -190,8 +200,9 @@ impl Uplink {
             }
         };
         let link = AgentLink::new(broker.clone(), self.cluster.clone());
-        let live = match link.live().await {
-            Ok(live) => live,
+        let heard = futures::future::try_join(link.live(), link.told_to_beat()).await;
+        let (live, told) = match heard {
+            Ok(heard) => heard,
             Err(fault) => {
                 tracing::debug!(cluster = %self.cluster, %fault, "deliveries cannot be heard");
                 return Ended::Lost;
@@ -206,7 +217,7 @@ impl Uplink {
         let ended = tokio::select! {
             biased;
             () = broker.lost() => Ended::Lost,
-            ended = self.keep(&link, key, credential) => ended,
+            ended = self.keep((&link, told), key, credential) => ended,
         };
         let _ = self.news.send(News::Down).await;
         self.standing.send_if_modified(Standing::connecting);
@@ -214,43 +225,61 @@ impl Uplink {
     }
 
     /// Beats and renews, as long as the hub answers.
-    async fn keep(&self, link: &AgentLink, key: &KeyPair, credential: &Credential) -> Ended {
-        let mut every = seconds(credential.lease_duration_seconds);
-        let (mut count, mut missed) = (0, 0);
-        let mut beaten = Instant::now();
-        let mut renew_at = beaten + self.until_renewal(credential);
+    async fn keep(
+        &self,
+        (link, mut told): (&AgentLink, BoxStream<'static, ()>),
+        key: &KeyPair,
+        credential: &Credential,
+    ) -> Ended {
+        let every = seconds(credential.lease_duration_seconds);
+        let mut rhythm = Rhythm { every, count: 0, missed: 0 };
+        let mut due = Instant::now();
+        let mut renew_at = due + self.until_renewal(credential);
         loop {
-            match link.beat(&Beat { count }).await {
-                Ok(answer) => {
-                    if let Some(refusal) = answer.refused {
-                        tracing::warn!(cluster = %self.cluster, "{}", refusal.sentence);
-                    } else if answer.lease_duration_seconds > 0 {
-                        every = seconds(answer.lease_duration_seconds);
-                    }
-                    if std::mem::take(&mut missed) > 0 {
-                        let _ = self.news.send(News::Resumed).await;
-                    }
-                }
-                Err(fault) => {
-                    tracing::debug!(cluster = %self.cluster, %fault, "a beat had no answer");
-                    missed += 1;
-                    // Where nobody listens the line is fine; it is the service that is away.
-                    if missed >= DEAD_AFTER && fault.retry != Retry::NobodyThere {
-                        return Ended::Lost;
-                    }
-                }
+            if !self.beat(link, &mut rhythm).await {
+                return Ended::Lost;
             }
-            count += 1;
-            beaten = (beaten + every).max(Instant::now());
-            while renew_at <= beaten {
-                tokio::time::sleep_until(renew_at).await;
+            let least = Instant::now() + BEATS_APART;
+            due = (due + rhythm.every).max(Instant::now());
+            loop {
+                if wait_or_told(due.min(renew_at), least, &mut told).await {
+                    due = Instant::now();
+                    break;
+                }
+                if due < renew_at {
+                    break;
+                }
                 match self.renew(link, key).await {
                     Some(next) => return Ended::Renewed(next),
                     None if self.has_expired(credential) => return Ended::Refused,
                     None => renew_at = Instant::now() + RENEW_AGAIN,
                 }
             }
-            tokio::time::sleep_until(beaten).await;
+        }
+    }
+
+    /// Beats once, and learns its rhythm; whether the line still counts as alive.
+    async fn beat(&self, link: &AgentLink, rhythm: &mut Rhythm) -> bool {
+        let beat = Beat { count: rhythm.count };
+        rhythm.count += 1;
+        match link.beat(&beat).await {
+            Ok(answer) => {
+                if let Some(refusal) = answer.refused {
+                    tracing::warn!(cluster = %self.cluster, "{}", refusal.sentence);
+                } else if answer.lease_duration_seconds > 0 {
+                    rhythm.every = seconds(answer.lease_duration_seconds);
+                }
+                if std::mem::take(&mut rhythm.missed) > 0 {
+                    let _ = self.news.send(News::Resumed).await;
+                }
+                true
+            }
+            Err(fault) => {
+                tracing::debug!(cluster = %self.cluster, %fault, "a beat had no answer");
+                rhythm.missed += 1;
+                // Where nobody listens the line is fine; it is the service that is away.
+                rhythm.missed < DEAD_AFTER || fault.retry == Retry::NobodyThere
+            }
         }
     }
 
@@ -277,6 +306,20 @@ impl Uplink {
                 None
             }
         }
+    }
+}
+
+/// Waits for a time; whether the hub asked for a beat before it, which is none before `least`.
+async fn wait_or_told(until: Instant, least: Instant, told: &mut BoxStream<'_, ()>) -> bool {
+    let now = async {
+        if told.next().await.is_none() {
+            std::future::pending().await
+        }
+        tokio::time::sleep_until(least).await;
+    };
+    tokio::select! {
+        () = tokio::time::sleep_until(until) => false,
+        () = now => true,
     }
 }
 

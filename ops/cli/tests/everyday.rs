@@ -121,7 +121,7 @@ fn the_live_state_is_what_the_log_says_also_after_the_process_was_killed() {
     let dev = Dev::start_in(temporary.path(), 1);
     dev.clusters_available();
     let after = dev.run(&["get", "mcl", "cluster1", "-o", "json"]).json();
-    assert_eq!(before["metadata"]["uid"], after["metadata"]["uid"]);
+    assert_eq!(before, after, "a hub that was down moves nothing");
     dev.run(&["wait", "manifestwork/hello", "-n", "cluster1", "--for=condition=Available"]).ok();
     dev.run(&["replay", "--verify"]).ok();
 }
@@ -138,6 +138,28 @@ fn a_silenced_cluster_becomes_unknown_and_returns() {
     assert!(taints.contains("cluster.open-cluster-management.io/unreachable"), "{taints}");
     dev.run(&["sim", "resume", "cluster1"]).ok();
     dev.clusters_available();
+}
+
+#[test]
+fn a_changed_lease_counts_from_the_change_for_who_is_silent_and_who_beats() {
+    let dev = Dev::start(2);
+    dev.clusters_available();
+    let lease = |cluster: &str, seconds: u32| {
+        let mut object = dev.run(&["get", "mcl", cluster, "-o", "json"]).json();
+        object["spec"]["leaseDurationSeconds"] = json!(seconds);
+        dev.feed(&["apply", "-f", "-"], &object.to_string()).ok();
+    };
+    for cluster in ["cluster1", "cluster2"] {
+        lease(cluster, 3_600);
+    }
+    dev.run(&["sim", "silence", "cluster1"]).ok();
+    for cluster in ["cluster1", "cluster2"] {
+        lease(cluster, 1);
+    }
+    let unknown = "--for=condition=ManagedClusterConditionAvailable=Unknown";
+    dev.run(&["wait", "mcl/cluster1", unknown, "--timeout", "60s"]).ok();
+    let other = dev.run(&["log", "managedcluster/cluster2"]).ok();
+    assert!(!other.contains("silent"), "it learned at once that it should beat: {other}");
 }
 
 #[test]

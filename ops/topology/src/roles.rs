@@ -153,7 +153,7 @@ fn service(service: Service) -> Role {
     ];
     match service {
         Service::Registration => {
-            publish.push("fl.lease.*".to_owned());
+            publish.extend(texts(&["fl.lease.*", "fl.live.*.beat.now"]));
             publish.extend(reader("LEASE", "fl.lease.*"));
             subscribe.extend(texts(&["fl.a.*.beat", "fl.a.*.renew", "fl.join.*"]));
         }

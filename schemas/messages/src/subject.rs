@@ -261,6 +261,13 @@ pub fn live(cluster: &ClusterName) -> Subject {
     Subject(format!("fl.live.{}.>", encode_token(cluster.as_str())))
 }
 
+/// `fl.live.<cluster>.beat.now`: the agent should beat, and will hear what is new with the answer.
+/// Never stored; no delivery has a subject of this shape, for a work's name is one token.
+#[must_use]
+pub fn beat_now(cluster: &ClusterName) -> Subject {
+    Subject(format!("fl.live.{}.beat.now", encode_token(cluster.as_str())))
+}
+
 /// `fl.st.<cluster>.cluster` or `fl.st.<cluster>.work.<work>`: an agent's report.
 #[must_use]
 pub fn report(cluster: &ClusterName, about: &Report) -> Subject {

@@ -167,6 +167,16 @@ impl AgentLink {
         Ok(messages.filter_map(|message| async move { delivered(message) }).boxed())
     }
 
+    /// Listens for being told to beat; subscribed when this returns. What comes has no content, so
+    /// nothing needs to vouch for it: its worst is a beat too many.
+    ///
+    /// # Errors
+    /// When the subscription is refused.
+    pub async fn told_to_beat(&self) -> Result<BoxStream<'static, ()>, Fault> {
+        let messages = self.broker.subscribe(&subject::beat_now(&self.cluster), None).await?;
+        Ok(messages.map(|_| ()).boxed())
+    }
+
     async fn ask<A: prost::Message + Default>(
         &self,
         subject: &Subject,

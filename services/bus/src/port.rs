@@ -96,7 +96,7 @@ pub struct Reading {
 }
 
 /// A core message: a request, or something broadcast.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// The subject it came on.
     pub subject: String,

@@ -2,6 +2,7 @@
 //! one, or the first after an expiry, is told on.
 
 use crate::handlers::{Running, bury, listen, read, refuse};
+use crate::nudges::Nudges;
 use crate::told;
 use fleetlog_bus::{Fault, Leases, Message};
 use fleetlog_kernel::Decider as _;
@@ -9,18 +10,23 @@ use fleetlog_messages::common::{Beat, BeatAnswer};
 use fleetlog_messages::subject;
 use fleetlog_registration_domain::Refusal;
 use fleetlog_registration_domain::command::ClusterCommand;
+use std::sync::Arc;
 
 /// Answers beats.
-pub(crate) async fn beats(context: Running) -> Result<(), Fault> {
+pub(crate) async fn beats(context: Running, nudges: Arc<Nudges>) -> Result<(), Fault> {
     let leases = Leases::new(context.ground.bus.broker.clone());
     listen(context, subject::asks("beat"), move |context, message| {
-        let leases = leases.clone();
-        async move { beat(&context, &leases, &message).await }
+        let (leases, nudges) = (leases.clone(), nudges.clone());
+        async move { beat(&context, (&leases, &nudges), &message).await }
     })
     .await
 }
 
-async fn beat(context: &Running, leases: &Leases, message: &Message) -> Result<BeatAnswer, Fault> {
+async fn beat(
+    context: &Running,
+    (leases, nudges): (&Leases, &Nudges),
+    message: &Message,
+) -> Result<BeatAnswer, Fault> {
     let Some(cluster) = subject::asking_cluster(&message.subject) else {
         let refusal = bury(context, message, "the subject names no cluster".to_owned()).await?;
         return Ok(refused(refusal, ""));
@@ -40,6 +46,8 @@ async fn beat(context: &Running, leases: &Leases, message: &Message) -> Result<B
         Ok(usual) => usual,
         Err(refusal) => return Ok(refused(refusal, name)),
     };
+    // Before the answer: what is asked for from here on is news to this agent.
+    nudges.heard(&cluster);
     leases.beat(&cluster, grace).await?;
     if !usual {
         told::beat(context, name).await?;

@@ -9,6 +9,7 @@ mod handlers;
 mod joins;
 mod leases;
 mod machine;
+mod nudges;
 mod parse;
 mod shell;
 mod told;

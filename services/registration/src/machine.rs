@@ -31,7 +31,7 @@ pub const BINDING: &str = "binding";
 pub enum Own {
     /// Have a set's members counted, soon.
     Count(String),
-    /// Write a cluster's lease anew.
+    /// Write a cluster's lease anew, and have its agent beat.
     Lease {
         /// The cluster.
         cluster: String,

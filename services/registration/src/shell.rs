@@ -4,6 +4,7 @@ use crate::config::Settings;
 use crate::counts::{self, Counts};
 use crate::handlers::Running;
 use crate::machine::{Own, Registration};
+use crate::nudges::{self, Nudges};
 use crate::{beats, joins, leases, told};
 use async_trait::async_trait;
 use fleetlog_bus::{Fault, Leases};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 struct Tending {
     leases: Leases,
     counts: Arc<Counts>,
+    nudges: Arc<Nudges>,
 }
 
 #[async_trait]
@@ -27,6 +29,7 @@ impl Shell<Registration> for Tending {
                 Own::Lease { cluster, lasts } => {
                     let Ok(cluster) = ClusterName::parse(&cluster) else { continue };
                     self.leases.beat(&cluster, lasts).await?;
+                    self.nudges.ask(cluster);
                 }
             }
         }
@@ -51,14 +54,15 @@ async fn start_all(
     ground: Ground,
     settings: Settings,
 ) -> Result<Arc<Context<Registration>>, Fault> {
-    let (settings, counts) = (Arc::new(settings), Arc::new(Counts::default()));
-    let leases = Leases::new(ground.bus.broker.clone());
-    let shell = Arc::new(Tending { leases, counts: counts.clone() });
+    let (counts, nudges) = (Arc::new(Counts::default()), Arc::new(Nudges::default()));
+    let (settings, leases) = (Arc::new(settings), Leases::new(ground.bus.broker.clone()));
+    let shell = Arc::new(Tending { leases, counts: counts.clone(), nudges: nudges.clone() });
     let context = fleetlog_chassis::start::<Registration>(ground, shell).await?;
     let tasks = context.ground.tasks.clone();
     tasks.spawn("joins", joins::joins(context.clone(), settings.clone()));
     tasks.spawn("renewals", joins::renewals(context.clone(), settings.clone()));
-    tasks.spawn("beats", beats::beats(context.clone()));
+    tasks.spawn("beats", beats::beats(context.clone(), nudges.clone()));
+    tasks.spawn("nudges", nudges::nudge(context.clone(), nudges));
     tasks.spawn("leases", leases::watch(context.clone(), settings.clone()));
     tasks.spawn("counts", counts::count(context.clone(), settings, counts));
     tasks.spawn("built-in-sets", built_in_sets(context.clone()));

@@ -152,6 +152,13 @@ impl Hub {
         Works::new(self.broker.clone()).publish(cluster, work, signed).await.unwrap();
     }
 
+    /// Changes how often the agent shall beat, and tells it.
+    pub async fn beat_every(&self, seconds: u32) {
+        self.known().lease = seconds;
+        let subject = subject::beat_now(&cluster()).as_str().to_owned();
+        self.broker.send(Message { subject, ..Message::default() }).await.unwrap();
+    }
+
     /// Waits for a report about a work that fits.
     pub async fn report(&self, work: &str, fits: impl Fn(&ReportWork) -> bool) -> ReportWork {
         self.status(&Report::Work(work.to_owned()), fits).await
@@ -308,10 +315,5 @@ fn answered(answer: &impl prost::Message) -> Message {
 }
 
 fn empty() -> Message {
-    Message {
-        subject: String::new(),
-        headers: BTreeMap::new(),
-        payload: bytes::Bytes::new(),
-        reply: None,
-    }
+    Message::default()
 }

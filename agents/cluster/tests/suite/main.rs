@@ -44,6 +44,7 @@ cases! {
         a_credential_is_renewed_before_it_ends,
         a_refused_agent_asks_to_join_and_tries_its_credential_again,
         a_shorter_lease_is_beaten_at_once,
+        an_agent_beats_when_told_and_never_without_a_pause,
         a_silent_line_is_taken_up_again_and_nothing_is_lost;
     applying:
         the_story_is_applied_and_fed_back,

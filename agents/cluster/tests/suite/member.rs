@@ -17,8 +17,6 @@ pub struct Times {
     pub silence: Duration,
     /// The life of a credential, in seconds.
     pub life: i64,
-    /// A long lease, in seconds.
-    pub lease: u32,
 }
 
 /// A member cluster.
@@ -53,12 +51,7 @@ impl Member for Simulated {
     }
 
     fn times(&self) -> Times {
-        Times {
-            long: Duration::from_secs(3_600),
-            silence: Duration::from_secs(60),
-            life: 60,
-            lease: 30,
-        }
+        Times { long: Duration::from_secs(3_600), silence: Duration::from_secs(60), life: 60 }
     }
 }
 
@@ -85,7 +78,7 @@ impl Member for Real {
     }
 
     fn times(&self) -> Times {
-        Times { long: Duration::from_secs(3), silence: Duration::from_secs(16), life: 5, lease: 4 }
+        Times { long: Duration::from_secs(3), silence: Duration::from_secs(16), life: 5 }
     }
 }
 

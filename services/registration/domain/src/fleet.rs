@@ -159,16 +159,13 @@ impl Fleet {
         let before = self.clusters.remove(name).unwrap_or_default();
         let moves = matches!(event, Event::Specified(_) | Event::Deleted(_));
         let labels = if moves { before.labels().cloned() } else { None };
-        let (awaited, rhythm, grace) =
-            (before.awaits_beats(), before.lease_seconds(), before.grace());
+        let (awaited, grace) = (before.awaits_beats(), before.grace());
         let mut after = before.evolve(event);
         after.0.changed = position.0;
         self.due_at(position);
         let asks = moves || matches!(event, Event::Accepted(_));
         if asks && after.awaits_beats() && (!awaited || grace != after.grace()) {
-            // An agent learns a new rhythm with its next beat, which may still be in the old one.
-            let old = if awaited { Duration::from_secs(rhythm.into()) } else { Duration::ZERO };
-            self.due.leases.insert(name.to_owned(), old + after.grace());
+            self.due.leases.insert(name.to_owned(), after.grace());
         }
         if moves {
             self.resettle(labels.as_ref(), after.labels());

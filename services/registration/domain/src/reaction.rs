@@ -16,7 +16,7 @@ pub enum Follow {
         /// The set.
         set: String,
     },
-    /// Write a cluster's lease anew.
+    /// Write a cluster's lease anew, and have its agent beat: it may not know the rhythm yet.
     Lease {
         /// The cluster.
         cluster: String,

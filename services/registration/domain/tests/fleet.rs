@@ -166,13 +166,13 @@ mod leasing {
     }
 
     #[test]
-    fn a_new_rhythm_gets_a_lease_that_lasts_until_the_agent_knows_it() {
+    fn a_new_rhythm_gets_a_lease_of_its_own_grace_from_the_change_on() {
         let mut story = Story::default();
         story.cluster("c1", vec![specified(&[]), accepted(), joined(), available()]);
         let mut object = story.fleet.cluster("c1").object().cloned().unwrap();
         object.spec.get_or_insert_default().lease_duration_seconds = Some(1);
         let faster = cluster_event::Event::Specified(ClusterSpecified { cluster: Some(object) });
-        assert_eq!(story.cluster("c1", vec![faster.clone()]), [lease("c1", 65)]);
+        assert_eq!(story.cluster("c1", vec![faster.clone()]), [lease("c1", 5)]);
         assert_eq!(story.cluster("c1", vec![faster]), []);
     }
 

@@ -3,6 +3,7 @@
 
 use crate::stage::{Agent, Stage, condition, taints};
 use fleetlog_registration::cluster_id;
+use futures::stream::{BoxStream, StreamExt as _};
 use std::time::Duration;
 
 const AVAILABLE: &str = "ManagedClusterConditionAvailable";
@@ -151,18 +152,51 @@ async fn a_connection_that_was_lost_for_a_moment_begins_every_grace_anew() {
     assert_eq!(availability(&stage, "c1").await, "Unknown");
 }
 
+/// How often an agent is told to beat within so many milliseconds.
+async fn told_within(told: &mut BoxStream<'static, ()>, millis: u64) -> usize {
+    told.take_until(tokio::time::sleep(Duration::from_millis(millis))).count().await
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_shorter_rhythm_is_told_with_the_next_beat_and_expires_nobody_before_it() {
+async fn a_shorter_rhythm_is_told_at_once_and_expires_nobody_who_follows_it() {
     let stage = Stage::new().await;
     let agent = beating(&stage, "c1", 30).await;
+    stage.passes(20).await;
+    let mut told = agent.link.told_to_beat().await.unwrap();
     stage.beats_every("c1", 1).await;
-    stage.passes(29).await;
-    assert_eq!(availability(&stage, "c1").await, "True", "it may still beat in the old rhythm");
+    let within = Duration::from_secs(1);
+    assert_eq!(tokio::time::timeout(within, told.next()).await, Ok(Some(())));
     assert_eq!(agent.beat().await.lease_duration_seconds, 1);
     stage.passes(4).await;
     assert_eq!(availability(&stage, "c1").await, "True");
     stage.passes(3).await;
     assert_eq!(availability(&stage, "c1").await, "Unknown");
+    assert_eq!(told_within(&mut told, 60_000).await, 0, "it was heard");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_grace_counts_from_the_change_on() {
+    let stage = Stage::new().await;
+    beating(&stage, "c1", 60).await;
+    stage.passes(30).await;
+    stage.beats_every("c1", 1).await;
+    stage.passes(4).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    stage.passes(3).await;
+    assert_eq!(availability(&stage, "c1").await, "Unknown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_is_not_heard_is_told_again_as_long_as_the_shortest_grace_lasts() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 30).await;
+    let mut told = agent.link.told_to_beat().await.unwrap();
+    stage.beats_every("c1", 60).await;
+    assert_eq!(told_within(&mut told, 2_500).await, 3);
+    agent.beat().await;
+    assert_eq!(told_within(&mut told, 60_000).await, 0, "it was heard");
+    stage.beats_every("c1", 30).await;
+    assert_eq!(told_within(&mut told, 60_000).await, 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,4 +208,18 @@ async fn a_longer_rhythm_counts_at_once() {
     assert_eq!(availability(&stage, "c1").await, "True");
     stage.passes(60).await;
     assert_eq!(availability(&stage, "c1").await, "Unknown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_comes_and_goes_is_told_of_once_for_each_time() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 1).await;
+    for round in 1..=3 {
+        stage.until("c1", AVAILABLE, "Unknown").await;
+        assert_eq!(taints(&stage.cluster("c1").await), [UNREACHABLE]);
+        beats_for(&agent, 20).await;
+        assert_eq!(availability(&stage, "c1").await, "True");
+        assert_eq!(taints(&stage.cluster("c1").await), [""; 0]);
+        assert_eq!(times_expired(&stage, "c1").await, round);
+    }
 }
