@@ -43,6 +43,11 @@ pub(crate) async fn answer<M: Machine + Default>(
     moment: Moment,
     query: &Query,
 ) -> Result<Answered, Refusal> {
+    let _place = context.past_questions.try_acquire().map_err(|_| {
+        let most = context.ground.bounds.past_questions;
+        let sentence = format!("{most} questions about the past are being answered");
+        refusal("CHS0007", &sentence, "ask again later")
+    })?;
     let (told, hear) = oneshot::channel();
     let (of, query) = (context.clone(), query.clone());
     context.ground.tasks.spawn("as-of", async move {

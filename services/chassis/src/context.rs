@@ -34,6 +34,8 @@ pub struct Bounds {
     pub questions: usize,
     /// Questions about the past answered at once: each folds a state of its own.
     pub pasts: usize,
+    /// Questions about the past that are answered or wait; they must leave places for others.
+    pub past_questions: usize,
     /// How long the state of a past moment may take to fold.
     pub past_within: Duration,
     /// How long a question, or a command, waits for the position it needs.
@@ -58,6 +60,7 @@ impl Default for Bounds {
             snapshot_wait: Duration::from_millis(250),
             questions: 64,
             pasts: 2,
+            past_questions: 16,
             past_within: Duration::from_secs(8),
             wait_for_position: Duration::from_secs(5),
             drain: Duration::from_secs(10),
@@ -160,8 +163,10 @@ pub struct Context<M: Machine> {
     reacted: watch::Sender<Position>,
     live: watch::Sender<bool>,
     served: watch::Sender<bool>,
-    /// The places for questions about the past.
+    /// The places for folding the past.
     pub(crate) pasts: Semaphore,
+    /// The places for questions about it, waiting ones included.
+    pub(crate) past_questions: Semaphore,
 }
 
 impl<M: Machine> Context<M> {
@@ -169,8 +174,10 @@ impl<M: Machine> Context<M> {
     pub fn new(ground: Ground, shell: Arc<dyn Shell<M>>, hosted: Hosted<M>) -> Self {
         let position = hosted.position();
         let pasts = Semaphore::new(ground.bounds.pasts);
+        let past_questions = Semaphore::new(ground.bounds.past_questions);
         Self {
             pasts,
+            past_questions,
             ground,
             shell,
             metrics: Arc::default(),

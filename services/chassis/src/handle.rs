@@ -225,7 +225,16 @@ enum Plan {
 
 fn plan<M: Machine>(context: &Context<M>, request: &Request, cause_index: u64) -> Plan {
     let decided = context.read(|hosted| {
-        let decided = hosted.machine().decide(request)?;
+        // Under the same look as the decision: what is handled again comes beside its lane, and a
+        // newer command of its sender may have been first.
+        let decided = match request.origin {
+            Origin::Service { from, cause }
+                if hosted.has_handled(&request.target, from, cause, cause_index) =>
+            {
+                vec![]
+            }
+            _ => hosted.machine().decide(request)?,
+        };
         let heads = decided.iter().map(|d| hosted.head(&d.aggregate)).collect::<Vec<_>>();
         Ok::<_, Denied>((decided, heads, hosted.head(&request.target).position))
     });

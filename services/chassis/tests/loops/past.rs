@@ -73,3 +73,22 @@ async fn a_moment_that_the_log_does_not_hold_is_refused() {
     let early = Query { as_of_time: 1, ..Query::default() };
     assert_eq!(refusal(&stage, early).await, "CHS0008");
 }
+
+#[tokio::test(start_paused = true)]
+async fn questions_about_the_past_leave_places_for_others() {
+    let stage = Stage::new();
+    let bounds = Bounds { past_questions: 2, ..bounds() };
+    let _service = stage.start_with(bounds, Arc::new(Performed::default())).await;
+    let client = stage.client();
+    accomplished(client.command(&tally("a"), "add 1".into()).await.unwrap());
+    let past = || Query { as_of: 1, ..Query::default() };
+    let asked = (0..4).map(|_| client.ask(SERVICE, "get", past()));
+    let answers = futures::future::join_all(asked).await;
+    let (answered, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!((answered.len(), refused.len()), (2, 2));
+    for answer in refused {
+        let Err(ClientError::Refused(refusal)) = answer else { panic!("{answer:?}") };
+        assert_eq!(refusal.code, "CHS0007");
+    }
+    client.ask(SERVICE, "get", past()).await.unwrap();
+}

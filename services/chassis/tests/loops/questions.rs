@@ -9,7 +9,7 @@ use fleetlog_kernel::{CommandId, Service};
 use fleetlog_messages::common::{Answer, Query};
 use fleetlog_messages::subject;
 use futures::StreamExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SERVICE: Service = Service::Registration;
@@ -133,6 +133,22 @@ async fn the_operator_has_a_command_handled_again_once_what_broke_it_is_mended()
         accomplished(answer.outcome.unwrap());
         assert_eq!(service.read(|h| h.machine().0["a"]), 1, "it is handled once");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_handled_again_never_comes_after_something_newer() {
+    let stage = Stage::new();
+    let slow = Arc::new(Performed(Mutex::default(), Duration::from_secs(1)));
+    let service = stage.start_with(bounds(), slow).await;
+    told(&stage, "poison", 0, "panic").await;
+    pass(Duration::from_secs(60)).await;
+    accomplished(stage.client().command(&tally("mended"), "add 1".into()).await.unwrap());
+    told(&stage, "newer", 1, "add 5").await;
+    pass(Duration::from_millis(500)).await;
+    let operator = stage.client_of("operator");
+    let answer = operator.ask(SERVICE, "redo", redo(1)).await.unwrap().remove(0);
+    accomplished(answer.outcome.unwrap());
+    assert_eq!(service.read(|h| h.machine().0["a"]), 5);
 }
 
 #[tokio::test(start_paused = true)]
