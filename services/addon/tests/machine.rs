@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use fleetlog_addon::AddOns;
-use fleetlog_addon_domain::AddOnKey;
 use fleetlog_addon_domain::names::{HASHES, definition_id};
+use fleetlog_addon_domain::{AddOnKey, Fleet};
 use fleetlog_chassis::{Decided, Effect, Hosted, Machine as _, Origin, Request};
 use fleetlog_kernel::{Actor, CommandId, MessageId, Position, Service, Timestamp};
 use fleetlog_messages::addon::{
@@ -378,6 +378,15 @@ proptest! {
         for cluster in &wanted {
             let key = AddOnKey::new(cluster.as_str(), "metrics");
             prop_assert!(fleet.add_ons().contains_key(&key), "{} is not there", key);
+        }
+        // What is summed up along the way is what is summed up from the rows.
+        let restored = AddOns::restore(&hub.hosted.machine().rows()).unwrap();
+        for name in fleet.definitions().keys() {
+            let summary = |fleet: &Fleet| fleet.summary(name, Timestamp::default());
+            prop_assert_eq!(summary(fleet), summary(restored.fleet()));
+            let progress = &summary(fleet).install_progressions[0].conditions[0];
+            let reason = if wanted.is_empty() { "Progressing" } else { "Completed" };
+            prop_assert_eq!(progress.reason(), reason, "{}", progress.message());
         }
         for (key, add_on) in fleet.add_ons() {
             let planned = !add_on.state().placement.is_empty();

@@ -92,6 +92,8 @@ pub struct Fleet {
     pub(crate) choices: BTreeMap<PlacementKey, SeenChoice>,
     pub(crate) works: BTreeMap<AddOnKey, SeenWork>,
     members: BTreeMap<String, Members>,
+    /// On how many clusters of the fleet each placement's decision lies; derived.
+    reach: BTreeMap<PlacementKey, usize>,
     /// Add-ons whose served status is not what it should be, and a look was asked for.
     stale: BTreeSet<AddOnKey>,
     noticed: Noticed,
@@ -100,6 +102,8 @@ pub struct Fleet {
 impl Fleet {
     /// Makes again what is derived from the states.
     pub(crate) fn derive(mut self) -> Self {
+        let choices: Vec<PlacementKey> = self.choices.keys().cloned().collect();
+        choices.iter().for_each(|key| self.measure(key));
         let keys: Vec<AddOnKey> = self.add_ons.keys().cloned().collect();
         for key in &keys {
             self.count(key);
@@ -251,25 +255,51 @@ impl Fleet {
     pub fn summary(&self, name: &str, at: Timestamp) -> ClusterManagementAddOnStatus {
         let (unborn, none) = (Definition::default(), BTreeMap::new());
         let definition = self.definitions.get(name).unwrap_or(&unborn);
-        let wanted = self.chosen(definition).into_iter();
+        let wanted = definition.placements().filter(|key| self.choice(key).is_some());
         let scene = progress::Scene {
             definition,
             templates: &self.templates,
             counts: self.members.get(name).map_or(&none, |members| &members.counts),
-            wanted: wanted.map(|(key, c)| (key.to_string(), c.clusters.len())).collect(),
+            wanted: wanted.map(|key| (key.to_string(), self.reach(&key))).collect(),
         };
         progress::status(&scene, at)
     }
 
+    fn reach(&self, placement: &PlacementKey) -> usize {
+        self.reach.get(placement).copied().unwrap_or_default()
+    }
+
+    /// Counts on how many clusters of the fleet a placement's decision lies: after its own change.
+    fn measure(&mut self, placement: &PlacementKey) {
+        let Some(choice) = self.choices.get(placement) else {
+            self.reach.remove(placement);
+            return;
+        };
+        let known = choice.clusters.keys().filter(|cluster| self.clusters.contains_key(*cluster));
+        self.reach.insert(placement.clone(), known.count());
+    }
+
+    /// Whom an add-on counts for: the placement that installed it, or, where a user did, the one
+    /// whose plan wants it there.
+    fn counts_for(&self, key: &AddOnKey, add_on: &AddOn) -> String {
+        let placement = &add_on.state().placement;
+        let planned = self.definitions.get(&key.name);
+        let planned = planned.and_then(|d| d.state().planned.get(&key.cluster));
+        if placement.is_empty() { planned.cloned().unwrap_or_default() } else { placement.clone() }
+    }
+
     /// Puts an add-on's share into its definition's sums.
     fn count(&mut self, key: &AddOnKey) {
+        let share = self.add_ons.get(key).map(|add_on| {
+            let status = add_on.object().and_then(|object| object.status.as_ref());
+            let conditions = status.map_or(&[][..], |status| &status.conditions);
+            (self.counts_for(key, add_on), Counts::of(health::progress(conditions)))
+        });
         let members = self.members.entry(key.name.clone()).or_default();
         members.remove(&key.cluster);
-        let Some(add_on) = self.add_ons.get(key) else { return };
-        let status = add_on.object().and_then(|object| object.status.as_ref());
-        let conditions = status.map_or(&[][..], |status| &status.conditions);
-        let share = Counts::of(health::progress(conditions));
-        members.insert(&key.cluster, &add_on.state().placement, share);
+        if let Some((placement, share)) = share {
+            members.insert(&key.cluster, &placement, share);
+        }
     }
 
     /// Notices when an add-on's status goes stale; `again` even when that was noticed before.

@@ -73,6 +73,16 @@ fn a_plan_installs_it_once_and_notes_another_placement() {
 }
 
 #[test]
+fn what_a_user_installed_stays_the_users_when_placements_come_and_go() {
+    let here = || given::<AddOn>([installed("")]).at(NOW);
+    here().when(install("ops/east", Planned::Still)).then_nothing();
+    here().when(uninstall(Planned::NoMore)).then_nothing();
+    let without_definition = |definition| OfAddOn { definition, ..uninstall(Planned::NoMore) };
+    here().when(without_definition(Defined::Leaving)).then([requested(), gone()]);
+    here().when(without_definition(Defined::Missing)).then([requested(), gone()]);
+}
+
+#[test]
 fn without_cluster_or_definition_nothing_is_installed() {
     let asked = || apply(add_on());
     let when = given::<AddOn>([]).when(unknown(asked()));

@@ -20,6 +20,13 @@ impl Fleet {
         if after.object().is_some() {
             self.definitions.insert(name.to_owned(), after);
         }
+        for event in events {
+            let definition_event::Event::InstallPlanned(planned) = event else { continue };
+            let installed = planned.install.iter().map(|target| &target.cluster);
+            for cluster in installed.chain(&planned.remove) {
+                self.count(&AddOnKey::new(cluster, name));
+            }
+        }
         let specified = events.iter().any(|e| {
             use definition_event::Event;
             matches!(e, Event::Specified(_) | Event::Deleted(_))
@@ -101,6 +108,7 @@ impl Fleet {
                 }
             }
         }
+        self.measure(key);
         let names: Vec<String> = self.following(key).cloned().collect();
         names.iter().for_each(|name| self.look_at_definition(name));
     }
@@ -139,6 +147,7 @@ impl Fleet {
     }
 
     pub(super) fn apply_cluster(&mut self, cluster: &str, events: &[Presence], position: Position) {
+        let was = self.has_cluster(cluster);
         for presence in events {
             let seen = self.clusters.get_mut(cluster);
             match (presence, seen) {
@@ -152,6 +161,14 @@ impl Fleet {
                     self.clusters.remove(cluster);
                 }
                 (Presence::Here, Some(_)) | (Presence::Available | Presence::Silent, None) => {}
+            }
+        }
+        if was != self.has_cluster(cluster) {
+            let chose: Vec<PlacementKey> = self.choosing(cluster).cloned().collect();
+            for key in chose {
+                let reach = self.reach(&key);
+                let now = if was { reach.saturating_sub(1) } else { reach + 1 };
+                self.reach.insert(key, now);
             }
         }
         let keys: Vec<AddOnKey> = self.add_ons_on(cluster).cloned().collect();
