@@ -363,7 +363,8 @@ fn note_object(work: &mut Work, observed: &mut Observed, step: &Step, done: Done
         }
         Done::Failed(failure) => {
             if let Some(pass) = work.pass.as_mut() {
-                pass.failed.insert(key, failure);
+                // A later step fails because of the first, and says less.
+                pass.failed.entry(key).or_insert(failure);
             }
         }
     }

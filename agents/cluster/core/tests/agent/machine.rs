@@ -7,7 +7,7 @@ use fleetlog_messages::work::{
     DeleteOption, FeedbackRule, ManifestConfigOption, ManifestWorkExecutor, ManifestWorkSpec,
     ReportWork, ResourceIdentifier, UpdateStrategy,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -33,24 +33,33 @@ fn configured(resource: &str, change: impl FnOnce(&mut ManifestConfigOption)) ->
     ManifestWorkSpec { manifest_configs: vec![config], ..ManifestWorkSpec::default() }
 }
 
-#[test]
-fn wa_namespaces_and_definitions_are_applied_before_what_needs_them() {
-    let mut member = Member::started();
-    let definition = json!({
+fn definition() -> Value {
+    json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": { "name": "widgets.example.com" },
         "spec": {
             "group": "example.com", "scope": "Namespaced",
             "names": { "kind": "Widget", "plural": "widgets" }, "versions": [{ "name": "v1" }],
         },
-    });
+    })
+}
+
+/// What a work's first manifest says of its being applied.
+fn first_message(report: ReportWork) -> String {
+    let manifests = report.status.unwrap().resource_status.unwrap().manifests;
+    manifests[0].conditions[0].message.clone().unwrap()
+}
+
+#[test]
+fn wa_namespaces_and_definitions_are_applied_before_what_needs_them() {
+    let mut member = Member::started();
     let widget = json!({ "apiVersion": "example.com/v1", "kind": "Widget",
         "metadata": { "name": "w", "namespace": "shop" } });
     let namespace =
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
     let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": { "name": "sa", "namespace": "shop" } });
-    let given = [widget, deployment("d", None), account, definition, namespace];
+    let given = [widget, deployment("d", None), account, definition(), namespace];
     let delivery = member.want("a", &given);
     member.deliver(delivery);
     let applied = ["widgets.example.com", "shop", "sa", "d", "w"];
@@ -292,13 +301,21 @@ fn wa_one_manifest_that_fails_blocks_no_other_and_is_tried_again() {
     assert_eq!(member.names(), ["y"]);
     let report = member.last_report("a");
     assert_eq!(says(&report, "Applied"), "False");
-    let manifests = report.status.unwrap().resource_status.unwrap().manifests;
-    let message = manifests[0].conditions[0].message.clone().unwrap();
-    assert_eq!(message, "Failed to apply manifest: refused by the member");
+    assert_eq!(first_message(report), "Failed to apply manifest: refused by the member");
     member.refused.clear();
     member.pass(Duration::from_secs(2));
     assert_eq!(member.names(), ["x", "y"]);
     assert_eq!(says(&member.last_report("a"), "Applied"), "True");
+}
+
+#[test]
+fn wa_a_definition_that_is_refused_says_why_and_not_that_it_is_missing() {
+    let mut member = Member::started();
+    member.refused = BTreeSet::from(["widgets.example.com".to_owned()]);
+    let delivery = member.want("a", &[definition()]);
+    member.deliver(delivery);
+    let message = first_message(member.last_report("a"));
+    assert_eq!(message, "Failed to apply manifest: refused by the member");
 }
 
 #[test]

@@ -244,7 +244,10 @@ impl Member {
                 Done::Now(Box::new(self.put(&resource.key, body)))
             }
             Step::Establish { resource } => {
-                let mut object = self.objects[&resource.key].clone();
+                let Some(mut object) = self.objects.get(&resource.key).cloned() else {
+                    let message = "not found".to_owned();
+                    return Done::Failed(Failure { message, soon: true });
+                };
                 let established = json!({ "type": "Established", "status": "True" });
                 object["status"] = json!({ "conditions": [established] });
                 Done::Now(Box::new(self.put(&resource.key, object)))
