@@ -12,6 +12,8 @@ mod env;
 mod operators;
 mod pattern;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod value;
 mod version;
 

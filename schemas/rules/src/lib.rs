@@ -8,6 +8,8 @@ pub mod labels;
 pub mod membership;
 pub mod metadata;
 pub mod quantity;
+pub mod rollout;
+pub mod score;
 pub mod taint;
 
 use fleetlog_kernel::Timestamp;

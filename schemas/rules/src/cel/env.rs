@@ -18,7 +18,8 @@ pub(super) static ENV: LazyLock<(Arc<Env>, bool)> = LazyLock::new(|| {
     (Arc::new(env), declared)
 });
 
-fn declare(env: &mut Env) -> std::result::Result<(), DeclarationError> {
+/// Declares what the language itself has not.
+pub(super) fn declare(env: &mut Env) -> std::result::Result<(), DeclarationError> {
     env.add_extension(cel::extensions::strings)?;
     env.add_extension(super::version::declare)?;
     env.add_extension(super::amount::declare)?;
