@@ -10,6 +10,11 @@ use fleetlog_messages::work::{
     ManifestCondition, ManifestResourceMeta, ManifestResourceStatus, ManifestWorkStatus,
     ReportWork, StatusFeedbackResult,
 };
+use prost::Message as _;
+
+/// The most bytes that the entries of a report's manifests have: a report is one message of 256 KiB
+/// at most, however many manifests a work has.
+const MAX_LISTED: usize = 224 * 1024;
 
 /// What is known of an object between passes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,14 +93,41 @@ pub fn status(
             of_line(line, meta, generation, old, now)
         })
         .collect();
-    let conditions = [applied(lines), available(lines)];
-    let conditions = conditions
+    let manifests = listed(manifests);
+    let mut applied = applied(lines);
+    if manifests.len() < lines.len() {
+        let (all, listed) = (lines.len(), manifests.len());
+        let message = applied.message.clone();
+        applied = applied.with(format!("{message}; {listed} of {all} manifests are listed"));
+    }
+    let conditions = [applied, available(lines)]
         .into_iter()
         .map(|said| set(&old.conditions, said, generation, Moves::WithStatus, now));
     ManifestWorkStatus {
         conditions: conditions.collect(),
         resource_status: Some(ManifestResourceStatus { manifests }),
     }
+}
+
+/// As many entries as a report has room for, in their order; those that are not well come first.
+fn listed(mut manifests: Vec<ManifestCondition>) -> Vec<ManifestCondition> {
+    let is_well = |entry: &ManifestCondition| {
+        let is_true = |condition: &Condition| condition.status() == "True";
+        entry.conditions.iter().all(is_true)
+    };
+    let mut order: Vec<usize> = (0..manifests.len()).collect();
+    order.sort_by_key(|at| is_well(&manifests[*at]));
+    let mut room = MAX_LISTED;
+    let mut fits = vec![false; manifests.len()];
+    for at in order {
+        // A field's tag and length take some bytes beside the entry's own.
+        let size = manifests[at].encoded_len() + 8;
+        let Some(left) = room.checked_sub(size) else { break };
+        (room, fits[at]) = (left, true);
+    }
+    let mut fits = fits.into_iter();
+    manifests.retain(|_| fits.next().unwrap_or_default());
+    manifests
 }
 
 /// The report that nothing of a work is left.
@@ -111,13 +143,19 @@ fn before<'a>(
 ) -> Option<&'a ManifestCondition> {
     let whole = olds.iter().find(|old| old.resource_meta.as_ref() == Some(meta));
     whole.or_else(|| {
-        let placeless = ManifestResourceMeta { ordinal: None, ..meta.clone() };
-        let mut same = olds.iter().filter(|old| {
-            let old = old.resource_meta.clone().unwrap_or_default();
-            ManifestResourceMeta { ordinal: None, ..old } == placeless
-        });
+        let is_same = |old: &&ManifestCondition| {
+            old.resource_meta.as_ref().is_some_and(|old| is_same_object(old, meta))
+        };
+        let mut same = olds.iter().filter(is_same);
         same.next().filter(|_| same.next().is_none())
     })
+}
+
+fn is_same_object(a: &ManifestResourceMeta, b: &ManifestResourceMeta) -> bool {
+    let place =
+        |meta: &ManifestResourceMeta| ManifestResourceMeta { ordinal: None, ..meta.clone() };
+    // Most differ in their names, and then nothing is copied.
+    a.name == b.name && a.kind == b.kind && place(a) == place(b)
 }
 
 fn of_line(

@@ -4,9 +4,10 @@ use crate::member::{Deed, HUB, Member, config_map, deployment};
 use fleetlog_agent_core::{Event, Record};
 use fleetlog_messages::common::Condition;
 use fleetlog_messages::work::{
-    DeleteOption, FeedbackRule, ManifestConfigOption, ManifestWorkExecutor, ManifestWorkSpec,
-    ReportWork, ResourceIdentifier, UpdateStrategy,
+    DeleteOption, FeedbackRule, ManifestCondition, ManifestConfigOption, ManifestWorkExecutor,
+    ManifestWorkSpec, ReportWork, ResourceIdentifier, UpdateStrategy,
 };
+use prost::Message as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -305,6 +306,32 @@ fn wa_one_manifest_that_fails_blocks_no_other_and_is_tried_again() {
     member.refused.clear();
     member.pass(Duration::from_secs(2));
     assert_eq!(member.names(), ["x", "y"]);
+    assert_eq!(says(&member.last_report("a"), "Applied"), "True");
+}
+
+#[test]
+fn wa_a_report_of_many_manifests_fits_a_message_and_lists_what_is_not_well() {
+    let mut member = Member::started();
+    let name = |number: usize| format!("{number:04}-{}", "x".repeat(200));
+    member.refused = BTreeSet::from([name(1_999)]);
+    let manifests: Vec<Value> = (0..2_000).map(|number| config_map(&name(number), "1")).collect();
+    let delivery = member.want("a", &manifests);
+    member.deliver(delivery);
+    assert_eq!(member.names().len(), 1_999);
+    let report = member.last_report("a");
+    assert!(report.encoded_len() < 256 * 1024, "{} bytes", report.encoded_len());
+    let said = &condition(&report, "Applied").message;
+    let status = report.status.clone().unwrap();
+    let listed = status.resource_status.unwrap().manifests;
+    let ordinal = |entry: &ManifestCondition| entry.resource_meta.clone().unwrap().ordinal();
+    let ordinals: Vec<i32> = listed.iter().map(ordinal).collect();
+    assert!(ordinals.is_sorted() && listed.len() > 100);
+    assert_eq!(ordinals.last(), Some(&1_999), "what failed is listed");
+    let count = listed.len();
+    let sentence = format!("Failed to apply manifest work; {count} of 2000 manifests are listed");
+    assert_eq!(said.as_deref(), Some(sentence.as_str()));
+    member.refused.clear();
+    member.pass(Duration::from_secs(2));
     assert_eq!(says(&member.last_report("a"), "Applied"), "True");
 }
 
