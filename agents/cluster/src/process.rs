@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use clap::Parser;
-use fleetlog_bus::{Credentials, JoinToken, Retry};
+use fleetlog_bus::{Credentials, JoinToken, Retry, is_stranger};
 use fleetlog_chassis::process::{LogFormat, signal, start_logging};
 use fleetlog_chassis::{Clock, Tasks};
 use fleetlog_kernel::ClusterName;
@@ -173,6 +173,10 @@ async fn let_in(
         }
         match dialer.dial(&caller).await {
             Ok(_) => break,
+            Err(fault) if is_stranger(&fault) => {
+                let what = format!("the server at \"{url}\", by its certificate,");
+                return Err(Refusal::OtherHub { what, cluster: own() }.into());
+            }
             Err(fault) if fault.retry == Retry::Useless => {
                 let why = fault.to_string();
                 return Err(Refusal::NotLetIn { url, cluster: own(), why }.into());

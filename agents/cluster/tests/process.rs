@@ -4,13 +4,21 @@
 
 use fleetlog_agent::{KeyStore as _, Place as _, SecretKeys};
 use fleetlog_bus::{Credentials, JoinToken};
+use fleetlog_chassis::{Clock, Tasks};
 use fleetlog_kernel::ContentHash;
 use fleetlog_messages::common::Credential;
 use fleetlog_simcluster::{Options, SimCluster};
 use fleetlog_test_support::{KubeMember, MADE, TestHub};
+use fleetlog_topology::Authority;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
 
 const KUBECONFIG: &str = r#"{"apiVersion":"v1","kind":"Config","current-context":"c",
 "contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],
@@ -63,6 +71,43 @@ async fn a_wrong_expired_or_foreign_token_joins_nothing_and_says_why() {
     assert!(said.starts_with("error AGT0003: "), "{said}");
     let kept = dir.path().join("keys/membership.json");
     assert!(!kept.exists(), "no membership is noted by those who are refused");
+}
+
+/// Shows a certificate to whoever comes, and hears no more of them.
+async fn shows_certificate(of: Authority) -> SocketAddr {
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = config.with_single_cert(of.chain, of.key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tasks = Tasks::default();
+    tasks.clone().spawn("stranger", async move {
+        let _held = tasks;
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let _ = acceptor.accept(client).await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_a_certificate_of_the_hubs_authority_is_refused() {
+    let hub = TestHub::start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name: &str| {
+        let folder = dir.path().join(name);
+        Authority::load_or_create(&folder, Clock::System.now()).unwrap()
+    };
+    let address = shows_certificate(made("stranger")).await;
+    let mut token = token(&hub, hub.boot_credentials().unwrap());
+    let authority = Some(made("own").certificate);
+    token = JoinToken { authority, ..JoinToken::of_text(&token).unwrap() }.to_text();
+    let said = refused(dir.path(), &format!("tls://{address}"), "c1", Some(&token));
+    assert!(said.starts_with("error AGT0004: the server at "), "{said}");
+    assert!(said.contains("by its certificate"), "{said}");
+    assert!(!dir.path().join("keys/membership.json").exists());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What can be typed: the commands, their flags and what `--help` teaches.
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -116,6 +117,9 @@ pub struct DevArgs {
     /// Listen for clients on this port of 127.0.0.1 instead of a free one.
     #[arg(long)]
     pub port: Option<u16>,
+    /// Listen for agents on other machines too, under TLS, e.g. `0.0.0.0:4443`.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// `fleetlog apply`.
@@ -274,7 +278,8 @@ pub struct TokenArgs {
     /// The cluster's name, for the command that is printed.
     #[arg(long)]
     pub cluster: Option<String>,
-    /// Where the cluster reaches the hub, when that is another address than the hub's own.
+    /// Where the cluster reaches the hub, when that is another address than the hub's own, e.g.
+    /// `tls://hub.example.com:4443`.
     #[arg(long)]
     pub url: Option<String>,
     /// The form of the answer.

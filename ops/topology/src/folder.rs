@@ -32,6 +32,9 @@ pub struct HubFile {
     /// Where clients connect, while it runs.
     #[serde(default)]
     pub nats_url: Option<String>,
+    /// Where agents on other machines connect, under TLS, while it listens for them.
+    #[serde(default)]
+    pub listen_url: Option<String>,
     /// The server's process.
     #[serde(default)]
     pub nats_pid: Option<u32>,
@@ -99,6 +102,7 @@ impl Folder {
             data_version: DATA_VERSION,
             pid: None,
             nats_url: None,
+            listen_url: None,
             nats_pid: None,
             nats_server_id: None,
         }

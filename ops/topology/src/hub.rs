@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fleetlog_kernel::Timestamp;
@@ -46,6 +46,8 @@ pub struct RunningHub {
     url: String,
     /// How it is started again: as at first, on the same port.
     config: HubConfig,
+    /// Where agents on other machines connect.
+    listens: OnceLock<String>,
 }
 
 /// Opens the folder and starts the hub on it, with the nats-server that is found or installed.
@@ -68,7 +70,8 @@ pub async fn start(folder: Folder, config: &HubConfig) -> Result<RunningHub, Hub
     let server = NatsServer::start(&server_config(&folder, config)?)?;
     let url = server.url().to_owned();
     let config = HubConfig { port: port_of(&url), ..config.clone() };
-    let hub = RunningHub { url, folder, server: Mutex::new(Some(server)), config };
+    let (server, listens) = (Mutex::new(Some(server)), OnceLock::new());
+    let hub = RunningHub { url, folder, server, config, listens };
     hub.settle().await?;
     Ok(hub)
 }
@@ -176,6 +179,15 @@ impl RunningHub {
         self.settle().await
     }
 
+    /// Tells others in `hub.json` where agents on other machines connect.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn listens_at(&self, url: String) -> Result<(), HubRefusal> {
+        let _ = self.listens.set(url);
+        self.announce()
+    }
+
     /// Makes what the server lacks, verifies the rest, and tells others where it is.
     async fn settle(&self) -> Result<(), HubRefusal> {
         let client = connect(&self.url, &self.identity().operator()?).await?;
@@ -192,6 +204,7 @@ impl RunningHub {
         self.folder.write(&HubFile {
             pid: Some(std::process::id()),
             nats_url: Some(self.url.clone()),
+            listen_url: self.listens.get().cloned(),
             nats_pid: pid,
             nats_server_id: id,
             ..self.folder.resting()

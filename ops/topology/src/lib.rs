@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod apply;
+pub mod authority;
 mod claims;
 pub mod folder;
 pub mod hub;
@@ -16,6 +17,7 @@ pub mod server;
 pub mod streams;
 mod wire;
 
+pub use authority::Authority;
 pub use folder::Folder;
 pub use hub::RunningHub;
 pub use identity::Identity;

@@ -50,7 +50,7 @@ pub use reports::{MAX_REPORT, Reports};
 pub use signature::SignatureError;
 pub use snapshots::Snapshots;
 pub use spec::{QueueSpec, Storage, StreamSpec, WhenFull};
-pub use trust::HUB_NAME;
+pub use trust::{HUB_NAME, is_stranger};
 pub use works::{Desired, Signed, Works};
 
 /// A broker to share.

@@ -34,6 +34,23 @@ pub(crate) fn trusting(authority: &[u8]) -> Result<ClientConfig, Fault> {
     Ok(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
+/// Whether a connection failed because the server showed no certificate of the hub's authority: it
+/// is no hub of ours, and trying it again will not make it one.
+#[must_use]
+pub fn is_stranger(fault: &Fault) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*fault.cause);
+    while let Some(error) = cause {
+        // An error of input and output hides what it was made of from `source`.
+        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let known = within.and_then(|e| e.downcast_ref()).or_else(|| error.downcast_ref::<Error>());
+        if matches!(known, Some(Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// As the usual verifier, but the name looked for is the hub's and not the address's.
 #[derive(Debug)]
 struct TheHub {

@@ -8,9 +8,9 @@ use crate::print::{line, out};
 use fleetlog_bus::JoinToken;
 use fleetlog_chassis::Clock;
 use fleetlog_kernel::{ClusterName, ContentHash};
-use fleetlog_topology::{Identity, folder};
+use fleetlog_topology::{Authority, Identity, folder};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The longest life of a token: what lets anybody ask should not lie about for ever.
@@ -34,13 +34,13 @@ pub fn create(args: &TokenArgs, data: Option<&PathBuf>) -> Done {
     let now = Clock::System.now();
     let identity = Identity::read(folder, now)?;
     let expires = now.plus(args.ttl);
+    let url = args.url.clone().or(running.listen_url).or(running.nats_url).unwrap_or_default();
     let token = JoinToken {
         credentials: identity.boot_token(Some(expires))?,
         hub_hash: ContentHash::of(identity.hub_id().as_str().as_bytes()).to_string(),
-        authority: None,
+        authority: authority(folder, &url)?,
     }
     .to_text();
-    let url = args.url.clone().or(running.nats_url).unwrap_or_default();
     let cluster = args.cluster.as_deref().unwrap_or("NAME");
     let command = format!("fleetlog-agent --hub {url} --token {token} --cluster {cluster}");
     let told = json!({
@@ -54,4 +54,21 @@ pub fn create(args: &TokenArgs, data: Option<&PathBuf>) -> Done {
         Output::Yaml => out(&fleetlog_objects::to_yaml(&told)),
     }
     Ok(())
+}
+
+/// What a cluster knows the hub by under TLS; nothing where it is reached on loopback.
+fn authority(folder: &Path, url: &str) -> Result<Option<Vec<u8>>, Failure> {
+    if !url.starts_with("tls://") {
+        return Ok(None);
+    }
+    let found = Authority::certificate_in(folder)?;
+    let none = || {
+        let advice = "start the hub with fleetlog dev --listen ADDRESS:PORT";
+        Failure::new(
+            "CLI0039",
+            format!("the hub has no certificate to be known by at {url}"),
+            advice,
+        )
+    };
+    Ok(Some(found.ok_or_else(none)?))
 }

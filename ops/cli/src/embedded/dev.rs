@@ -4,6 +4,7 @@
 use crate::args::DevArgs;
 use crate::embedded::fleet::{Fleet, FleetOptions};
 use crate::embedded::hub::EmbeddedHub;
+use crate::embedded::listener::Listener;
 use crate::failure::{Done, Failure};
 use crate::hub::Hub;
 use bytes::Bytes;
@@ -34,7 +35,12 @@ const JOIN_WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// A hub that does not start, or a task of it that fails.
 pub async fn run(args: DevArgs, dir: &Path) -> Done {
+    let listener = match args.listen {
+        Some(address) => Some(Listener::bind(address).await?),
+        None => None,
+    };
     let hub = EmbeddedHub::start(dir, args.port, &|step| eprintln!("{step}")).await?;
+    let door = listener.map(|listener| hub.listen(listener)).transpose()?;
     let mut fleet = Fleet::new(options(&hub)?, hub.tasks().clone());
     for number in 1..=args.clusters {
         fleet.start(&format!("cluster{number}"), labels(number))?;
@@ -43,7 +49,7 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
     let asked = operator.subscribe(&subject::sims(), None).await?;
     let mut signals = Signals::listen();
     let ended = tokio::select! {
-        ended = serve(&hub, &fleet, &operator, asked) => ended,
+        ended = serve(&hub, &fleet, &operator, asked, door.as_deref()) => ended,
         ended = hub.tasks().join() => ended.map_err(|e| anyhow::Error::from(e).into()),
         failure = hub.keep_running() => Err(failure),
         () = signals.next() => {
@@ -86,12 +92,16 @@ async fn serve(
     fleet: &Fleet,
     operator: &SharedBroker,
     mut asked: BoxStream<'static, Message>,
+    door: Option<&str>,
 ) -> Done {
     let names: Vec<&str> = fleet.names().collect();
     let admin = hub.admin().await?;
     accept(&admin, &names, Some(LEASE_SECONDS)).await?;
     let dir = hub.dir().display();
     println!("ready: {} clusters, NATS at {}", names.len(), hub.url());
+    if let Some(door) = door {
+        println!("agents on other machines join at {door} (fleetlog hub token create says how)");
+    }
     println!("look at it from a second terminal:");
     println!("  export FLEETLOG_DATA={dir}");
     println!("  fleetlog get managedclusters");

@@ -1,17 +1,18 @@
 //! A hub in this process: the folder, its nats-server, the topology, and the four services, each
 //! on a connection of its own with its own user.
 
+use crate::embedded::listener::{Bounds, Listener};
 use crate::failure::Failure;
 use crate::hub::Hub;
 use fleetlog_addon::AddOns;
 use fleetlog_bus::{JetStream, SharedBroker};
-use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, Tasks};
+use fleetlog_chassis::{Bus, Clock, Context, Ground, Ids, Tasks};
 use fleetlog_kernel::{Actor, Service};
 use fleetlog_placement::Scheduling;
 use fleetlog_registration::Registration;
 use fleetlog_topology::hub::{HubConfig, RunningHub};
 use fleetlog_topology::keeper::Restarts;
-use fleetlog_topology::{Folder, Identity};
+use fleetlog_topology::{Authority, Folder, Identity};
 use fleetlog_work::Works;
 use std::path::Path;
 use std::sync::Arc;
@@ -122,6 +123,20 @@ impl EmbeddedHub {
         Ok(JetStream::connect(self.url(), self.identity().operator()?, "operator").await?)
     }
 
+    /// Answers agents on other machines at `listener`, and tells others of it.
+    ///
+    /// # Errors
+    /// A folder that cannot be read or written.
+    pub fn listen(&self, listener: Listener) -> Result<String, Failure> {
+        let authority = Authority::load_or_create(self.dir(), Clock::System.now())?;
+        let nats = self.url().trim_start_matches("nats://");
+        let nats = nats.parse().map_err(anyhow::Error::from)?;
+        let url = listener.url();
+        listener.open(authority, nats, Bounds::default(), &self.tasks)?;
+        self.server.listens_at(url.clone())?;
+        Ok(url)
+    }
+
     /// Starts the server again whenever it ends by itself; answers when that happens too often.
     pub async fn keep_running(&self) -> Failure {
         self.server.keep_running(Restarts::default()).await.into()
@@ -153,7 +168,7 @@ async fn ground(server: &RunningHub, tasks: &Tasks, service: Service) -> Result<
         clock: Clock::System,
         ids: Arc::new(Ids::Random),
         tasks: tasks.clone(),
-        bounds: Bounds::default(),
+        bounds: fleetlog_chassis::Bounds::default(),
     })
 }
 

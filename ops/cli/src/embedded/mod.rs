@@ -6,6 +6,7 @@ pub mod demo;
 pub mod dev;
 mod fleet;
 mod hub;
+mod listener;
 pub mod replay;
 
 pub use fleet::{Fleet, FleetOptions};

@@ -85,7 +85,10 @@ async fn connect(
         async {}
     });
     let options = match authority {
-        Some(authority) => options.tls_client_config(trusting(authority)?).tls_first(),
+        // Behind its listener the server knows no address under which others reach it.
+        Some(authority) => {
+            options.tls_client_config(trusting(authority)?).tls_first().ignore_discovered_servers()
+        }
         None => options,
     };
     let client = match tokio::time::timeout(CONNECT_WITHIN, options.connect(url)).await {
