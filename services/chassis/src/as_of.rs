@@ -4,7 +4,7 @@
 use crate::context::Context;
 use crate::hosted::Hosted;
 use crate::machine::Machine;
-use crate::query::refusal;
+use crate::query::{self, refusal};
 use bytes::Bytes;
 use fleetlog_bus::Fault;
 use fleetlog_kernel::{Position, Timestamp};
@@ -41,6 +41,7 @@ type Answered = (u64, Result<Vec<Bytes>, Refusal>);
 pub(crate) async fn answer<M: Machine + Default>(
     context: &Arc<Context<M>>,
     moment: Moment,
+    verb: &str,
     query: &Query,
 ) -> Result<Answered, Refusal> {
     let _place = context.past_questions.try_acquire().map_err(|_| {
@@ -49,10 +50,10 @@ pub(crate) async fn answer<M: Machine + Default>(
         refusal("CHS0007", &sentence, "ask again later")
     })?;
     let (told, hear) = oneshot::channel();
-    let (of, query) = (context.clone(), query.clone());
+    let (of, verb, query) = (context.clone(), verb.to_owned(), query.clone());
     context.ground.tasks.spawn("as-of", async move {
         let within = of.ground.bounds.past_within;
-        let answered = tokio::time::timeout(within, at(&of, moment, &query)).await;
+        let answered = tokio::time::timeout(within, at(&of, moment, (&verb, &query))).await;
         let late = || {
             let sentence = format!("the past state took longer than {within:?} to fold");
             refusal("CHS0007", &sentence, "ask again later, or for a later position")
@@ -67,18 +68,20 @@ pub(crate) async fn answer<M: Machine + Default>(
 async fn at<M: Machine + Default>(
     context: &Context<M>,
     moment: Moment,
-    query: &Query,
+    (verb, query): (&str, &Query),
 ) -> Result<Answered, Refusal> {
     let ended = |_| refusal("CHS0005", "the service is stopping", "ask again");
     let _place = context.pasts.acquire().await.map_err(ended)?;
     let last = last(context).await.map_err(unreadable)?;
-    let position = match moment {
-        Moment::At(position) if position <= last => position,
+    let (position, time) = match moment {
+        Moment::At(position) if position <= last => {
+            (position, decided_at(context, position).await.map_err(unreadable)?)
+        }
         Moment::At(position) => return Err(after_the_end(position, last)),
-        Moment::Time(time) => resolve(context, time, last).await?,
+        Moment::Time(time) => (resolve(context, time, last).await?, time),
     };
     let hosted = fold(context, position).await.map_err(unreadable)?;
-    Ok((position.0, hosted.machine().answer(query)))
+    Ok((position.0, query::ask(hosted.machine(), verb, query, time)))
 }
 
 fn unreadable(fault: Fault) -> Refusal {

@@ -144,6 +144,17 @@ pub trait Machine: Send + Sync + 'static {
     /// A refusal, e.g. for a selector that cannot be parsed.
     fn answer(&self, query: &Query) -> Result<Vec<Bytes>, Refusal>;
 
+    /// Answers a question of the service's own kind, by its verb; `at` is now, or the moment of the
+    /// past that the state is of. `None` when it has none of this verb.
+    fn question(
+        &self,
+        _verb: &str,
+        _query: &Query,
+        _at: Timestamp,
+    ) -> Option<Result<Vec<Bytes>, Refusal>> {
+        None
+    }
+
     /// The whole state as rows in the order of their keys; equal states give equal rows.
     fn rows(&self) -> Vec<Row>;
 

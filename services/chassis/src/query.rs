@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::redo;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, Message};
-use fleetlog_kernel::{Actor, CommandId, Position};
+use fleetlog_kernel::{Actor, CommandId, Position, Timestamp};
 use fleetlog_messages::common::{Answer, Query, Refusal};
 use fleetlog_messages::subject;
 use futures::StreamExt as _;
@@ -80,7 +80,13 @@ async fn answer<M: Machine + Default>(
     })?;
     wait_for(context, Position(query.min_position)).await?;
     match verb.as_str() {
-        "get" => objects(context, &query).await,
+        "get" => {
+            let (position, found) = found(context, &verb, &query).await?;
+            let objects = context.shell.dress(&query, found).await.map_err(|fault| {
+                refusal("CHS0005", &fault.to_string(), "ask again; the log keeps what is missing")
+            })?;
+            Ok(pages(context, position, objects))
+        }
         "outcome" => outcome(context, &actor, &query).await,
         "hash" => Ok(vec![context.read(|hosted| Answer {
             position: hosted.position().0,
@@ -89,11 +95,10 @@ async fn answer<M: Machine + Default>(
         })]),
         "rows" => Ok(rows(context)),
         "redo" => redo::redo(context, &actor, query.sequence).await,
-        other => Err(refusal(
-            "CHS0003",
-            &format!("\"{other}\" is not something to ask"),
-            "ask for \"get\", \"outcome\", \"hash\", \"rows\" or \"redo\"",
-        )),
+        own => {
+            let (position, found) = found(context, own, &query).await?;
+            Ok(pages(context, position, found))
+        }
     }
 }
 
@@ -105,17 +110,41 @@ async fn wait_for<M: Machine>(context: &Context<M>, position: Position) -> Resul
     })
 }
 
-async fn objects<M: Machine + Default>(
+/// What the machine answers, now or as it was, and the position of that.
+async fn found<M: Machine + Default>(
     context: &Arc<Context<M>>,
+    verb: &str,
     query: &Query,
-) -> Result<Vec<Answer>, Refusal> {
+) -> Result<(u64, Vec<Bytes>), Refusal> {
     let (position, found) = match as_of::Moment::of(query) {
-        Some(moment) => as_of::answer(context, moment, query).await?,
-        None => context.read(|hosted| (hosted.position().0, hosted.machine().answer(query))),
+        Some(moment) => as_of::answer(context, moment, verb, query).await?,
+        None => {
+            let now = context.ground.clock.now();
+            context.read(|hosted| (hosted.position().0, ask(hosted.machine(), verb, query, now)))
+        }
     };
-    let objects = context.shell.dress(query, found?).await.map_err(|fault| {
-        refusal("CHS0005", &fault.to_string(), "ask again; the log keeps what is missing")
-    })?;
+    Ok((position, found?))
+}
+
+/// The machine's answer by the verb.
+pub(crate) fn ask<M: Machine>(
+    machine: &M,
+    verb: &str,
+    query: &Query,
+    at: Timestamp,
+) -> Result<Vec<Bytes>, Refusal> {
+    if verb == "get" {
+        return machine.answer(query);
+    }
+    machine.question(verb, query, at).unwrap_or_else(|| {
+        let sentence = format!("\"{verb}\" is not something to ask {}", M::SERVICE);
+        let advice = "ask for \"get\", \"outcome\", \"hash\" or \"rows\"";
+        Err(refusal("CHS0003", &sentence, advice))
+    })
+}
+
+/// An answer in pages, bounded in objects and in bytes.
+fn pages<M: Machine>(context: &Context<M>, position: u64, objects: Vec<Bytes>) -> Vec<Answer> {
     let bounds = &context.ground.bounds;
     let mut pages = vec![Answer { position, ..Answer::default() }];
     let mut size = 0;
@@ -134,7 +163,7 @@ async fn objects<M: Machine + Default>(
             page.objects.push(object.into());
         }
     }
-    Ok(pages)
+    pages
 }
 
 async fn outcome<M: Machine>(

@@ -92,3 +92,20 @@ async fn questions_about_the_past_leave_places_for_others() {
     }
     client.ask(SERVICE, "get", past()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_question_of_the_services_own_is_answered_as_of_a_moment_too() {
+    let stage = Stage::new();
+    let _service = stage.start().await;
+    let client = stage.client();
+    for _ in 0..2 {
+        accomplished(client.command(&tally("a"), "add 1".into()).await.unwrap());
+        pass(Duration::from_secs(10)).await;
+    }
+    let about = Query { name: "a".to_owned(), ..Query::default() };
+    let past = Query { as_of: 1, ..about.clone() };
+    for (query, said) in [(about, "a holds 2 at 1800000020"), (past, "a holds 1 at 1800000000")] {
+        let pages = client.ask(SERVICE, "tell", query).await.unwrap();
+        assert_eq!(objects(&pages), [vec![said]]);
+    }
+}

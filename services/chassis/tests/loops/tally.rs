@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Unreadable};
-use fleetlog_kernel::Service;
+use fleetlog_kernel::{Service, Timestamp};
 use fleetlog_messages::common::{Query, Refusal, Row};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::AggregateId;
@@ -75,6 +75,17 @@ impl Machine for Tally {
         let wanted =
             self.0.iter().filter(|(name, _)| query.name.is_empty() || query.name == **name);
         Ok(wanted.map(|(name, n)| Bytes::from(format!("{name}={n}"))).collect())
+    }
+
+    fn question(
+        &self,
+        verb: &str,
+        query: &Query,
+        at: Timestamp,
+    ) -> Option<Result<Vec<Bytes>, Refusal>> {
+        let holds = self.0.get(&query.name).copied().unwrap_or_default();
+        let sentence = || format!("{} holds {holds} at {}", query.name, at.seconds());
+        (verb == "tell").then(|| Ok(vec![Bytes::from(sentence())]))
     }
 
     fn rows(&self) -> Vec<Row> {

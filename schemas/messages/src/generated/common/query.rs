@@ -35,6 +35,9 @@ pub struct Query {
     /// last position at or before it.
     #[prost(int64, tag = "10")]
     pub as_of_time: i64,
+    /// What a question of a service's own needs beside these, as the message named after its verb.
+    #[prost(bytes = "vec", tag = "11")]
+    pub asked: ::prost::alloc::vec::Vec<u8>,
 }
 /// One page of an answer; pages count from 0, and an empty message ends them.
 #[derive(Clone, PartialEq, ::prost::Message)]
