@@ -156,7 +156,8 @@ pub trait Broker: Send + Sync + 'static {
     /// Reads a stream in order from sequence `from` on (0 and 1: the beginning), then follows it.
     async fn read(&self, stream: &str, filter: &Subject, from: u64) -> Result<Reading, Fault>;
 
-    /// Opens the durable queue that topology made.
+    /// Opens the durable queue that topology made. What an earlier reader had in hand is delivered
+    /// again at once, also where that reader still runs.
     async fn queue(&self, stream: &str, durable: &str) -> Result<Box<dyn Queue>, Fault>;
 
     /// The stream sequences that a durable queue has delivered and that may lack an

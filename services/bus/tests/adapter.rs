@@ -9,11 +9,12 @@
 
 use bytes::Bytes;
 use fleetlog_bus::{
-    AgentLink, Credentials, JetStream, Publish, PublishError, Retry, SharedBroker, Signed, Works,
+    AgentLink, Commands, Credentials, Delivery, JetStream, Publish, PublishError, Retry,
+    SharedBroker, Signed, Works,
 };
-use fleetlog_kernel::{ClusterName, Service, Timestamp};
+use fleetlog_kernel::{Actor, ClusterName, CommandId, Service, Timestamp};
 use fleetlog_messages::common::Time;
-use fleetlog_messages::subject::{self, Report, Subject};
+use fleetlog_messages::subject::{self, AggregateId, Report, Subject};
 use fleetlog_test_support::{MADE, TestHub, eventually};
 use futures::StreamExt as _;
 use nkeys::KeyPair;
@@ -112,6 +113,24 @@ async fn a_renewed_credential_takes_over_when_the_old_one_ends() {
         next.ok().flatten().filter(|delivery| delivery.payload == "after all that")
     };
     eventually("a delivery is heard", heard).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_in_hand_when_the_connection_broke_comes_again_at_once() {
+    let mut hub = TestHub::start().await.unwrap();
+    let work = hub.service(Service::Work).await.unwrap();
+    let to = AggregateId::namespaced(Service::Work, "manifestwork", "c1", "shop");
+    let (ann, id) = (Actor::new("ann"), CommandId::new("1"));
+    let commands = Commands::new(hub.user("ann").await.unwrap());
+    commands.send(&ann, &to, &id, Bytes::new()).await.unwrap();
+    let mut queue = work.queue("CMD", "cmd-work").await.unwrap();
+    let in_hand = queue.next().await.unwrap();
+    let since = Instant::now();
+    hub.restart().await.unwrap();
+    let again = queue.next().await.unwrap();
+    let sequence = |delivery: &dyn Delivery| delivery.message().sequence;
+    assert_eq!((sequence(&*again), again.deliveries()), (sequence(&*in_hand), 2));
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

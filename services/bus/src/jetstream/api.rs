@@ -164,15 +164,30 @@ struct ConsumerInfo {
 
 #[derive(Deserialize)]
 struct Reached {
+    consumer_seq: u64,
     stream_seq: u64,
 }
 
-/// What a durable has delivered and may lack an acknowledgement: after the first, up to the second.
-pub(super) async fn in_hand(link: &Link, stream: &str, durable: &str) -> Result<(u64, u64), Fault> {
+/// What a durable has delivered and may lack an acknowledgement.
+pub(super) struct Hand {
+    /// Everything up to this sequence of the stream is acknowledged.
+    pub(super) after: u64,
+    /// The last sequence delivered.
+    pub(super) up_to: u64,
+    /// How many deliveries there were.
+    pub(super) number: u64,
+}
+
+/// What a durable has in hand.
+pub(super) async fn in_hand(link: &Link, stream: &str, durable: &str) -> Result<Hand, Fault> {
     let step = format!("find queue \"{durable}\" of stream \"{stream}\"");
     let info = format!("CONSUMER.INFO.{stream}.{durable}");
     match call::<ConsumerInfo>(link, &info, &json!({}), &step).await? {
-        Ok(info) => Ok((info.ack_floor.stream_seq, info.delivered.stream_seq)),
+        Ok(ConsumerInfo { delivered, ack_floor }) => Ok(Hand {
+            after: ack_floor.stream_seq,
+            up_to: delivered.stream_seq,
+            number: delivered.consumer_seq,
+        }),
         Err(error) => Err(error.into_fault(step)),
     }
 }

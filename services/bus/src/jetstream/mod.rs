@@ -63,7 +63,8 @@ impl Broker for JetStream {
     }
 
     async fn in_hand(&self, stream: &str, durable: &str) -> Result<(u64, u64), Fault> {
-        api::in_hand(&self.link, stream, durable).await
+        let hand = api::in_hand(&self.link, stream, durable).await?;
+        Ok((hand.after, hand.up_to))
     }
 
     async fn lost(&self) {

@@ -1,7 +1,7 @@
 //! A durable work queue: pulled in groups through the one call that a service may make on it. The
 //! durable itself is topology's.
 
-use super::api::in_hand;
+use super::api::{Hand, in_hand};
 use super::link::{Link, Losses};
 use super::push::nanos;
 use super::wire::{Place, of_delivered};
@@ -24,6 +24,8 @@ const ASKED_FOR: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// After how much silence it is asked again.
 const SILENCE: Duration = Duration::from_secs(12);
+/// How many messages are asked back at most; what is beyond comes when the queue's wait is over.
+const ASKED_BACK: usize = 10_000;
 /// How long a server that does not know the queue is asked again.
 const AGAIN_FOR: Duration = Duration::from_secs(60);
 /// How long we wait between.
@@ -47,7 +49,7 @@ pub(super) async fn queue(
     stream: &str,
     durable: &str,
 ) -> Result<Box<dyn Queue>, Fault> {
-    in_hand(link, stream, durable).await?;
+    ask_back(link, stream, durable).await?;
     let step = || format!("open queue \"{durable}\" of stream \"{stream}\"");
     let losses = link.losses();
     let inbox = link.client.new_inbox();
@@ -65,6 +67,20 @@ pub(super) async fn queue(
     }))
 }
 
+/// Has the server give out anew, and at once, what it gave to an earlier reader or over a lost
+/// connection: it would wait long for a verdict that nobody has. For what is done with, a verdict
+/// means nothing.
+async fn ask_back(link: &Link, stream: &str, durable: &str) -> Result<(), Fault> {
+    let Hand { after, up_to, number } = in_hand(link, stream, durable).await?;
+    for sequence in (after + 1..=up_to).take(ASKED_BACK) {
+        let verdict = format!("$JS.ACK.{stream}.{durable}.1.{sequence}.{number}.1.0");
+        let said = link.client.publish(verdict, Bytes::from_static(b"-NAK")).await;
+        let step = || format!("ask message {sequence} of stream \"{stream}\" back");
+        said.map_err(|error| Fault::passing(step(), error))?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Queue for Pull {
     async fn next(&mut self) -> Result<Box<dyn Delivery>, Fault> {
@@ -76,8 +92,7 @@ impl Queue for Pull {
                 continue;
             }
             if self.losses.any() {
-                self.losses = self.link.losses();
-                self.wanted = 0;
+                self.begin_anew().await;
             }
             if self.wanted == 0 {
                 self.ask_for_more().await?;
@@ -97,6 +112,19 @@ impl Queue for Pull {
 }
 
 impl Pull {
+    /// After a loss; until the server answers it is not over.
+    async fn begin_anew(&mut self) {
+        let losses = self.link.losses();
+        self.wanted = 0;
+        match ask_back(&self.link, &self.stream, &self.durable).await {
+            Ok(()) => self.losses = losses,
+            Err(fault) => {
+                tracing::debug!(%fault, "a queue waits for the server");
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        }
+    }
+
     async fn ask_for_more(&mut self) -> Result<(), Fault> {
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, self.durable);
         let question = json!({

@@ -66,6 +66,11 @@ impl Durable {
         Found::Delivery(message, deliveries)
     }
 
+    /// A new reader came: what an earlier one had in hand is due.
+    pub(super) fn ask_back(&mut self, now: Instant) {
+        self.waiting.values_mut().for_each(|waiting| waiting.due = waiting.due.min(now));
+    }
+
     /// What it has delivered and may lack an acknowledgement: after the first, up to the second.
     pub(super) fn in_hand(&self) -> (u64, u64) {
         let lowest = self.waiting.keys().next().copied();

@@ -113,10 +113,11 @@ pub(super) fn queue(
 ) -> Result<Box<dyn Queue>, Fault> {
     let mut state = shared.lock();
     let held = state.stream(stream)?;
-    if !held.queues.contains_key(durable) {
+    let Some(queue) = held.queues.get_mut(durable) else {
         let step = format!("open queue \"{durable}\" of stream \"{stream}\"");
         return Err(Fault::lasting(step, "there is none"));
-    }
+    };
+    queue.ask_back(Instant::now());
     let changed = held.changed.clone();
     let (stream, durable) = (stream.to_owned(), durable.to_owned());
     Ok(Box::new(MemoryQueue { at: At { shared: shared.clone(), stream, durable }, changed }))

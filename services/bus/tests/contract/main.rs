@@ -82,6 +82,7 @@ contract! {
         what_is_not_handled_comes_again,
         what_comes_again_later_waits_as_long_as_it_was_told,
         a_new_reader_takes_over_what_was_given_back,
+        a_new_reader_gets_at_once_what_an_earlier_one_had_in_hand,
         readers_of_a_queue_share_it,
         what_is_in_hand_is_known,
         a_queue_that_topology_did_not_make_is_refused;

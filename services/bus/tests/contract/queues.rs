@@ -113,6 +113,26 @@ pub async fn a_new_reader_takes_over_what_was_given_back(hub: &mut Hub) {
     delivery.ack().await.unwrap();
 }
 
+pub async fn a_new_reader_gets_at_once_what_an_earlier_one_had_in_hand(hub: &mut Hub) {
+    let (alice, service) = (hub.user("alice").await, hub.service(Service::Work).await);
+    let mut sent = vec![];
+    for name in ["a", "b", "c"] {
+        sent.push(send(&alice, name).await);
+    }
+    let mut queue = service.queue("CMD", "cmd-work").await.unwrap();
+    let _never_settled = next(&mut queue).await;
+    next(&mut queue).await.ack().await.unwrap();
+    let _neither = next(&mut queue).await;
+    drop(queue);
+    let mut queue = service.queue("CMD", "cmd-work").await.unwrap();
+    for sequence in [sent[0], sent[2]] {
+        let delivery = next(&mut queue).await;
+        assert_eq!((delivery.message().sequence, delivery.deliveries()), (sequence, 2));
+        delivery.ack().await.unwrap();
+    }
+    assert!(stays_away(queue.next()).await);
+}
+
 pub async fn readers_of_a_queue_share_it(hub: &mut Hub) {
     let (alice, service) = (hub.user("alice").await, hub.service(Service::Work).await);
     let mut one = service.queue("CMD", "cmd-work").await.unwrap();
