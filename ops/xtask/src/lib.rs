@@ -4,4 +4,5 @@
 
 pub mod bench;
 pub mod catalogue;
+pub mod soak;
 pub mod verify;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use fleetlog_xtask::{bench, catalogue, verify};
+use fleetlog_xtask::{bench, catalogue, soak, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,6 +24,15 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         suite: Vec<String>,
     },
+    /// Kill every process in turn under load, for many rounds; the last line says how it ended.
+    Soak {
+        /// How many rounds; in each of them every process is killed once.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// What decides who is killed when; a new one where none is given.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Check formatting, lints and every test: what CI runs.
     Verify,
 }
@@ -37,6 +46,12 @@ fn main() -> Result<ExitCode> {
         }
         Chore::Bench { suite } => {
             if !bench::run(&root, &suite)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Chore::Soak { rounds, seed } => {
+            let seed = seed.unwrap_or_else(soak::any_seed);
+            if !soak::run(&root, rounds, seed)? {
                 return Ok(ExitCode::FAILURE);
             }
         }

@@ -5,4 +5,4 @@ mod data;
 mod stage;
 
 pub use data::{ingress_nginx, kube_prometheus, online_boutique};
-pub use stage::{CLUSTER, Stage, condition, work_of};
+pub use stage::{CLUSTER, Stage, condition, there, work_of};

@@ -198,29 +198,36 @@ impl Stage {
     /// # Errors
     /// A kind that cannot be asked for.
     pub async fn there(&self, objects: &[Value]) -> Result<usize> {
-        let mut count = 0;
-        for object in objects {
-            let gvk = kube::core::GroupVersionKind::try_from(&types(object)?)?;
-            let Ok((resource, capabilities)) =
-                kube::discovery::pinned_kind(&self.client, &gvk).await
-            else {
-                continue;
-            };
-            let name = object["metadata"]["name"].as_str().context("an object has no name")?;
-            let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
-            let base = match capabilities.scope {
-                kube::discovery::Scope::Namespaced => resource_path(&resource, Some(namespace)),
-                kube::discovery::Scope::Cluster => resource_path(&resource, None),
-            };
-            count += usize::from(self.read(&format!("{base}/{name}")).await.is_some());
-        }
-        Ok(count)
+        there(&self.client, objects).await
     }
 
     /// Ends the hub in order.
     pub async fn stop(self) {
         self.hub.stop().await;
     }
+}
+
+/// How many of these objects a cluster has, by plain reads.
+///
+/// # Errors
+/// A kind that cannot be asked for.
+pub async fn there(client: &kube::Client, objects: &[Value]) -> Result<usize> {
+    let mut count = 0;
+    for object in objects {
+        let gvk = kube::core::GroupVersionKind::try_from(&types(object)?)?;
+        let Ok((resource, capabilities)) = kube::discovery::pinned_kind(client, &gvk).await else {
+            continue;
+        };
+        let name = object["metadata"]["name"].as_str().context("an object has no name")?;
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
+        let base = match capabilities.scope {
+            kube::discovery::Scope::Namespaced => resource_path(&resource, Some(namespace)),
+            kube::discovery::Scope::Cluster => resource_path(&resource, None),
+        };
+        let request = Request::get(format!("{base}/{name}")).body(vec![])?;
+        count += usize::from(client.request::<Value>(request).await.is_ok());
+    }
+    Ok(count)
 }
 
 /// A work of the member; `spec` is what it says beside its manifests.

@@ -1,0 +1,134 @@
+//! Connections that are cut, held, or open one way only, between an agent and the hub and between
+//! each service and the hub: while they are, everybody else goes on; afterwards everything does.
+
+use fleetlog_e2e_tests::{
+    Fleetlog, History, Line, Load, Member, Victim, Way, Writing, programs, settled, until_well,
+};
+use fleetlog_kernel::Service;
+use serde_json::json;
+
+const FAR: &str = "far";
+
+/// How often an agent that stands before a line said something.
+fn said(whole: &mut Fleetlog, word: &str) -> usize {
+    let agent = whole.process(&Victim::Agent(FAR.to_owned())).unwrap();
+    agent.said().matches(word).count()
+}
+
+/// Waits until the agent says something once more than before.
+async fn says_again(whole: &mut Fleetlog, word: &str, before: usize) {
+    until_well(&format!("the agent says \"{word}\" again"), async || {
+        let times = said(whole, word);
+        anyhow::ensure!(times > before, "{times} times");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// Everything settles, and the log holds what was acknowledged.
+async fn all_is_well(whole: &Fleetlog, members: &[Member], load: &Load, history: &mut History) {
+    let pause = load.pause().await.unwrap();
+    settled(whole, members, load, &pause).await.unwrap();
+    history.holds(load, &pause).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_agent_s_line_may_break_in_any_way_and_its_works_go_on() {
+    let mut whole = Fleetlog::start(programs!()).await.unwrap();
+    let line = Line::to(whole.hub().url()).await.unwrap();
+    let members = [Member::simulated(FAR, 3).await.unwrap()];
+    whole.join(&members[0], Some(line.url())).await.unwrap();
+    let mut load = Load::start(&whole, &members, 3).await.unwrap();
+    let mut history = History::of(&whole).await.unwrap();
+
+    // It is cut, and cut again before the agent is back.
+    for _ in 0..3 {
+        load.progress(5).await.unwrap();
+        line.set(Way::Cut);
+        load.progress(10).await.unwrap();
+        line.set(Way::Open);
+    }
+    all_is_well(&whole, &members, &load, &mut history).await;
+
+    // Nobody is told that nothing goes through; then it does again.
+    line.set(Way::Held);
+    load.progress(20).await.unwrap();
+    line.set(Way::Open);
+    all_is_well(&whole, &members, &load, &mut history).await;
+
+    // Works are heard of, and nothing can be asked or reported; or the reverse.
+    for way in [Way::ToClient, Way::ToHub] {
+        line.set(way);
+        load.progress(20).await.unwrap();
+        line.cut_once();
+        all_is_well(&whole, &members, &load, &mut history).await;
+    }
+
+    silence(&mut whole, &line, &mut load).await;
+    all_is_well(&whole, &members, &load, &mut history).await;
+    whole.verify().unwrap();
+}
+
+/// A line that is silent for longer than a lease, and one on which the hub's answers are lost.
+async fn silence(whole: &mut Fleetlog, line: &Line, load: &mut Load) {
+    let lease = json!({
+        "apiVersion": "cluster.open-cluster-management.io/v1", "kind": "ManagedCluster",
+        "metadata": { "name": FAR }, "spec": { "leaseDurationSeconds": 1 },
+    });
+    Writing::on(whole).apply(&lease).await.unwrap();
+    // On a new connection it hears of its lease at once.
+    let connected = said(whole, "connected");
+    line.cut_once();
+    says_again(whole, "connected", connected).await;
+    line.set(Way::Held);
+    load.progress(5).await.unwrap();
+    let unknown = "--for=condition=ManagedClusterConditionAvailable=Unknown";
+    whole.run(&["wait", "mcl/far", unknown, "--timeout", "120s"]).unwrap().ok().unwrap();
+    line.set(Way::Open);
+    whole.available(FAR).unwrap();
+
+    let (connecting, connected) = (said(whole, "connecting"), said(whole, "connected"));
+    line.set(Way::ToHub);
+    says_again(whole, "connecting", connecting).await;
+    load.progress(5).await.unwrap();
+    line.cut_once();
+    says_again(whole, "connected", connected).await;
+    whole.available(FAR).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_service_s_line_may_break_in_any_way_and_nothing_is_lost_or_done_twice() {
+    let mut whole = Fleetlog::without_services(programs!()).await.unwrap();
+    let mut lines = vec![];
+    for service in Service::ALL {
+        let line = Line::to(whole.hub().url()).await.unwrap();
+        whole.serve(service, Some(line.url()), &[]).unwrap();
+        lines.push((service, line));
+    }
+    whole.answering().await.unwrap();
+    let members = [Member::simulated("near", 4).await.unwrap()];
+    whole.join(&members[0], None).await.unwrap();
+    let mut load = Load::start(&whole, &members, 4).await.unwrap();
+    let mut history = History::of(&whole).await.unwrap();
+    for (service, line) in &lines {
+        for way in [Way::Cut, Way::Held, Way::ToHub, Way::ToClient] {
+            // Three times, so that the cut meets commands in every stage of their handling.
+            for more in [1, 4, 7] {
+                load.progress(more).await.unwrap();
+                line.set(way);
+                // The writers of other services go on meanwhile.
+                load.progress(3).await.unwrap();
+                if way != Way::Held {
+                    line.set(Way::Cut);
+                }
+                line.set(Way::Open);
+            }
+        }
+        all_is_well(&whole, &members, &load, &mut history).await;
+        let process = whole.process(&Victim::Service(*service)).unwrap();
+        assert_eq!(process.ended(), None, "{service} goes on:\n{}", process.said());
+    }
+    let _pause = load.pause().await.unwrap();
+    whole.verify().unwrap();
+}
