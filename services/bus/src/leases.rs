@@ -59,6 +59,16 @@ impl Leases {
         stored.map(|stored| stored.sequence).map_err(|error| error.into_fault(step()))
     }
 
+    /// Whether a cluster's lease ran out and was not renewed since. One that never was, or that was
+    /// lost with its server, did not run out.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn is_over(&self, cluster: &ClusterName) -> Result<bool, Fault> {
+        let last = self.broker.last(STREAM, &subject::lease(cluster)).await?;
+        Ok(last.as_ref().and_then(change).is_some_and(|last| last.kind == LeaseKind::Expired))
+    }
+
     /// The current state of every lease, then every change. Ends with a fault when the server lost
     /// them (a restart): watch again, and let no lease count as expired for a whole grace.
     ///

@@ -1,6 +1,7 @@
 //! The failure detector: a lease that ran out makes its cluster's state unknown, but only when we
 //! were there to take beats for the whole of its grace. The hub's own absence expires nobody.
 
+use crate::attendance::Attendance;
 use crate::config::Settings;
 use crate::handlers::Running;
 use crate::told;
@@ -9,20 +10,25 @@ use fleetlog_kernel::{ClusterName, Decider as _, Service};
 use fleetlog_messages::subject;
 use fleetlog_registration_domain::command::ClusterCommand;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// How much of a grace may be missing: clocks of two machines round differently.
+/// How much of a grace a lease is seen too late, or ends too early.
 const SLACK: Duration = Duration::from_secs(1);
 /// How long until a watch that ended is opened again.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// Watches leases until the tasks are asked to stop.
-pub(crate) async fn watch(context: Running, settings: Arc<Settings>) -> Result<(), Fault> {
+pub(crate) async fn watch(
+    context: Running,
+    settings: Arc<Settings>,
+    attendance: Arc<Attendance>,
+) -> Result<(), Fault> {
     context.live().await;
     let tasks = context.ground.tasks.clone();
-    let mut detector = Detector::new(context, settings);
+    let mut detector = Detector::new(context, settings, attendance);
     loop {
         tokio::select! {
             biased;
@@ -42,21 +48,26 @@ struct Detector {
     settings: Arc<Settings>,
     leases: Leases,
     /// Since when beats could be taken without a gap.
-    since: Instant,
+    attendance: Arc<Attendance>,
     /// When that was last seen to be so.
     seen: Instant,
+    /// When each lease was last seen to be written by another.
+    written: BTreeMap<ClusterName, Instant>,
+    /// The sequences of what this wrote last.
+    own: BTreeMap<ClusterName, u64>,
 }
 
 impl Detector {
-    fn new(context: Running, settings: Arc<Settings>) -> Self {
+    fn new(context: Running, settings: Arc<Settings>, attendance: Arc<Attendance>) -> Self {
         let leases = Leases::new(context.ground.bus.broker.clone());
-        let now = Instant::now();
-        Self { context, settings, leases, since: now, seen: now }
+        let (seen, written, own) = (Instant::now(), BTreeMap::new(), BTreeMap::new());
+        Self { context, settings, leases, attendance, seen, written, own }
     }
 
     /// From a start, or from the loss of all leases, to the next loss.
     async fn run(&mut self) -> Result<(), Fault> {
-        (self.since, self.seen) = (Instant::now(), Instant::now());
+        self.attendance.begin();
+        self.seen = Instant::now();
         self.renew_all().await?;
         let broker = self.context.ground.bus.broker.clone();
         let mut lost = broker.lost();
@@ -68,7 +79,7 @@ impl Detector {
                 biased;
                 () = &mut lost => {
                     tracing::warn!("the connection was lost; every grace begins anew");
-                    self.since = Instant::now();
+                    self.attendance.begin();
                     lost = broker.lost();
                 }
                 _ = probes.tick() => self.probe().await,
@@ -76,7 +87,7 @@ impl Detector {
                     Some(Ok(change)) if change.kind == LeaseKind::Expired => {
                         self.expired(&change).await?;
                     }
-                    Some(Ok(_)) => {}
+                    Some(Ok(change)) => self.noted(change),
                     Some(Err(fault)) => return Err(fault),
                     None => return Err(Fault::passing("watch the leases", "the watch ended")),
                 },
@@ -109,11 +120,17 @@ impl Detector {
         let now = Instant::now();
         if now - self.seen > self.settings.absence {
             tracing::warn!(away = ?(now - self.seen), "the hub was away; every grace begins anew");
-            self.since = now;
+            self.attendance.begin();
         }
         match answered {
             Ok(_) => self.seen = now,
             Err(fault) => tracing::warn!(%fault, "the leases' server does not answer"),
+        }
+    }
+
+    fn noted(&mut self, LeaseChange { cluster, sequence, .. }: LeaseChange) {
+        if self.own.get(&cluster) != Some(&sequence) {
+            self.written.insert(cluster, Instant::now());
         }
     }
 
@@ -129,10 +146,20 @@ impl Detector {
             return Ok(());
         }
         self.probe().await;
-        if self.since.elapsed() + SLACK >= grace && self.seen.elapsed() <= self.settings.absence {
+        let answers = self.seen.elapsed() <= self.settings.absence;
+        let attended = answers && self.attendance.covers(grace);
+        // It may have been written for a shorter grace than the cluster has now, by one who did
+        // not know that yet.
+        let quiet = self.written.get(cluster).map_or(grace, Instant::elapsed);
+        let left = if attended { grace.saturating_sub(quiet + SLACK) } else { grace };
+        if left.is_zero() {
             tracing::info!(%cluster, "no beat for a whole grace");
-            return told::expiry(&context, cluster.as_str()).await;
+            self.written.remove(cluster);
+            return told::expiry(&context, cluster.as_str(), change.sequence).await;
         }
-        context.patiently(|| self.leases.beat(cluster, grace)).await.map(|_| ())
+        let left = (left + SLACK).min(grace);
+        let own = context.patiently(|| self.leases.beat(cluster, left)).await?;
+        self.own.insert(cluster.clone(), own);
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! clusters are chosen and what runs on them is not known here.
 
 mod answer;
+mod attendance;
 mod beats;
 mod config;
 mod counts;

@@ -1,6 +1,7 @@
 //! A request parsed at the door: which command it is, who may give it, what rides along. What is
 //! decided about it lies in the domain.
 
+use crate::machine::CLUSTER;
 use bytes::Bytes;
 use fleetlog_chassis::{Denied, Origin, Request};
 use fleetlog_kernel::{Position, Service, Uid};
@@ -12,6 +13,7 @@ use fleetlog_registration_domain::command::{
     Apply, BindingCommand, ClusterCommand, SetCommand, Target,
 };
 use fleetlog_rules::metadata::Change;
+use prost::Message as _;
 
 /// A command on a cluster; of an agent, its report.
 pub(crate) fn cluster(request: &Request) -> Result<ClusterCommand, Denied> {
@@ -56,6 +58,14 @@ pub(crate) fn cluster(request: &Request) -> Result<ClusterCommand, Denied> {
             ClusterCommand::NoteLeaseExpiry
         }
     })
+}
+
+/// Whether this is registration's word that a lease ran out.
+pub(crate) fn notes_expiry(request: &Request) -> bool {
+    let command = || wire::ClusterCommand::decode(request.payload.clone()).ok()?.command;
+    matches!(request.origin, Origin::Service { from: Service::Registration, .. })
+        && request.target.kind == CLUSTER
+        && matches!(command(), Some(cluster_command::Command::NoteLeaseExpiry(_)))
 }
 
 /// A command on a set. How many `members` it has is looked up now: a count that waited is stale.

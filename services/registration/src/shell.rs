@@ -1,27 +1,56 @@
 //! Registration's own effects, and its start: the chassis' loops and the tasks beside them.
 
+use crate::attendance::Attendance;
 use crate::config::Settings;
 use crate::counts::{self, Counts};
 use crate::handlers::Running;
 use crate::machine::{Own, Registration};
 use crate::nudges::{self, Nudges};
-use crate::{beats, joins, leases, told};
+use crate::{beats, joins, leases, parse, told};
 use async_trait::async_trait;
 use fleetlog_bus::{Fault, Leases};
-use fleetlog_chassis::{Context, Ground, Shell};
+use fleetlog_chassis::{Context, Denied, Ground, Request, Shell};
 use fleetlog_kernel::ClusterName;
+use fleetlog_registration_domain::Refusal;
 use fleetlog_registration_domain::reaction::{Follow, repairs};
 use futures::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+/// How long until a lease that could not be read is read again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 struct Tending {
     leases: Leases,
+    attendance: Arc<Attendance>,
+    /// The loops around this, once they are there.
+    context: OnceLock<Weak<Context<Registration>>>,
     counts: Arc<Counts>,
     nudges: Arc<Nudges>,
 }
 
 #[async_trait]
 impl Shell<Registration> for Tending {
+    /// A beat may have come since a lease was seen to run out, and a service that just started has
+    /// not waited for one: that a lease ran out counts only if it still is so.
+    async fn prepare(&self, request: &mut Request) -> Result<(), Denied> {
+        if !parse::notes_expiry(request) {
+            return Ok(());
+        }
+        let Ok(cluster) = ClusterName::parse(&request.target.name) else { return Ok(()) };
+        loop {
+            match self.is_over(&cluster).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    let refusal = Refusal::LeaseHolds { name: cluster.to_string() };
+                    return Err(Denied::Refused(refusal.into()));
+                }
+                Err(fault) => tracing::warn!(%fault, %cluster, "its lease cannot be read"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     async fn perform(&self, effects: Vec<Own>) -> Result<(), Fault> {
         for effect in effects {
             match effect {
@@ -34,6 +63,24 @@ impl Shell<Registration> for Tending {
             }
         }
         Ok(())
+    }
+}
+
+impl Tending {
+    /// Whether a lease ran out, and beats were taken for the whole of its grace. One that ran out
+    /// while nobody took beats is written anew.
+    async fn is_over(&self, cluster: &ClusterName) -> Result<bool, Fault> {
+        if !self.leases.is_over(cluster).await? {
+            return Ok(false);
+        }
+        let Some(context) = self.context.get().and_then(Weak::upgrade) else { return Ok(false) };
+        let grace =
+            context.read(|hosted| hosted.machine().fleet().cluster(cluster.as_str()).grace());
+        if self.attendance.covers(grace) {
+            return Ok(true);
+        }
+        self.leases.beat(cluster, grace).await?;
+        Ok(false)
     }
 }
 
@@ -56,14 +103,22 @@ async fn start_all(
 ) -> Result<Arc<Context<Registration>>, Fault> {
     let (counts, nudges) = (Arc::new(Counts::default()), Arc::new(Nudges::default()));
     let (settings, leases) = (Arc::new(settings), Leases::new(ground.bus.broker.clone()));
-    let shell = Arc::new(Tending { leases, counts: counts.clone(), nudges: nudges.clone() });
-    let context = fleetlog_chassis::start::<Registration>(ground, shell).await?;
+    let attendance = Arc::new(Attendance::new());
+    let shell = Arc::new(Tending {
+        leases,
+        attendance: attendance.clone(),
+        context: OnceLock::new(),
+        counts: counts.clone(),
+        nudges: nudges.clone(),
+    });
+    let context = fleetlog_chassis::start::<Registration>(ground, shell.clone()).await?;
+    let _ = shell.context.set(Arc::downgrade(&context));
     let tasks = context.ground.tasks.clone();
     tasks.spawn("joins", joins::joins(context.clone(), settings.clone()));
     tasks.spawn("renewals", joins::renewals(context.clone(), settings.clone()));
     tasks.spawn("beats", beats::beats(context.clone(), nudges.clone()));
     tasks.spawn("nudges", nudges::nudge(context.clone(), nudges));
-    tasks.spawn("leases", leases::watch(context.clone(), settings.clone()));
+    tasks.spawn("leases", leases::watch(context.clone(), settings.clone(), attendance));
     tasks.spawn("counts", counts::count(context.clone(), settings, counts));
     tasks.spawn("built-in-sets", built_in_sets(context.clone()));
     Ok(context)

@@ -47,10 +47,16 @@ pub(crate) async fn beat(context: &Context<Registration>, cluster: &str) -> Resu
     about_cluster(context, cluster, Word::Beat, "", Command::NoteBeat(NoteBeat {})).await
 }
 
-/// A lease ran out.
-pub(crate) async fn expiry(context: &Context<Registration>, cluster: &str) -> Result<(), Fault> {
+/// A lease ran out: the one whose end is marked at this LEASE sequence. It may be told of one
+/// commit again and again, as long as each time the cluster is heard before that is decided.
+pub(crate) async fn expiry(
+    context: &Context<Registration>,
+    cluster: &str,
+    marker: u64,
+) -> Result<(), Fault> {
     let note = Command::NoteLeaseExpiry(NoteLeaseExpiry {});
-    about_cluster(context, cluster, Word::Expiry, "", note).await
+    let seen = format!("{marker} {}", context.ground.clock.now().as_nanos());
+    about_cluster(context, cluster, Word::Expiry, &seen, note).await
 }
 
 /// A set's members are to be counted.

@@ -140,6 +140,12 @@ pub enum Refusal {
         /// The cluster.
         name: String,
     },
+    /// A lease that was said to have run out did not, or was renewed since.
+    #[error("the lease of cluster \"{name}\" holds")]
+    LeaseHolds {
+        /// The cluster.
+        name: String,
+    },
 }
 
 impl Refusal {
@@ -168,6 +174,7 @@ impl Refusal {
             Self::OtherKey { .. } => "REG0019",
             Self::NotForUsers { .. } => "REG0020",
             Self::Unreadable { .. } => "REG0021",
+            Self::LeaseHolds { .. } => "REG0022",
         }
     }
 
@@ -219,6 +226,9 @@ impl Refusal {
                 "apply, accept, deny or delete it; the rest follows from its agent".into()
             }
             Self::Unreadable { .. } => "send it with an agent of this hub's version".into(),
+            Self::LeaseHolds { .. } => {
+                "do nothing: should the cluster fall silent, its lease runs out again".into()
+            }
             Self::OtherKey { name } => {
                 format!("let the agent join again, after: fleetlog delete managedcluster {name}")
             }

@@ -2,8 +2,12 @@
 //! because the hub was away.
 
 use crate::stage::{Agent, Stage, condition, taints};
+use fleetlog_bus::{Commands, Leases, Told};
+use fleetlog_kernel::{ClusterName, CommandId, Position, Service};
+use fleetlog_messages::registration::{ClusterCommand, NoteLeaseExpiry, cluster_command};
 use fleetlog_registration::cluster_id;
 use futures::stream::{BoxStream, StreamExt as _};
+use prost::Message as _;
 use std::time::Duration;
 
 const AVAILABLE: &str = "ManagedClusterConditionAvailable";
@@ -222,4 +226,68 @@ async fn a_cluster_that_comes_and_goes_is_told_of_once_for_each_time() {
         assert_eq!(taints(&stage.cluster("c1").await), [""; 0]);
         assert_eq!(times_expired(&stage, "c1").await, round);
     }
+}
+
+/// Registration's own word that a lease ran out, as it may still wait to be handled.
+async fn expiry_is_told(stage: &Stage, name: &str) {
+    let to = cluster_id(name);
+    let cause = stage.stored("EVENTS", to.event()).await.last().map_or(0, |last| last.sequence);
+    let note = cluster_command::Command::NoteLeaseExpiry(NoteLeaseExpiry {});
+    let told = Told {
+        to,
+        id: CommandId::new("told-before"),
+        cause: Position(cause),
+        index: 2,
+        reacted: Position(cause),
+        correlation: "told-before".to_owned(),
+        payload: ClusterCommand { command: Some(note) }.encode_to_vec().into(),
+    };
+    Commands::new(stage.memory.clone()).tell(Service::Registration, told).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_beat_that_comes_before_an_expiry_is_decided_makes_it_void() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 1).await;
+    stage.passes(10).await;
+    agent.beat().await;
+    stage.until("c1", AVAILABLE, "True").await;
+    let before = times_expired(&stage, "c1").await;
+    expiry_is_told(&stage, "c1").await;
+    stage.passes(2).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    assert_eq!(times_expired(&stage, "c1").await, before);
+    stage.until("c1", AVAILABLE, "Unknown").await;
+    assert_eq!(times_expired(&stage, "c1").await, before + 1, "a silence still counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expiry_that_an_earlier_life_told_is_void_until_a_whole_grace_was_attended() {
+    let mut stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 2).await;
+    stage.kill().await;
+    stage.passes(60).await;
+    expiry_is_told(&stage, "c1").await;
+    stage.start().await;
+    stage.passes(5).await;
+    assert_eq!(availability(&stage, "c1").await, "True");
+    agent.beat().await;
+    stage.passes(5).await;
+    assert_eq!(times_expired(&stage, "c1").await, 0);
+    stage.until("c1", AVAILABLE, "Unknown").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_written_late_for_an_older_grace_expires_nobody() {
+    let stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 1).await;
+    beats_for(&agent, 120).await;
+    stage.beats_every("c1", 20).await;
+    stage.passes(1).await;
+    // A beat from before the edit, whose writing took so long.
+    let late = Leases::new(stage.memory.clone());
+    late.beat(&ClusterName::parse("c1").unwrap(), Duration::from_secs(5)).await.unwrap();
+    stage.passes(95).await;
+    assert_eq!(availability(&stage, "c1").await, "True", "its grace is 100 s now");
+    stage.until("c1", AVAILABLE, "Unknown").await;
 }
