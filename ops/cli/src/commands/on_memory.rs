@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod dlq;
+#[cfg(test)]
+mod failover;
 
 use super::apply::{Applied, Change, apply_documents, prepare};
 use super::delete::{delete, gone};
