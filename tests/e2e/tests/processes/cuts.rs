@@ -6,19 +6,31 @@ use fleetlog_e2e_tests::{
 };
 use fleetlog_kernel::Service;
 use serde_json::json;
+use std::time::Duration;
 
 const FAR: &str = "far";
+/// What a service says when the answer to an append is long overdue.
+const OVERDUE: &str = "nobody knows whether a commit was stored";
+/// How long it may take to say so, if it is waiting for one.
+const OVERDUE_AFTER: Duration = Duration::from_secs(8);
+/// How often a line is broken until that meets an append.
+const TRIES: u32 = 10;
 
-/// How often an agent that stands before a line said something.
-fn said(whole: &mut Fleetlog, word: &str) -> usize {
+/// How often the agent behind the line said something.
+fn said(whole: &mut Fleetlog, words: &str) -> usize {
     let agent = whole.process(&Victim::Agent(FAR.to_owned())).unwrap();
-    agent.said().matches(word).count()
+    agent.said().matches(words).count()
 }
 
-/// Waits until the agent says something once more than before.
-async fn says_again(whole: &mut Fleetlog, word: &str, before: usize) {
-    until_well(&format!("the agent says \"{word}\" again"), async || {
-        let times = said(whole, word);
+/// Waits until that agent says something once more than before.
+async fn says_again(whole: &mut Fleetlog, words: &str, before: usize) {
+    says_more(whole, &Victim::Agent(FAR.to_owned()), words, before).await;
+}
+
+/// Waits until a process says something more often than before.
+async fn says_more(whole: &mut Fleetlog, who: &Victim, words: &str, before: usize) {
+    until_well(&format!("{who:?} says \"{words}\" again"), async || {
+        let times = whole.process(who)?.said().matches(words).count();
         anyhow::ensure!(times > before, "{times} times");
         Ok(())
     })
@@ -107,8 +119,11 @@ async fn a_service_s_line_may_break_in_any_way_and_nothing_is_lost_or_done_twice
         lines.push((service, line));
     }
     whole.answering().await.unwrap();
-    let members = [Member::simulated("near", 4).await.unwrap()];
-    whole.join(&members[0], None).await.unwrap();
+    let mut members = vec![];
+    for (name, seed) in [("near", 4), ("nearer", 5), ("nearest", 6)] {
+        members.push(Member::simulated(name, seed).await.unwrap());
+        whole.join(&members[members.len() - 1], None).await.unwrap();
+    }
     let mut load = Load::start(&whole, &members, 4).await.unwrap();
     let mut history = History::of(&whole).await.unwrap();
     for (service, line) in &lines {
@@ -126,9 +141,31 @@ async fn a_service_s_line_may_break_in_any_way_and_nothing_is_lost_or_done_twice
             }
         }
         all_is_well(&whole, &members, &load, &mut history).await;
+        if *service == Service::Work {
+            overdue(&mut whole, line, &mut load).await;
+            all_is_well(&whole, &members, &load, &mut history).await;
+        }
         let process = whole.process(&Victim::Service(*service)).unwrap();
         assert_eq!(process.ended(), None, "{service} goes on:\n{}", process.said());
     }
     let _pause = load.pause().await.unwrap();
     whole.verify().unwrap();
+}
+
+/// The work service's appends are stored and their answers held, for longer than it waits for them;
+/// the connection stays.
+async fn overdue(whole: &mut Fleetlog, line: &Line, load: &mut Load) {
+    let work = Victim::Service(Service::Work);
+    let before = whole.process(&work).unwrap().said().matches(OVERDUE).count();
+    for _ in 0..TRIES {
+        load.progress(3).await.unwrap();
+        line.set(Way::ToHub);
+        let says = says_more(whole, &work, OVERDUE, before);
+        let said = tokio::time::timeout(OVERDUE_AFTER, says).await;
+        line.set(Way::Open);
+        if said.is_ok() {
+            return;
+        }
+    }
+    panic!("no append was under way in {TRIES} tries");
 }

@@ -9,6 +9,8 @@ use fleetlog_e2e_tests::{Fleetlog, History, Load, Victim, programs, settled};
 const ROUNDS: u64 = 10;
 /// At most so many commands are acknowledged between two kills, each of some writer.
 const BETWEEN: u64 = 12;
+/// In each round of this number, all of them die at once too.
+const EVERYBODY: u64 = 3;
 
 fn shuffled(mut victims: Vec<Victim>, random: &Ids) -> Vec<Victim> {
     let mut drawn = vec![];
@@ -38,6 +40,17 @@ async fn what_was_acknowledged_is_there_once_whichever_process_is_killed() {
             // It is missed for a while, or at once there again.
             load.progress(random.below(2) * 2).await.unwrap();
             whole.start_again(&victim).unwrap();
+        }
+        if round % EVERYBODY == 0 {
+            // As where the power goes, with commands in the air.
+            load.progress(1 + random.below(BETWEEN)).await.unwrap();
+            for victim in whole.victims() {
+                whole.kill(&victim).unwrap();
+            }
+            for victim in shuffled(whole.victims(), &random) {
+                whole.start_again(&victim).unwrap();
+            }
+            load.progress(1).await.unwrap();
         }
         let pause = load.pause().await.unwrap();
         settled(&whole, &members, &load, &pause).await.unwrap();

@@ -3,7 +3,7 @@
 
 use fleetlog_agent::{FileKeys, KeyStore, SecretKeys};
 use fleetlog_bus::{AgentLink, Credentials, JetStream, JoinToken, Retry};
-use fleetlog_e2e_tests::{Fleetlog, History, Member, Victim, programs, until_well};
+use fleetlog_e2e_tests::{Fleetlog, History, Line, Member, Victim, programs, until_well};
 use fleetlog_kernel::{ClusterName, ContentHash, Service};
 use fleetlog_messages::common::{Beat, Credential, Query};
 use fleetlog_test_support::{MADE, TestHub};
@@ -205,8 +205,10 @@ async fn a_member_renews_its_credential_and_needs_its_token_never_again() {
     for cluster in ["in-folder", "in-secret"] {
         whole.kill(&victim(cluster)).unwrap();
     }
-    whole.agent(&in_folder, None, None).unwrap();
-    whole.agent_with(&in_secret, None, None, secret()).unwrap();
+    // The hub has moved: it is known by its id, not by its address.
+    let line = Line::to(whole.hub().url()).await.unwrap();
+    whole.agent(&in_folder, None, Some(line.url())).unwrap();
+    whole.agent_with(&in_secret, None, Some(line.url()), secret()).unwrap();
     for (keys, (seed, first, second)) in stores.iter().zip(&renewed) {
         let (kept, _) = newer(keys.as_ref(), second.expires_seconds).await;
         assert!(kept == *seed, "the key is the one that was born there");

@@ -1,7 +1,7 @@
 //! The story on a real Kubernetes API, with the words that its users type.
 
 use fleetlog_apps_tests::{online_boutique, there};
-use fleetlog_e2e_tests::{Fleetlog, Member, programs, until_well};
+use fleetlog_e2e_tests::{Fleetlog, Member, Victim, programs, until_well};
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/cli/demo");
 
@@ -33,11 +33,27 @@ async fn a_published_application_comes_to_a_real_cluster_through_separate_proces
     whole.feed(&["apply", "-f", "-"], PLACEMENT).unwrap().ok().unwrap();
     let file = |name: &str| format!("{DEMO}/{name}.yaml");
     whole.run(&["apply", "-f", &file("boutique")]).unwrap().ok().unwrap();
+    // The agent dies over it, with a part of the objects made.
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    until_well("something of it is there", async || {
+        let list = member.read(deployments).await?.unwrap_or_default();
+        anyhow::ensure!(list["items"].as_array().is_some_and(|all| !all.is_empty()), "{list}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let agent = Victim::Agent("prod-1".to_owned());
+    whole.kill(&agent).unwrap();
+    whole.start_again(&agent).unwrap();
     let applied = ["wait", "mwrs/boutique", "-n", "shop", "--timeout", "120s"];
     let condition = ["--for=condition=ManifestworkApplied"];
     whole.run(&[&applied[..], &condition[..]].concat()).unwrap().ok().unwrap();
     let objects = online_boutique().unwrap();
     assert_eq!((objects.len(), there(member.client(), &objects).await.unwrap()), (35, 35));
+    let made = member.read(deployments).await.unwrap().unwrap();
+    for deployment in made["items"].as_array().unwrap() {
+        assert_eq!(deployment["metadata"]["generation"], 1, "applied once: {deployment}");
+    }
 
     // An add-on, through the fourth service, and away again.
     whole.run(&["apply", "-f", &file("metrics")]).unwrap().ok().unwrap();
