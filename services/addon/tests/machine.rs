@@ -178,7 +178,8 @@ impl Hub {
                 };
                 let conditions = vec![holds("Applied"), holds("Available")];
                 let status = work::ManifestWorkStatus { conditions, resource_status: None };
-                let reported = work::WorkStatusReported { generation: 0, status: Some(status) };
+                let reported =
+                    work::WorkStatusReported { generation: 0, status: Some(status), at: None };
                 self.work_event(key, work_event::Event::StatusReported(reported));
             }
             None => {}

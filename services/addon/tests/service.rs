@@ -283,7 +283,11 @@ fn reported(ready: i64) -> work_event::Event {
         conditions: vec![holds("Applied"), holds("Available")],
         resource_status: Some(ManifestResourceStatus { manifests: vec![manifest] }),
     };
-    work_event::Event::StatusReported(WorkStatusReported { generation: 1, status: Some(status) })
+    work_event::Event::StatusReported(WorkStatusReported {
+        generation: 1,
+        status: Some(status),
+        at: None,
+    })
 }
 
 /// From a decision to an available add-on, and away again with its work.

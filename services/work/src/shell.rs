@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::deliver::{Publisher, reconcile};
 use crate::handlers::{denied, read};
 use crate::machine::Works;
-use crate::{agents, answer, puts};
+use crate::{agents, answer, puts, turns};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, MAX_COMMAND, Retry};
@@ -201,5 +201,6 @@ async fn start_all(ground: Ground, settings: Settings) -> Result<Arc<Context<Wor
     tasks.spawn("syncs", agents::syncs(context.clone(), publisher));
     tasks.spawn("blobs", agents::blobs(context.clone(), bodies));
     tasks.spawn("puts", puts::puts(context.clone()));
+    tasks.spawn("turns", turns::turns(context.clone()));
     Ok(context)
 }

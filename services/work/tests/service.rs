@@ -7,7 +7,8 @@ mod common;
 use anyhow::Context as _;
 use bytes::Bytes;
 use common::{
-    Foreign, apply_set, apply_work, bundle, cluster_joins, decision, report, set_key, work_key,
+    Foreign, apply_set, apply_set_by, apply_work, bundle, cluster_joins, decision, done, report,
+    set_key, work_key,
 };
 use fleetlog_bus::{
     AgentLink, Append, Client, ClientError, EventLog, MAX_COMMAND, NewCommit, Publish,
@@ -15,11 +16,14 @@ use fleetlog_bus::{
 };
 use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, Tasks};
 use fleetlog_kernel::{Actor, ClusterName, CommandId, ContentHash, Position, Service};
-use fleetlog_messages::common::{Outcome, Query, Refusal, SyncRequest, outcome};
+use fleetlog_messages::common::{
+    IntOrString, Outcome, Query, Refusal, SyncRequest, int_or_string, outcome,
+};
 use fleetlog_messages::envelope::header;
 use fleetlog_messages::subject::{self, AggregateId, Report};
 use fleetlog_messages::work::{
-    Bundle, DeleteWork, Delivery, ReportWork, WorkCommand, work_command as on_work,
+    Bundle, DeleteWork, Delivery, ReportWork, RolloutProgressive, RolloutStrategy, WorkCommand,
+    work_command as on_work,
 };
 use fleetlog_test_support::{TestHub, eventually};
 use fleetlog_work::{Settings, Works};
@@ -263,6 +267,44 @@ async fn a_decision_fans_out_to_its_clusters_and_is_summed_up() -> anyhow::Resul
     })
     .await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_goes_on_by_itself_when_a_success_has_lasted() -> anyhow::Result<()> {
+    let stage = Stage::new().await?;
+    stage.joins("c1").await;
+    stage.joins("c2").await;
+    let said = stage.hand_over(&["a"]).await;
+    let set = set_key().aggregate();
+    let progressive = RolloutProgressive {
+        max_concurrency: Some(IntOrString { value: Some(int_or_string::Value::Int(1)) }),
+        min_success_time: Some("1s".to_owned()),
+        ..RolloutProgressive::default()
+    };
+    let by = RolloutStrategy {
+        r#type: Some("Progressive".to_owned()),
+        progressive: Some(progressive),
+        ..RolloutStrategy::default()
+    };
+    stage.command(&set, apply_set_by(&said, "Background", Some(by))).await.unwrap();
+    Stage::append(&stage.placement, decision(1, &["c1", "c2"], &[]), 0, 1).await;
+    let wanted = async |agent: &AgentLink| {
+        eventually("the work is delivered", async || {
+            stage.synced(agent, BTreeMap::new()).await.into_iter().next()
+        })
+        .await
+    };
+    let (c1, c2) = (stage.agent("c1").await?, stage.agent("c2").await?);
+    let first = wanted(&c1).await?;
+    assert_eq!(stage.synced(&c2, BTreeMap::new()).await, []);
+    say(&c1, &first.work, &done(first.object_generation)).await;
+    let second = wanted(&c2).await?;
+    say(&c2, &second.work, &done(second.object_generation)).await;
+    eventually("the set is rolled out", async || {
+        let sets = stage.get("replicaset", "apps", 0).await;
+        (condition(sets.first()?, "PlacementRolledOut") == Some("True")).then_some(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

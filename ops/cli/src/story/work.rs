@@ -182,7 +182,11 @@ mod tests {
                 "work c1/w is made for replica set shop/boutique, 35 objects",
             ),
             (
-                Event::StatusReported(WorkStatusReported { generation: 1, status: Some(status()) }),
+                Event::StatusReported(WorkStatusReported {
+                    generation: 1,
+                    status: Some(status()),
+                    at: None,
+                }),
                 "work c1/w is applied, not available (Why), 1 of 2 replicas ready",
             ),
             (

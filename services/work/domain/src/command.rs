@@ -6,6 +6,7 @@ use crate::name::{SetKey, Target, WorkKey};
 use crate::summary::Tally;
 use fleetlog_kernel::{Position, Uid};
 use fleetlog_messages::work::{Bundle, ManifestWork, ManifestWorkReplicaSet, ReportWork};
+use fleetlog_rules::rollout::{Group, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -152,4 +153,8 @@ pub struct Chosen {
     pub clusters: BTreeSet<String>,
     /// Where the decision lies in EVENTS.
     pub position: Position,
+    /// Where clusters take turns: the clusters by decision group.
+    pub groups: Vec<Group>,
+    /// Where clusters take turns: how far those are that have the current template.
+    pub standings: BTreeMap<String, Standing>,
 }

@@ -5,8 +5,10 @@ use crate::command::Chosen;
 use crate::conditions;
 use crate::name::{MAX_LABEL, PLACEMENT_LABEL, SET_LABEL, SetKey, Target};
 use crate::state::ReplicaSet;
+use crate::turns;
+use fleetlog_kernel::Timestamp;
 use fleetlog_messages::common::{Condition, ObjectMeta};
-use fleetlog_messages::work::ManifestWork;
+use fleetlog_messages::work::{FanOutPlanned, ManifestWork};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many works one plan may deliver or withdraw, so that it fits a message whatever the names:
@@ -45,13 +47,15 @@ impl Difference {
 }
 
 /// What the decisions ask for beyond the plans so far. A placement without a decision keeps the
-/// works that it has: a decision never passes through "nothing".
+/// works that it has: a decision never passes through "nothing". Where clusters take turns, those
+/// whose turn it is `now` get the template; without a time, nobody.
 #[must_use]
 pub fn difference(
     key: &SetKey,
     set: &ReplicaSet,
     chosen: &BTreeMap<String, Chosen>,
     lost: &BTreeSet<Target>,
+    now: Option<Timestamp>,
 ) -> Difference {
     if !label_fits(key) {
         return Difference::default();
@@ -67,8 +71,20 @@ pub fn difference(
     };
     let planned = set.planned().map(|(target, _)| target);
     let withdraw = planned.filter(|target| !wanted.contains(target) && !keeps(target)).collect();
-    let deliver = wanted.into_iter().filter(|t| !set.has_current(t) || lost.contains(t)).collect();
+    let turn = turns::starts(set, chosen, now);
+    let mut deliver: Vec<Target> = wanted.into_iter().collect();
+    deliver.retain(|target| match turn.get(&target.placement) {
+        None => !set.has_current(target) || lost.contains(target),
+        Some(_) if set.has_current(target) => lost.contains(target),
+        Some(starts) => starts.contains(&target.cluster),
+    });
     Difference { deliver, withdraw }
+}
+
+/// Whether a plan held all that one plan may: there may be more.
+#[must_use]
+pub const fn is_full(plan: &FanOutPlanned) -> bool {
+    plan.deliver.len() + plan.withdraw.len() >= CHUNK
 }
 
 /// Whether works can carry the label that names the set (spec 1.13).

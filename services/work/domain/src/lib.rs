@@ -17,6 +17,7 @@ pub mod refusal;
 mod row;
 pub mod state;
 pub mod summary;
+pub mod turns;
 
 pub use projection::{Change, Fleet};
 pub use reaction::Follow;

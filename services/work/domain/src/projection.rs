@@ -5,10 +5,13 @@ use crate::command::Chosen;
 use crate::name::{PlacementKey, SetKey, Target, WorkKey};
 use crate::state::{ReplicaSet, Work};
 use crate::summary::{self, Counts, Tally, Wanted};
+use crate::{fanout, turns};
 use fleetlog_kernel::{Position, Projection, Timestamp};
 use fleetlog_messages::placement::{DecidedCluster, placement_event};
 use fleetlog_messages::work::{SeenDecision, replica_set_event, work_event};
+use fleetlog_rules::rollout::Group;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// One commit that work heeds, and whom it is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +87,8 @@ pub struct Noticed {
     pub stale: BTreeSet<SetKey>,
     /// A work that is gone although the set's plan has it.
     pub lost: Option<(SetKey, Target)>,
+    /// A set whose clusters take turns, and one of them got further.
+    pub moved: Option<SetKey>,
 }
 
 /// Everything that work knows.
@@ -181,9 +186,33 @@ impl Fleet {
             let decision = &self.decided(key, name)?.decision;
             let known = decision.decided.keys().filter(|cluster| self.has_cluster(cluster));
             let (clusters, position) = (known.cloned().collect(), Position(decision.position));
-            Some(((*name).to_owned(), Chosen { clusters, position }))
+            let chosen = Chosen { clusters, position, ..Chosen::default() };
+            if !set.is_staged(name) {
+                return Some(((*name).to_owned(), chosen));
+            }
+            let work = |target: &Target| self.works.get(&key.work(target));
+            let standings = turns::standings(set, name, &chosen.clusters, work);
+            let groups = groups(decision, &chosen.clusters);
+            Some(((*name).to_owned(), Chosen { groups, standings, ..chosen }))
         };
         set.placements().iter().filter_map(chosen).collect()
+    }
+
+    /// The sets that time alone moves on: those whose next plan is due, and when to look again.
+    #[must_use]
+    pub fn turns(&self, now: Timestamp) -> (Vec<SetKey>, Option<Duration>) {
+        let (mut due, mut next) = (Vec::new(), None);
+        for (key, set) in &self.sets {
+            if !set.placements().iter().any(|placement| set.is_staged(placement)) {
+                continue;
+            }
+            let chosen = self.chosen(key, set);
+            next = turns::recheck(set, &chosen, now).into_iter().chain(next).min();
+            if !fanout::difference(key, set, &chosen, &BTreeSet::new(), Some(now)).is_empty() {
+                due.push(key.clone());
+            }
+        }
+        (due, next)
     }
 
     /// What the summary of a set is made of.
@@ -263,9 +292,16 @@ impl Fleet {
         let before = self.works.remove(key).unwrap_or_default();
         let of = SetKey::parse(before.replica_set());
         let share = of.as_ref().and_then(|of| self.members.get_mut(of)?.remove(key));
+        let stood = turns::standing(before.object().map(|_| &before));
         let after = before.fold(events, position);
         let gone = after.object().is_none();
         let now_of = SetKey::parse(after.replica_set());
+        let stands = turns::standing(after.object().map(|_| &after));
+        if let Some(of) = now_of.as_ref().filter(|_| stood != stands) {
+            let placement = &after.state().placement;
+            let staged = self.sets.get(of).is_some_and(|set| set.is_staged(placement));
+            self.noticed.moved = staged.then(|| of.clone());
+        }
         if !gone {
             self.works.insert(key.clone(), after);
             self.count(key);
@@ -333,6 +369,18 @@ impl Fleet {
         let sets: Vec<SetKey> = self.sets_of(key).cloned().collect();
         sets.iter().for_each(|set| self.look_at(set, false));
     }
+}
+
+/// The clusters by decision group, in the order of the groups' indexes.
+fn groups(decision: &SeenDecision, clusters: &BTreeSet<String>) -> Vec<Group> {
+    let mut groups: BTreeMap<u32, Group> = BTreeMap::new();
+    for cluster in decision.decided.values().filter(|cluster| clusters.contains(&cluster.cluster)) {
+        let (name, index) = (cluster.group.clone(), cluster.group_index);
+        let group = Group { name, index, ..Group::default() };
+        let group = groups.entry(index).or_insert(group);
+        group.clusters.insert(cluster.cluster.clone());
+    }
+    groups.into_values().collect()
 }
 
 impl Projection for Fleet {

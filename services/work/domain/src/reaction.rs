@@ -41,6 +41,7 @@ impl Reaction for &Fleet {
         };
         let noticed = self.noticed();
         follows.extend(noticed.lost.iter().map(|(set, target)| plan(set, &[target])));
+        follows.extend(noticed.moved.iter().map(|set| plan(set, &[])));
         let summarize = || replica_set_command::Command::Summarize(Summarize {});
         follows.extend(noticed.stale.iter().map(|set| Follow::Set(set.clone(), summarize())));
         follows
@@ -117,7 +118,8 @@ fn carry_out(fleet: &Fleet, key: &SetKey, planned: &FanOutPlanned) -> Vec<Follow
         follows.extend(deliver(key, set, &target, at));
     }
     let chosen = fleet.chosen(key, set);
-    if !fanout::difference(key, set, &chosen, &BTreeSet::new()).is_empty() {
+    let left = fanout::difference(key, set, &chosen, &BTreeSet::new(), None);
+    if !left.is_empty() || fanout::is_full(planned) {
         follows.push(plan(key, &[]));
     }
     follows

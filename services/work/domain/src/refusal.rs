@@ -91,12 +91,12 @@ pub enum Refusal {
     BadManifest(Flaw),
     /// A replica set without placements.
     NoPlacements,
-    /// A rollout strategy that is not supported.
-    UnsupportedRollout {
-        /// Of which placement reference.
+    /// A rollout strategy that cannot be read.
+    BadRollout {
+        /// The placement's name.
         placement: String,
-        /// The strategy.
-        strategy: String,
+        /// The field and what is wrong with it.
+        reason: String,
     },
     /// A command without its object or spec.
     Incomplete {
@@ -163,7 +163,7 @@ impl Refusal {
             Self::OtherBundle { .. } => "WRK0013",
             Self::BadManifest(_) => "WRK0014",
             Self::NoPlacements => "WRK0015",
-            Self::UnsupportedRollout { .. } => "WRK0016",
+            Self::BadRollout { .. } => "WRK0016",
             Self::Incomplete { .. } => "WRK0017",
             Self::BadSelector { .. } => "WRK0018",
             Self::BadBody { .. } => "WRK0019",
@@ -213,8 +213,8 @@ impl Refusal {
             Self::OtherBundle { difference } => format!("the manifests kept {difference}"),
             Self::BadManifest(flaw) => flaw.to_string(),
             Self::NoPlacements => "the replica set names no placement".into(),
-            Self::UnsupportedRollout { placement, strategy } => {
-                format!("rollout \"{strategy}\" of placement \"{placement}\" is not supported")
+            Self::BadRollout { placement, reason } => {
+                format!("the rollout to placement \"{placement}\" cannot be read: {reason}")
             }
             Self::Incomplete { missing } => format!("the command has no \"{missing}\""),
             Self::BadSelector { selector, reason } => {
@@ -259,7 +259,7 @@ impl Refusal {
             Self::OtherBundle { .. } => "hand the manifests over again with an unchanged client",
             Self::BadManifest(_) => "correct the manifest and apply again",
             Self::NoPlacements => "name at least one placement in \"spec.placementRefs\"",
-            Self::UnsupportedRollout { .. } => "use the rollout strategy \"All\", or leave it out",
+            Self::BadRollout { .. } => "correct the field of rolloutStrategy, or leave it out",
             Self::Incomplete { .. } => "send it with a client of this hub's version",
             Self::BadSelector { .. } => "write it as kubectl does: \"key=value,other in (a, b)\"",
             Self::BadBody { .. } => "send at most 512 KiB at once, larger bodies in chunks",

@@ -11,6 +11,7 @@ use fleetlog_messages::work::{
     ManifestWorkReplicaSetSpec, ReplicaSetSpecified, ReplicaSetState, WorkSpecified, WorkState,
     replica_set_event, work_event,
 };
+use fleetlog_rules::rollout::{Kind, Strategy};
 
 /// A ManifestWork; unborn by default, and again once it is gone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,6 +126,9 @@ impl Work {
             work_event::Event::StatusReported(event) => {
                 if let Some(object) = &mut self.0.object {
                     object.status.clone_from(&event.status);
+                    if self.0.reported_generation != event.generation {
+                        self.0.spoke_at.clone_from(&event.at);
+                    }
                     self.0.reported_generation = event.generation;
                 }
             }
@@ -213,6 +217,21 @@ impl ReplicaSet {
             }
         }
         names
+    }
+
+    /// How the template reaches the clusters of a placement; what cannot be read is all at once.
+    #[must_use]
+    pub fn strategy(&self, placement: &str) -> Strategy {
+        let refs = self.spec().map_or(&[][..], |spec| &spec.placement_refs);
+        let named = refs.iter().find(|named| named.name() == placement);
+        let given = named.and_then(|named| named.rollout_strategy.as_ref());
+        Strategy::of(given).unwrap_or_default()
+    }
+
+    /// Whether clusters of a placement take turns.
+    #[must_use]
+    pub fn is_staged(&self, placement: &str) -> bool {
+        self.strategy(placement).kind != Kind::All
     }
 
     /// The works that the plans so far ask for, each with whether it has the current template.

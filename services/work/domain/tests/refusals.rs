@@ -29,7 +29,7 @@ fn all() -> Vec<Refusal> {
         Refusal::OtherBundle { difference: text() },
         Refusal::BadManifest(Flaw { index: 0, kind: FlawKind::NoObject }),
         Refusal::NoPlacements,
-        Refusal::UnsupportedRollout { placement: text(), strategy: text() },
+        Refusal::BadRollout { placement: text(), reason: text() },
         Refusal::Incomplete { missing: "spec" },
         Refusal::BadSelector { selector: text(), reason: text() },
         Refusal::BadBody { reason: text() },

@@ -95,17 +95,17 @@ fn a_set_names_a_placement() {
 }
 
 #[test]
-fn rollouts_other_than_all_are_refused() {
-    for strategy in ["Progressive", "ProgressivePerGroup"] {
-        given::<ReplicaSet>([])
-            .when(applying_set(rollout(set(&["east"]), strategy), Some(bundle("b1"))))
-            .then_refused(Refusal::UnsupportedRollout {
-                placement: "east".into(),
-                strategy: strategy.into(),
-            });
+fn rollouts_are_read_when_a_set_is_applied() {
+    for strategy in ["All", "Progressive", "ProgressivePerGroup"] {
+        let set = applying_set(rollout(set(&["east"]), strategy), Some(bundle("b1")));
+        assert_eq!(given::<ReplicaSet>([]).when(set).events().len(), 1);
     }
-    let all = applying_set(rollout(set(&["east"]), "All"), Some(bundle("b1")));
-    assert_eq!(given::<ReplicaSet>([]).when(all).events().len(), 1);
+    let sideways = rollout(set(&["east"]), "Sideways");
+    let reason =
+        "type: \"Sideways\" is none of All, Progressive and ProgressivePerGroup".to_owned();
+    given::<ReplicaSet>([])
+        .when(applying_set(sideways, Some(bundle("b1"))))
+        .then_refused(Refusal::BadRollout { placement: "east".into(), reason });
 }
 
 #[test]

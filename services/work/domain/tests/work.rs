@@ -294,7 +294,7 @@ fn a_report_becomes_the_status() {
     given::<Work>([specified("b1")])
         .at(at(5))
         .when(reporting(1, available(1, 5)))
-        .then([reported(1, available(1, 5))]);
+        .then([reported_at(5, 1, available(1, 5))]);
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_transition_time_moves_with_its_status_only() {
     given::<Work>([specified("b1"), reported(1, was)])
         .at(at(9))
         .when(reporting(1, now))
-        .then([reported(1, then)]);
+        .then([reported_at(9, 1, then)]);
 }
 
 #[test]

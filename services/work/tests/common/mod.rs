@@ -16,7 +16,7 @@ use fleetlog_messages::subject::AggregateId;
 use fleetlog_messages::work::{
     ApplyReplicaSet, ApplyWork, Bundle, LocalPlacementReference, ManifestWork,
     ManifestWorkReplicaSet, ManifestWorkReplicaSetSpec, ManifestWorkSpec, ManifestWorkStatus,
-    ReplicaSetCommand, ReportWork, WorkCommand, replica_set_command, work_command,
+    ReplicaSetCommand, ReportWork, RolloutStrategy, WorkCommand, replica_set_command, work_command,
 };
 use fleetlog_work_domain::name::{SetKey, WorkKey};
 use prost::Message as _;
@@ -71,7 +71,12 @@ pub fn work_command(command: work_command::Command) -> Bytes {
 
 /// The set `apps/shop` over placement `east`.
 pub fn apply_set(bundle: &Bundle, cascade: &str) -> Bytes {
-    let east = LocalPlacementReference { name: Some("east".into()), rollout_strategy: None };
+    apply_set_by(bundle, cascade, None)
+}
+
+/// The set `apps/shop` over placement `east`, by a rollout strategy.
+pub fn apply_set_by(bundle: &Bundle, cascade: &str, by: Option<RolloutStrategy>) -> Bytes {
+    let east = LocalPlacementReference { name: Some("east".into()), rollout_strategy: by };
     let spec = ManifestWorkReplicaSetSpec {
         manifest_work_template: Some(ManifestWorkSpec::default()),
         placement_refs: vec![east],
@@ -89,6 +94,16 @@ pub fn apply_set(bundle: &Bundle, cascade: &str) -> Bytes {
 
 pub fn set_command(command: replica_set_command::Command) -> Bytes {
     ReplicaSetCommand { command: Some(command) }.encode_to_vec().into()
+}
+
+/// A report that everything is applied and available, and that nothing is left to do.
+pub fn done(generation: i64) -> ReportWork {
+    let mut report = report(generation);
+    let conditions = &mut report.status.get_or_insert_default().conditions;
+    let settled = conditions.first().cloned().unwrap_or_default();
+    let (kind, status) = (Some("Progressing".into()), Some("False".into()));
+    conditions.push(Condition { r#type: kind, status, ..settled });
+    report
 }
 
 /// A report that everything is applied and available.

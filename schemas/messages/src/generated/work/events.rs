@@ -82,6 +82,9 @@ pub struct WorkStatusReported {
     #[prost(message, optional, tag = "2")]
     #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
     pub status: ::core::option::Option<crate::work::ManifestWorkStatus>,
+    #[prost(message, optional, tag = "3")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
 }
 /// Somebody wants it gone; it stays until the agent says that nothing is left.
 #[derive(serde::Serialize, serde::Deserialize)]

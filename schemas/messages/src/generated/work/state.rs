@@ -39,6 +39,10 @@ pub struct WorkState {
     #[prost(string, tag = "9")]
     #[serde(rename = "addOn", skip_serializing_if = "crate::wire::is_default")]
     pub add_on: ::prost::alloc::string::String,
+    /// Since when the status speaks of its generation: what a rollout waits for begins no sooner.
+    #[prost(message, optional, tag = "10")]
+    #[serde(rename = "spokeAt", skip_serializing_if = "Option::is_none")]
+    pub spoke_at: ::core::option::Option<crate::common::Time>,
 }
 /// A replica set as its events left it.
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -16,14 +16,13 @@ use fleetlog_messages::work::{
     ReplicaSetDeletionRequested, ReplicaSetSpecified, ReplicaSetSummarized,
     replica_set_event::Event,
 };
+use fleetlog_rules::rollout::Strategy;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Decision = Result<Vec<Event>, Refusal>;
 
 /// The policy of a set that waits for its works.
 const FOREGROUND: &str = "Foreground";
-/// The one rollout strategy that is carried out so far.
-const ALL: &str = "All";
 
 pub(super) fn apply(
     set: &ReplicaSet,
@@ -73,11 +72,10 @@ fn check_placements(spec: &ManifestWorkReplicaSetSpec) -> Result<(), Refusal> {
     }
     for placement in &spec.placement_refs {
         dns_subdomain(placement.name())?;
-        let strategy = placement.rollout_strategy.as_ref().map_or("", |rollout| rollout.r#type());
-        if !matches!(strategy, "" | ALL) {
-            let (placement, strategy) = (placement.name().to_owned(), strategy.to_owned());
-            return Err(Refusal::UnsupportedRollout { placement, strategy });
-        }
+        Strategy::of(placement.rollout_strategy.as_ref()).map_err(|error| {
+            let (placement, reason) = (placement.name().to_owned(), error.to_string());
+            Refusal::BadRollout { placement, reason }
+        })?;
     }
     Ok(())
 }
@@ -112,7 +110,7 @@ pub(super) fn plan(
     if set.object().is_none() || set.is_deleting() {
         return vec![];
     }
-    let difference = fanout::difference(key, set, chosen, lost).chunk();
+    let difference = fanout::difference(key, set, chosen, lost, Some(at)).chunk();
     let conditions = fanout::conditions(key, set, chosen, &difference);
     let conditions = moved(set, conditions, at);
     if difference.is_empty() && conditions.is_empty() {

@@ -176,8 +176,8 @@ pub(super) fn report(work: &Work, asked: &OfWork, report: &ReportWork, at: Times
     if served.as_ref() == Some(&status) && work.state().reported_generation == report.generation {
         return Ok(vec![]);
     }
-    let (generation, status) = (report.generation, Some(status));
-    Ok(vec![Event::StatusReported(WorkStatusReported { generation, status })])
+    let (generation, status, at) = (report.generation, Some(status), now(at));
+    Ok(vec![Event::StatusReported(WorkStatusReported { generation, status, at })])
 }
 
 fn check_name(key: &WorkKey) -> Result<(), Refusal> {

@@ -133,6 +133,16 @@ pub fn reported(generation: i64, status: ManifestWorkStatus) -> WorkEvent {
     WorkEvent::StatusReported(fleetlog_messages::work::WorkStatusReported {
         generation,
         status: Some(status),
+        at: None,
+    })
+}
+
+/// As reported at a second.
+pub fn reported_at(second: i64, generation: i64, status: ManifestWorkStatus) -> WorkEvent {
+    WorkEvent::StatusReported(fleetlog_messages::work::WorkStatusReported {
+        generation,
+        status: Some(status),
+        at: Some(time(second)),
     })
 }
 
@@ -232,7 +242,8 @@ pub fn set_deleted() -> SetEvent {
 
 pub fn chosen(placement: &str, clusters: &[&str], position: u64) -> BTreeMap<String, Chosen> {
     let clusters = clusters.iter().map(|c| (*c).to_owned()).collect();
-    [(placement.to_owned(), Chosen { clusters, position: Position(position) })].into()
+    let chosen = Chosen { clusters, position: Position(position), ..Chosen::default() };
+    [(placement.to_owned(), chosen)].into()
 }
 
 pub fn targets(placement: &str, clusters: &[&str]) -> Vec<fleetlog_messages::work::FanOutTarget> {
