@@ -120,6 +120,9 @@ pub struct DevArgs {
     /// Listen for agents on other machines too, under TLS, e.g. `0.0.0.0:4443`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+    /// Free space that stays free on the disk of the hub's folder: with less it takes nothing new.
+    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = bytes)]
+    pub reserve: u64,
 }
 
 /// `fleetlog apply`.
@@ -379,6 +382,22 @@ pub struct ReplayArgs {
     pub output: OutputArgs,
 }
 
+/// Bytes, with or without one of Kubernetes' binary units.
+fn bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 =
+        number.parse().map_err(|_| "give a number and a unit, as 256Mi".to_owned())?;
+    let shift = match unit {
+        "" => 0,
+        "Ki" => 10,
+        "Mi" => 20,
+        "Gi" => 30,
+        _ => return Err(format!("\"{unit}\" is no unit of size: use Ki, Mi or Gi")),
+    };
+    number.checked_mul(1 << shift).ok_or_else(|| "that is more than there can be".to_owned())
+}
+
 /// Reads `90s`, `2m`, `500ms`, `1h`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -410,5 +429,13 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert!(duration("soon").is_err());
         assert!(duration("3w").is_err());
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        assert_eq!(bytes("256Mi"), Ok(256 << 20));
+        assert_eq!(bytes("12"), Ok(12));
+        assert!(bytes("1TB").is_err() && bytes("much").is_err());
+        assert!(bytes("99999999999999Gi").is_err());
     }
 }

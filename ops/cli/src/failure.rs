@@ -94,6 +94,9 @@ impl From<anyhow::Error> for Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
+        if let Some(refusal) = fault.refusal() {
+            return refusal.into();
+        }
         let advice = "see whether the hub still runs, and its log; then try again";
         Self::new("CLI0010", fault.to_string(), advice)
     }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
 use crate::refusal::HubRefusal;
+use crate::space::Room;
 
 /// The data version that this program writes, and the newest that it reads.
 pub const DATA_VERSION: u32 = 1;
@@ -35,6 +36,10 @@ pub struct HubFile {
     /// Where agents on other machines connect, under TLS, while it listens for them.
     #[serde(default)]
     pub listen_url: Option<String>,
+    /// How much room its disk had at the last look: `ample`, `low`, or `full` when it takes nothing
+    /// new.
+    #[serde(default)]
+    pub room: Option<Room>,
     /// The server's process.
     #[serde(default)]
     pub nats_pid: Option<u32>,
@@ -103,6 +108,7 @@ impl Folder {
             pid: None,
             nats_url: None,
             listen_url: None,
+            room: None,
             nats_pid: None,
             nats_server_id: None,
         }

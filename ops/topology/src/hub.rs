@@ -10,10 +10,11 @@ use fleetlog_tools::nats::{STOP_WITHIN, kill_left_behind, server_info};
 use fleetlog_tools::{NatsConfig, NatsServer};
 
 use crate::apply::{apply, connect};
-use crate::folder::{Folder, HubFile};
+use crate::folder::{Folder, HubFile, write_secret};
 use crate::identity::Identity;
 use crate::refusal::HubRefusal;
 use crate::server::{Sync, configuration};
+use crate::space::{Room, RoomChange, SpaceConfig, stored_in};
 
 /// How often it is looked whether the server has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -27,13 +28,15 @@ pub struct HubConfig {
     pub port: Option<u16>,
     /// How soon acknowledged messages reach the disk.
     pub sync: Sync,
+    /// How much space stays free.
+    pub space: SpaceConfig,
 }
 
 impl HubConfig {
     /// A free port and the server's default interval: for `dev`, the demo and tests.
     #[must_use]
     pub fn standalone(binary: PathBuf) -> Self {
-        Self { binary, port: None, sync: Sync::Default }
+        Self { binary, port: None, sync: Sync::Default, space: SpaceConfig::default() }
     }
 }
 
@@ -46,6 +49,8 @@ pub struct RunningHub {
     url: String,
     /// How it is started again: as at first, on the same port.
     config: HubConfig,
+    /// How much room there was at the last look.
+    room: Mutex<Room>,
     /// Where agents on other machines connect.
     listens: OnceLock<String>,
 }
@@ -67,23 +72,42 @@ pub async fn start(folder: Folder, config: &HubConfig) -> Result<RunningHub, Hub
     if let Some(last) = folder.left_behind() {
         stop_left_behind(last, &config.binary);
     }
-    let server = NatsServer::start(&server_config(&folder, config)?)?;
+    let room = room_at_start(&folder, &config.space)?;
+    let server = NatsServer::start(&server_config(&folder, config, room)?)?;
     let url = server.url().to_owned();
     let config = HubConfig { port: port_of(&url), ..config.clone() };
-    let (server, listens) = (Mutex::new(Some(server)), OnceLock::new());
-    let hub = RunningHub { url, folder, server, config, listens };
+    let (server, room) = (Mutex::new(Some(server)), Mutex::new(room));
+    let hub = RunningHub { url, folder, server, config, room, listens: OnceLock::new() };
     hub.settle().await?;
     Ok(hub)
 }
 
+/// A hub begins with some room, or not at all.
+fn room_at_start(folder: &Folder, space: &SpaceConfig) -> Result<Room, HubRefusal> {
+    let Some(free) = (space.free)(folder.dir()) else { return Ok(Room::default()) };
+    match Room::default().after(free, space.reserve) {
+        Room::Full => {
+            let (dir, reserve) = (folder.dir().to_path_buf(), space.reserve);
+            Err(HubRefusal::NoSpace { dir, free, reserve })
+        }
+        room => Ok(room),
+    }
+}
+
 /// Writes the server's configuration and says how to start it.
-fn server_config(folder: &Folder, config: &HubConfig) -> Result<NatsConfig, HubRefusal> {
+fn server_config(
+    folder: &Folder,
+    config: &HubConfig,
+    room: Room,
+) -> Result<NatsConfig, HubRefusal> {
     let nats = folder.nats_dir();
     let file = nats.join("nats.conf");
-    let step = format!("write \"{}\"", file.display());
-    fs::create_dir_all(&nats).map_err(HubRefusal::io(step.clone()))?;
-    let text = configuration(folder.identity(), &nats, config.sync);
-    fs::write(&file, text).map_err(HubRefusal::io(step))?;
+    let step = format!("make \"{}\"", nats.display());
+    fs::create_dir_all(&nats).map_err(HubRefusal::io(step))?;
+    let space = &config.space;
+    let limit = room.limit(stored_in(&nats), (space.free)(folder.dir()), space.reserve);
+    let text = configuration(folder.identity(), &nats, config.sync, limit);
+    write_secret(&file, &text)?;
     Ok(NatsConfig {
         binary: config.binary.clone(),
         config_file: Some(file),
@@ -163,13 +187,44 @@ impl RunningHub {
         }
     }
 
+    /// Looks how much room there is; answers what has changed since the last look.
+    pub(crate) fn look_at_room(&self) -> Option<(Room, RoomChange)> {
+        let SpaceConfig { reserve, free, .. } = &self.config.space;
+        let (reserve, free) = (*reserve, free(self.dir())?);
+        let mut known = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *known;
+        *known = before.after(free, reserve);
+        (*known != before).then(|| (before, RoomChange { room: *known, free, reserve }))
+    }
+
+    /// How often that is done.
+    pub(crate) fn looks_every(&self) -> Duration {
+        self.config.space.every
+    }
+
+    /// Starts the server again with what it may store now. One whose configuration cannot be
+    /// written goes on as it is.
+    pub(crate) async fn set_limit(&self) -> Result<(), HubRefusal> {
+        self.server_config()?;
+        self.end().await;
+        self.start_again().await
+    }
+
+    fn server_config(&self) -> Result<NatsConfig, HubRefusal> {
+        server_config(&self.folder, &self.config, self.room())
+    }
+
+    fn room(&self) -> Room {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts the server again: the same folder, port and users. What lay in memory is made anew.
     pub(crate) async fn start_again(&self) -> Result<(), HubRefusal> {
         drop(self.server().take());
         if let Some(last) = crate::folder::read_hub_file(self.dir())? {
             stop_left_behind(&last, &self.config.binary);
         }
-        let config = server_config(&self.folder, &self.config)?;
+        let config = self.server_config()?;
         let started = tokio::task::spawn_blocking(move || NatsServer::start(&config)).await;
         let stopped = |why: tokio::task::JoinError| HubRefusal::Io {
             step: "start nats-server again".to_owned(),
@@ -195,8 +250,8 @@ impl RunningHub {
         self.announce()
     }
 
-    /// Tells others in `hub.json` where the hub is.
-    fn announce(&self) -> Result<(), HubRefusal> {
+    /// Tells others in `hub.json` where the hub is, and how it stands.
+    pub(crate) fn announce(&self) -> Result<(), HubRefusal> {
         let (pid, id) = match self.server().as_ref() {
             Some(server) => (Some(server.pid()), Some(server.info().server_id.clone())),
             None => (None, None),
@@ -205,6 +260,7 @@ impl RunningHub {
             pid: Some(std::process::id()),
             nats_url: Some(self.url.clone()),
             listen_url: self.listens.get().cloned(),
+            room: Some(self.room()),
             nats_pid: pid,
             nats_server_id: id,
             ..self.folder.resting()

@@ -1,5 +1,6 @@
 //! Keeps the server of a hub running: one that ended by itself is started again, a bounded number
-//! of times. Who uses the server reconnects on its own.
+//! of times, and one that nears the end of its disk takes nothing new until there is space. Who
+//! uses the server reconnects on its own.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::hub::RunningHub;
 use crate::refusal::HubRefusal;
+use crate::space::{Room, RoomChange};
 
 /// How often a server may end before its hub gives up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,29 +44,72 @@ impl Ends {
 }
 
 impl RunningHub {
-    /// Starts the server again whenever it has ended, until it ends too often. Cancel-safe: the
-    /// server ends with the hub all the same.
-    pub async fn keep_running(&self, restarts: Restarts) -> HubRefusal {
+    /// Starts the server again whenever it has ended, until it ends too often, and sees that it
+    /// leaves the reserve of the disk free; `tell` hears how much room there is when that changes.
+    /// Cancel-safe: the server ends with the hub all the same.
+    pub async fn keep_running(&self, restarts: Restarts, tell: impl Fn(&RoomChange)) -> HubRefusal {
         let mut ends = Ends::default();
         loop {
-            self.ended().await;
-            let mut why = "it was killed or gave up".to_owned();
-            loop {
-                let times = ends.note(Instant::now(), restarts.within);
-                if times > restarts.most {
-                    let (within, log) = (restarts.within, self.server_log());
-                    return HubRefusal::EndsAgain { times, within, why, log };
-                }
-                tracing::warn!(times, "nats-server ended; starting it again");
-                match self.start_again().await {
-                    Ok(()) => break,
-                    Err(refusal) => {
-                        tracing::warn!(%refusal, "nats-server did not start again");
-                        why = refusal.to_string();
-                        tokio::time::sleep(restarts.pause).await;
+            tokio::select! {
+                () = self.ended() => {
+                    if let Err(given_up) = self.revive(restarts, &mut ends).await {
+                        return given_up;
                     }
                 }
+                (before, change) = self.room_changed() => {
+                    tell(&change);
+                    self.heed(before, &change).await;
+                }
             }
+        }
+    }
+
+    async fn revive(&self, restarts: Restarts, ends: &mut Ends) -> Result<(), HubRefusal> {
+        let mut why = "it was killed or gave up".to_owned();
+        loop {
+            let times = ends.note(Instant::now(), restarts.within);
+            if times > restarts.most {
+                let (within, log) = (restarts.within, self.server_log());
+                return Err(HubRefusal::EndsAgain { times, within, why, log });
+            }
+            tracing::warn!(times, "nats-server ended; starting it again");
+            match self.start_again().await {
+                Ok(()) => return Ok(()),
+                Err(refusal) => {
+                    tracing::warn!(%refusal, "nats-server did not start again");
+                    why = refusal.to_string();
+                    tokio::time::sleep(restarts.pause).await;
+                }
+            }
+        }
+    }
+
+    /// Resolves when there is clearly more or less room than before.
+    async fn room_changed(&self) -> (Room, RoomChange) {
+        loop {
+            tokio::time::sleep(self.looks_every()).await;
+            if let Some(changed) = self.look_at_room() {
+                return changed;
+            }
+        }
+    }
+
+    /// The server closes with the last room and opens with the first. It is started again for it: a
+    /// limit cannot be lowered while it runs, and a stream that met the end of the disk is dead
+    /// until then.
+    async fn heed(&self, before: Room, change: &RoomChange) {
+        match change.room {
+            Room::Ample => tracing::info!("{change}"),
+            Room::Low => tracing::warn!("{change}"),
+            Room::Full => tracing::error!("{change}"),
+        }
+        let done = if before == Room::Full || change.room == Room::Full {
+            self.set_limit().await
+        } else {
+            self.announce()
+        };
+        if let Err(refusal) = done {
+            tracing::error!(%refusal, "what nats-server may store could not be changed");
         }
     }
 }

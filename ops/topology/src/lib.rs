@@ -14,6 +14,7 @@ pub mod keeper;
 pub mod refusal;
 pub mod roles;
 pub mod server;
+pub mod space;
 pub mod streams;
 mod wire;
 
@@ -23,4 +24,5 @@ pub use hub::RunningHub;
 pub use identity::Identity;
 pub use refusal::HubRefusal;
 pub use roles::{Role, roles};
+pub use space::{Room, RoomChange, SpaceConfig};
 pub use streams::{SNAP_BUCKET, queues, streams};

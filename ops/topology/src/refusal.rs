@@ -6,6 +6,8 @@ use std::time::Duration;
 use fleetlog_bus::jwt::MintError;
 use fleetlog_tools::ToolError;
 
+use crate::space::mib;
+
 /// A hub's folder or server says no.
 #[derive(Debug, thiserror::Error)]
 pub enum HubRefusal {
@@ -68,6 +70,19 @@ pub enum HubRefusal {
         /// The folder.
         dir: PathBuf,
     },
+    /// There is no more space than what stays free.
+    #[error(
+        "{} free where \"{}\" lies, the hub keeps {} in reserve",
+        mib(*free), dir.display(), mib(*reserve)
+    )]
+    NoSpace {
+        /// The folder.
+        dir: PathBuf,
+        /// The free bytes.
+        free: u64,
+        /// The bytes that stay free.
+        reserve: u64,
+    },
     /// The server ends again and again.
     #[error("nats-server ended {times} times within {} s, at last: {why}", within.as_secs())]
     EndsAgain {
@@ -116,6 +131,7 @@ impl HubRefusal {
             Self::Io { .. } => "HUB0008",
             Self::Mint(_) => "HUB0009",
             Self::EndsAgain { .. } => "HUB0010",
+            Self::NoSpace { .. } => "HUB0012",
             Self::Tool(tool) => tool.code(),
         }
     }
@@ -132,6 +148,7 @@ impl HubRefusal {
             }
             Self::NotMade { .. } => "the server's log in the data folder tells more",
             Self::Unreachable { .. } => "see whether the hub still runs, and its log",
+            Self::NoSpace { .. } => "make space there, or give a smaller --reserve",
             Self::NotRunning { .. } => "start it with \"fleetlog dev --data DIR\"",
             Self::Io { .. } => "check that the folder can be written and the disk is not full",
             Self::Mint(_) => "choose a name of lower-case letters, digits, '-' and '.'",

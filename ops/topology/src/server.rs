@@ -15,9 +15,10 @@ pub enum Sync {
 }
 
 /// The text of `nats.conf` for a hub whose server files lie in `nats_dir`. Address and port come by
-/// flag.
+/// flag. `max_file` is how much it may store, in bytes: beyond that it refuses what is new, and
+/// keeps what it has.
 #[must_use]
-pub fn configuration(identity: &Identity, nats_dir: &Path, sync: Sync) -> String {
+pub fn configuration(identity: &Identity, nats_dir: &Path, sync: Sync, max_file: u64) -> String {
     let quoted = |path: &str| {
         let path = nats_dir.join(path).display().to_string();
         format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
@@ -31,7 +32,7 @@ pub fn configuration(identity: &Identity, nats_dir: &Path, sync: Sync) -> String
     format!(
         "# Generated at every start; changes are lost.\n\
         server_name: fleetlog-{hub}\n\
-        jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 10GB{interval} }}\n\
+        jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: {max_file}{interval} }}\n\
         operator: {operator}\n\
         system_account: {system}\n\
         resolver: {{ type: full, dir: {jwt}, allow_delete: true, interval: \"2m\" }}\n\

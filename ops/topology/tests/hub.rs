@@ -217,7 +217,8 @@ async fn a_port_in_use_is_refused() {
     let port = holder.local_addr().unwrap().port();
     let dir = tempfile::tempdir().unwrap();
     let binary = nats_server(&quiet).unwrap();
-    let config = HubConfig { binary, port: Some(port), sync: Sync::Always };
+    let config =
+        HubConfig { port: Some(port), sync: Sync::Always, ..HubConfig::standalone(binary) };
     let refused = start(Folder::open(dir.path(), AT).unwrap(), &config).await.unwrap_err();
     assert_eq!(refused.code(), "TOOL0004");
     assert!(refused.to_string().contains(&port.to_string()), "{refused}");

@@ -98,7 +98,11 @@ impl Client {
         let _place = self.at_once.acquire().await;
         let subject = subject::outcome(self.actor.as_str(), id);
         let mut outcomes = self.broker.subscribe(&subject, None).await?;
-        Commands::new(self.broker.clone()).send(&self.actor, to, id, payload).await?;
+        let sent = Commands::new(self.broker.clone()).send(&self.actor, to, id, payload).await;
+        sent.map_err(|fault| match fault.refusal() {
+            Some(refusal) => ClientError::Refused(refusal),
+            None => fault.into(),
+        })?;
         for _ in 0..ASKS {
             let listening = listen(&mut outcomes, id);
             if let Ok(Some(outcome)) = tokio::time::timeout(HEAR_WITHIN, listening).await {
@@ -218,7 +222,7 @@ async fn listen(outcomes: &mut BoxStream<'static, Message>, id: &CommandId) -> O
 fn of_service(service: Service, fault: Fault) -> ClientError {
     match fault.retry {
         Retry::NobodyThere => ClientError::NobodyThere(service),
-        Retry::MayHelp | Retry::Useless => ClientError::Fault(fault),
+        Retry::MayHelp | Retry::Useless | Retry::NoSpace => ClientError::Fault(fault),
     }
 }
 

@@ -83,7 +83,7 @@ impl EventLog {
                 stored_before(&self.broker, &publishes).await
             }
             PublishError::Unknown(reason) => Ok(Append::Unknown(reason)),
-            refused => Err(Fault::lasting("append several commits", refused)),
+            refused => Err(refused.into_fault("append several commits")),
         }
     }
 
@@ -140,7 +140,7 @@ pub(crate) async fn settle(
             }
         }
         Err(PublishError::Unknown(reason)) => Ok(Append::Unknown(reason)),
-        Err(refused) => Err(Fault::lasting(format!("append to \"{}\"", publish.subject), refused)),
+        Err(refused) => Err(refused.into_fault(format!("append to \"{}\"", publish.subject))),
     }
 }
 

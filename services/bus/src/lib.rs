@@ -40,7 +40,7 @@ pub use group_commit::GroupCommit;
 pub use jetstream::JetStream;
 pub use join_token::JoinToken;
 pub use leases::{LeaseChange, LeaseKind, Leases};
-pub use memory::Memory;
+pub use memory::{Memory, Space};
 pub use outcomes::Outcomes;
 pub use port::{
     Broker, Delivery, Headers, Message, Publish, PublishError, Queue, Reading, Stored,

@@ -1,7 +1,7 @@
 //! The port that both adapters fill: JetStream's primitives in our words, and nothing above them.
 //! What the log, queues, leases and blobs mean on top of it lies in the modules named after them.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Retry};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_messages::subject::Subject;
@@ -53,6 +53,9 @@ pub enum PublishError {
     /// The subject has its maximum of messages and refuses more.
     #[error("the subject is full")]
     Full,
+    /// The server's disk is full; nothing was stored.
+    #[error("the server has no space left")]
+    NoSpace,
     /// The server refused it for another reason; sending it again will not help.
     #[error("refused by the server: {0}")]
     Refused(String),
@@ -67,6 +70,9 @@ impl PublishError {
     pub fn into_fault(self, step: impl Into<String>) -> Fault {
         match self {
             Self::Unknown(_) => Fault::passing(step, self),
+            Self::NoSpace => {
+                Fault { step: step.into(), cause: Box::new(self), retry: Retry::NoSpace }
+            }
             _ => Fault::lasting(step, self),
         }
     }

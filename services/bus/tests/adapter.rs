@@ -16,8 +16,10 @@ use fleetlog_kernel::{Actor, ClusterName, CommandId, Service, Timestamp};
 use fleetlog_messages::common::Time;
 use fleetlog_messages::subject::{self, AggregateId, Report, Subject};
 use fleetlog_test_support::{MADE, TestHub, eventually};
+use fleetlog_topology::SpaceConfig;
 use futures::StreamExt as _;
 use nkeys::KeyPair;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -69,6 +71,41 @@ async fn a_forbidden_subject_is_named_at_once() {
     let fault = agent.last("EVENTS", &subject::events()).await.unwrap_err();
     assert_eq!(fault.retry, Retry::Useless);
     assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_may_store_no_more_says_so_and_keeps_what_it_has() {
+    let mib = 1 << 20;
+    let free = Arc::new(move |_: &Path| Some(20 * mib));
+    let space = SpaceConfig { reserve: 18 * mib, free, ..SpaceConfig::default() };
+    let hub = TestHub::start_leaving(space).await.unwrap();
+    let work = hub.service(Service::Work).await.unwrap();
+    let message = |name: &str| Publish {
+        subject: format!("fl.work.c1.{name}"),
+        payload: vec![7; 400_000].into(),
+        ..Publish::default()
+    };
+    work.publish(message("first")).await.unwrap();
+    let mut taken = 1;
+    let error = loop {
+        match work.publish(message(&format!("next-{taken}"))).await {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 1_000, "2 MiB took {taken} messages");
+    };
+    assert_eq!(error, PublishError::NoSpace);
+    let events = ["a", "b"].map(|name| Publish {
+        subject: format!("fl.ev.work.manifestwork.c1.{name}"),
+        ..Publish::default()
+    });
+    let refused = work.publish_atomic(events.to_vec()).await;
+    assert_eq!(refused, Err(PublishError::NoSpace));
+    assert_eq!(work.last("EVENTS", &subject::events()).await.unwrap(), None);
+    let first = Subject::raw("fl.work.c1.first");
+    assert!(work.last("WORK", &first).await.unwrap().is_some());
+    let lease = Publish { subject: "fl.lead.work".to_owned(), ..Publish::default() };
+    work.publish(lease).await.unwrap();
 }
 
 async fn publish(work: &SharedBroker, text: &str) {

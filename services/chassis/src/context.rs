@@ -12,6 +12,10 @@ use fleetlog_kernel::Position;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+/// How often a step that found the disk full is tried again.
+const SPACE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Every queue, retry and wait of the loops has its bound here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub struct Bounds {
     pub conflicts: u32,
     /// Tries of one step against a server that is away, a second apart at most.
     pub tries: u32,
+    /// How long a step waits for space on a full disk before the service stops.
+    pub space_wait: Duration,
     /// Deliveries of one message before it is given up as poison.
     pub deliveries: u64,
     /// Commits between two snapshots.
@@ -55,6 +61,7 @@ impl Default for Bounds {
             effects: 1_024,
             conflicts: 8,
             tries: 60,
+            space_wait: Duration::from_secs(7 * 24 * 60 * 60),
             deliveries: 5,
             snapshot_every: 10_000,
             snapshot_wait: Duration::from_millis(250),
@@ -71,7 +78,8 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Repeats a step while its faults may pass, with growing waits up to a second, bounded.
+    /// Repeats a step while its faults may pass, with growing waits up to a second, bounded. A full
+    /// disk is waited out.
     ///
     /// # Errors
     /// The last fault.
@@ -79,18 +87,38 @@ impl Bounds {
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        let mut wait = Duration::from_millis(20);
-        for _ in 1..self.tries {
-            match step().await {
-                Err(fault) if fault.retry != Retry::Useless => {
-                    tracing::warn!(%fault, "trying again in {wait:?}");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(1));
-                }
+        let (mut wait, mut tries) = (Duration::from_millis(20), 1);
+        let mut full_since = None;
+        loop {
+            let fault = match step().await {
+                Err(fault) if fault.retry != Retry::Useless => fault,
                 verdict => return verdict,
+            };
+            if fault.retry == Retry::NoSpace {
+                if full_since.is_none() {
+                    tracing::warn!(%fault, "waiting for space");
+                }
+                let since = *full_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= self.space_wait {
+                    return Err(fault);
+                }
+                tokio::time::sleep(SPACE_AGAIN).await;
+                continue;
             }
+            if tries >= self.tries {
+                return Err(fault);
+            }
+            tries += 1;
+            tracing::warn!(%fault, "trying again in {wait:?}");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(1));
         }
-        step().await
+    }
+
+    /// The same bounds for somebody who waits for an answer: a full disk is told at once.
+    #[must_use]
+    pub fn without_space_wait(&self) -> Self {
+        Self { space_wait: Duration::ZERO, ..self.clone() }
     }
 }
 

@@ -20,13 +20,11 @@ async fn put(context: &Running, message: Message) -> Result<(), Fault> {
         Ok(put) => keep(context, put).await,
         Err(reason) => {
             bury(context, &message, reason.clone()).await?;
-            Err(Refusal::BadBody { reason })
+            Err(common::Refusal::from(&Refusal::BadBody { reason }))
         }
     };
-    let answer = kept.unwrap_or_else(|refusal| BlobKept {
-        refused: Some(common::Refusal::from(&refusal)),
-        ..BlobKept::default()
-    });
+    let answer =
+        kept.unwrap_or_else(|refused| BlobKept { refused: Some(refused), ..BlobKept::default() });
     let Some(to) = message.reply.as_deref() else { return Ok(()) };
     reply(context, to, Headers::new(), answer.encode_to_vec().into()).await
 }
@@ -40,8 +38,10 @@ fn read(message: &Message) -> Result<BlobPut, String> {
     BlobPut::decode(message.payload.clone()).map_err(|error| format!("it cannot be read: {error}"))
 }
 
-async fn keep(context: &Running, put: BlobPut) -> Result<BlobKept, Refusal> {
-    let bad = |reason: String| Refusal::BadBody { reason };
+async fn keep(context: &Running, put: BlobPut) -> Result<BlobKept, common::Refusal> {
+    let bad = |reason: String| common::Refusal::from(&Refusal::BadBody { reason });
+    // Somebody waits for the answer: a full disk is told at once.
+    let bounds = context.ground.bounds.without_space_wait();
     let blobs = &context.ground.bus.blobs;
     if put.chunks.is_empty() {
         let size = put.body.len();
@@ -49,7 +49,7 @@ async fn keep(context: &Running, put: BlobPut) -> Result<BlobKept, Refusal> {
             return Err(bad(format!("it has {size} bytes, 1 to {CHUNK} are taken at once")));
         }
         let body = Bytes::from(put.body);
-        let kept = context.patiently(|| blobs.put(body.clone())).await;
+        let kept = bounds.patiently(|| blobs.put(body.clone())).await;
         let hash = kept.map_err(refused)?.to_string();
         return Ok(BlobKept { hash, size: size as u64, refused: None });
     }
@@ -64,16 +64,17 @@ async fn keep(context: &Running, put: BlobPut) -> Result<BlobKept, Refusal> {
         ContentHash::parse(text).ok_or_else(|| bad(format!("chunk \"{text}\" is no hash")))
     };
     let chunks: Vec<ContentHash> = put.chunks.iter().map(hash).collect::<Result<_, _>>()?;
-    let hash = context.patiently(|| blobs.put_index(&chunks)).await.map_err(refused)?;
-    let size = context.patiently(|| blobs.size(&hash)).await.map_err(refused)?;
+    let hash = bounds.patiently(|| blobs.put_index(&chunks)).await.map_err(refused)?;
+    let size = bounds.patiently(|| blobs.size(&hash)).await.map_err(refused)?;
     Ok(BlobKept { hash: hash.to_string(), size: size.unwrap_or_default(), refused: None })
 }
 
 /// What failed, as the one who handed the body over is told.
-fn refused(fault: Fault) -> Refusal {
+fn refused(fault: Fault) -> common::Refusal {
     let reason = fault.to_string();
-    match fault.retry {
+    let refusal = match fault.retry {
         Retry::Useless => Refusal::BadBody { reason },
-        Retry::MayHelp | Retry::NobodyThere => Refusal::OutOfReach { reason },
-    }
+        Retry::MayHelp | Retry::NobodyThere | Retry::NoSpace => Refusal::OutOfReach { reason },
+    };
+    fault.refusal().unwrap_or_else(|| common::Refusal::from(&refusal))
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use fleetlog_bus::{Credentials, JetStream, SharedBroker};
 use fleetlog_kernel::Service;
 use fleetlog_topology::hub::{HubConfig, RunningHub, start};
-use fleetlog_topology::{Folder, Identity};
+use fleetlog_topology::{Folder, Identity, SpaceConfig};
 use nkeys::KeyPair;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,9 +30,17 @@ impl TestHub {
     /// # Errors
     /// No server can be obtained or started.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_leaving(SpaceConfig::default()).await
+    }
+
+    /// Starts a hub on a disk of the test's own making.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and a disk without space.
+    pub async fn start_leaving(space: SpaceConfig) -> anyhow::Result<Self> {
         let binary =
             tokio::task::spawn_blocking(|| fleetlog_tools::nats_server(&fleetlog_tools::quiet));
-        let config = HubConfig::standalone(binary.await??);
+        let config = HubConfig { space, ..HubConfig::standalone(binary.await??) };
         let dir = tempfile::tempdir()?;
         let running = start(Folder::open(dir.path(), MADE)?, &config).await?;
         Ok(Self { running: Some(running), config, dir })

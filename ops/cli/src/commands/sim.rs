@@ -31,7 +31,7 @@ pub async fn run(args: &SimArgs, hub: &Hub) -> Done {
             "this hub has no simulated clusters",
             "simulated clusters run in the process of fleetlog dev",
         ),
-        Retry::MayHelp | Retry::Useless => fault.into(),
+        Retry::MayHelp | Retry::Useless | Retry::NoSpace => fault.into(),
     })?;
     let refusal = Refusal::decode(answer.payload).map_err(anyhow::Error::from)?;
     if !refusal.code.is_empty() {

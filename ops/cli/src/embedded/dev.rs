@@ -17,6 +17,7 @@ use fleetlog_messages::registration::{
     AcceptCluster, ApplyCluster, ClusterCommand, ManagedCluster, ManagedClusterSpec,
 };
 use fleetlog_messages::subject::{self, AggregateId};
+use fleetlog_topology::SpaceConfig;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use prost::Message as _;
@@ -39,7 +40,9 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
         Some(address) => Some(Listener::bind(address).await?),
         None => None,
     };
-    let hub = EmbeddedHub::start(dir, args.port, &|step| eprintln!("{step}")).await?;
+    let space = SpaceConfig { reserve: args.reserve, ..SpaceConfig::default() };
+    let progress = |step: &str| eprintln!("{step}");
+    let hub = EmbeddedHub::start_leaving(space, dir, args.port, &progress).await?;
     let door = listener.map(|listener| hub.listen(listener)).transpose()?;
     let mut fleet = Fleet::new(options(&hub)?, hub.tasks().clone());
     for number in 1..=args.clusters {
@@ -51,7 +54,7 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
     let ended = tokio::select! {
         ended = serve(&hub, &fleet, &operator, asked, door.as_deref()) => ended,
         ended = hub.tasks().join() => ended.map_err(|e| anyhow::Error::from(e).into()),
-        failure = hub.keep_running() => Err(failure),
+        failure = hub.keep_running(|change| println!("{change}")) => Err(failure),
         () = signals.next() => {
             eprintln!("stopping; the folder keeps everything; a second signal ends it at once");
             Ok(())

@@ -12,7 +12,7 @@ use fleetlog_placement::Scheduling;
 use fleetlog_registration::Registration;
 use fleetlog_topology::hub::{HubConfig, RunningHub};
 use fleetlog_topology::keeper::Restarts;
-use fleetlog_topology::{Authority, Folder, Identity};
+use fleetlog_topology::{Authority, Folder, Identity, RoomChange, SpaceConfig};
 use fleetlog_work::Works;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,12 +38,25 @@ impl EmbeddedHub {
         port: Option<u16>,
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, Failure> {
+        Self::start_leaving(SpaceConfig::default(), dir, port, progress).await
+    }
+
+    /// As [`Self::start`], with a say in how much space stays free.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and a disk with no more space than that.
+    pub async fn start_leaving(
+        space: SpaceConfig,
+        dir: &Path,
+        port: Option<u16>,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, Failure> {
         progress("looking for nats-server");
         let binary = fleetlog_tools::nats_server(&|step| progress(step))?;
         let clock = Clock::System;
         let folder = Folder::open(dir, clock.now())?;
         progress("starting nats-server and applying the topology");
-        let config = HubConfig { port, ..HubConfig::standalone(binary) };
+        let config = HubConfig { port, space, ..HubConfig::standalone(binary) };
         let server = fleetlog_topology::hub::start(folder, &config).await?;
         progress("starting the services");
         let tasks = Tasks::default();
@@ -138,8 +151,9 @@ impl EmbeddedHub {
     }
 
     /// Starts the server again whenever it ends by itself; answers when that happens too often.
-    pub async fn keep_running(&self) -> Failure {
-        self.server.keep_running(Restarts::default()).await.into()
+    /// `tell` hears how much room its disk has, when that changes.
+    pub async fn keep_running(&self, tell: impl Fn(&RoomChange)) -> Failure {
+        self.server.keep_running(Restarts::default(), tell).await.into()
     }
 
     /// Lets the services finish what is in hand, stops them, then the server. Dropped before, it

@@ -49,6 +49,12 @@ pub fn fleetlog(arguments: &[&str]) -> Ran {
     run(Command::new(env!("CARGO_BIN_EXE_fleetlog")).args(arguments), "")
 }
 
+/// Runs the command on the hub of a folder, with something on its standard input.
+pub fn fleetlog_in(dir: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetlog"));
+    run(command.args(arguments).arg("--data").arg(dir), input)
+}
+
 fn run(command: &mut Command, input: &str) -> Ran {
     let mut child = command
         .env_remove("FLEETLOG_DATA")
@@ -157,8 +163,7 @@ impl Dev {
 
     /// Runs a command with something on its standard input.
     pub fn feed(&self, arguments: &[&str], input: &str) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetlog"));
-        run(command.args(arguments).arg("--data").arg(&self.dir), input)
+        fleetlog_in(&self.dir, arguments, input)
     }
 
     /// Waits until every cluster is available.

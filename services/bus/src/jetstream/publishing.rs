@@ -24,6 +24,8 @@ const BATCH_INCOMPLETE: u32 = 10_176;
 const TOO_MANY_BATCHES: [u32; 2] = [10_210, 10_211];
 /// Every failure to store; its description says which.
 const NOT_STORED: u32 = 10_077;
+/// The store of the server, or of the account, has reached its limit.
+const NO_SPACE: [u32; 3] = [10_002, 10_023, 10_047];
 const FULL: &str = "maximum messages per subject exceeded";
 
 /// The server's answer to a publish.
@@ -117,6 +119,7 @@ fn refusal(error: ApiError) -> PublishError {
         WRONG_LAST_UNSAID => PublishError::WrongLast { actual: None },
         DUPLICATE_IN_BATCH => PublishError::DuplicateInBatch,
         NOT_STORED if description.contains(FULL) => PublishError::Full,
+        full if NO_SPACE.contains(&full) => PublishError::NoSpace,
         BATCH_INCOMPLETE | NOT_STORED => PublishError::Unknown(said),
         other if TOO_MANY_BATCHES.contains(&other) || code == UNAVAILABLE => {
             PublishError::Unknown(said)
@@ -148,6 +151,7 @@ mod tests {
         assert_eq!(refused(400, 10_201, "x"), PublishError::DuplicateInBatch);
         let full = refused(503, 10_077, "maximum messages per subject exceeded");
         assert_eq!(full, PublishError::Full);
+        assert_eq!(refused(503, 10_023, "insufficient resources"), PublishError::NoSpace);
         assert!(matches!(refused(503, 10_077, "no space"), PublishError::Unknown(_)));
         assert!(matches!(refused(400, 10_166, "x"), PublishError::Refused(_)));
         assert!(matches!(refused(500, 10_111, "x"), PublishError::Refused(_)));

@@ -39,6 +39,7 @@ struct State {
     core: core::Core,
     objects: BTreeMap<String, Bytes>,
     batches: u64,
+    space: Space,
 }
 
 /// A stream, its queues, and the bell that rings when either changes.
@@ -60,8 +61,8 @@ impl Memory {
             (spec.name, Held { log: Log::new(spec), queues, changed: Arc::default(), life: 0 })
         };
         let streams = streams.into_iter().map(held).collect();
-        let state =
-            State { streams, core: core::Core::default(), objects: BTreeMap::new(), batches: 0 };
+        let (core, objects) = (core::Core::default(), BTreeMap::new());
+        let state = State { streams, core, objects, batches: 0, space: Space::Ample };
         let (state, restarted) = (Mutex::new(state), Notify::new());
         Arc::new(Self { shared: Arc::new(Shared { state, restarted }) })
     }
@@ -80,6 +81,30 @@ impl Memory {
         drop(state);
         self.shared.restarted.notify_waiters();
     }
+}
+
+impl Memory {
+    /// What a full disk does: streams on disk take nothing until there is space again.
+    pub fn set_space(&self, space: Space) {
+        self.shared.lock().space = space;
+    }
+}
+
+impl Held {
+    fn has_space(&self, space: Space) -> Result<(), PublishError> {
+        let on_disk = self.log.spec.storage != Storage::Memory;
+        if on_disk && space == Space::None { Err(PublishError::NoSpace) } else { Ok(()) }
+    }
+}
+
+/// Whether the disk has space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Space {
+    /// It has.
+    #[default]
+    Ample,
+    /// It is full.
+    None,
 }
 
 impl Shared {
@@ -113,7 +138,9 @@ impl State {
         let name = self.taking(&publish.subject).ok_or_else(nobody)?;
         self.expire(name, now);
         let incoming = Incoming::of(publish)?;
+        let space = self.space;
         let held = self.streams.get_mut(name).ok_or_else(nobody)?;
+        held.has_space(space)?;
         let before = held.log.last_of(incoming.subject());
         let (stored, message) = held.log.publish(incoming, now)?;
         held.changed.notify_waiters();
@@ -130,7 +157,9 @@ impl State {
         self.expire(name, now);
         let members: Vec<Incoming> =
             members.into_iter().map(Incoming::of).collect::<Result<_, _>>()?;
+        let space = self.space;
         let held = self.streams.get_mut(name).ok_or_else(nobody)?;
+        held.has_space(space)?;
         let stored = held.log.publish_atomic(members, now)?;
         held.changed.notify_waiters();
         stored.iter().for_each(|message| self.republish(name, message, 0));

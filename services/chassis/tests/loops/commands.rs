@@ -1,12 +1,14 @@
 //! From a command to its outcome, whatever goes wrong in between.
 
-use crate::stage::{Stage, Tamper, accomplished, kill, pass, refused};
+use crate::stage::{Stage, Tamper, accomplished, bounds, kill, pass, refused};
 use crate::tally::{SCHEMA, tally};
 use bytes::Bytes;
-use fleetlog_bus::{Append, Broker as _, EventLog, NewCommit, Publish};
+use fleetlog_bus::{Append, Broker as _, ClientError, EventLog, NewCommit, Publish, Space};
+use fleetlog_chassis::Bounds;
 use fleetlog_kernel::{CommandId, MessageId, Position, Service, Timestamp};
 use fleetlog_messages::envelope::{CommitHeader, header};
 use futures::FutureExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longer than a queue waits before it delivers again.
@@ -143,6 +145,39 @@ async fn malformed_messages_of_any_queue_stop_nothing() {
     accomplished(stage.client().command(&tally("a"), "add 1".into()).await.unwrap());
     let serve = service.metrics.serve.read();
     assert_eq!((serve.received, serve.handled, serve.failed), (10, 1, 9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_in_hand_waits_a_full_disk_out_and_is_done_once() {
+    let stage = Stage::new();
+    stage.send(&tally("a"), "once", "add 3").await;
+    stage.memory.set_space(Space::None);
+    let service = stage.start().await;
+    pass(Duration::from_secs(1_800)).await;
+    assert!(stage.stored("EVENTS").await.is_empty() && stage.stored("RESULT").await.is_empty());
+    let refused = stage.client().command(&tally("b"), "add 1".into()).await.unwrap_err();
+    assert!(matches!(&refused, ClientError::Refused(r) if r.code == "HUB0011"), "{refused:?}");
+    stage.memory.set_space(Space::Ample);
+    pass(Duration::from_secs(2)).await;
+    let outcome = stage.client().outcome(Service::Registration, &CommandId::new("once")).await;
+    assert_eq!(accomplished(outcome.unwrap().unwrap()).position, 1);
+    pass(REDELIVERED).await;
+    assert_eq!(service.read(|h| h.machine().0["a"]), 3);
+    assert_eq!(stage.stored("EVENTS").await.len(), 1);
+    assert!(stage.buried().await.is_empty());
+    let done = stage.client().command(&tally("b"), "add 1".into()).await.unwrap();
+    assert_eq!(accomplished(done).position, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_stays_full_ends_the_service_at_last() {
+    let stage = Stage::new();
+    stage.send(&tally("a"), "once", "add 3").await;
+    stage.memory.set_space(Space::None);
+    let bounds = Bounds { space_wait: Duration::from_secs(60), ..bounds() };
+    let service = stage.start_with(bounds, Arc::default()).await;
+    let failed = service.ground.tasks.join().await.unwrap_err();
+    assert!(failed.to_string().contains("no space left"), "{failed}");
 }
 
 #[tokio::test(start_paused = true)]

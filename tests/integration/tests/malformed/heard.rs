@@ -36,7 +36,9 @@ pub async fn is_answered(sender: &Sender, service: Service, mail: &Mail) {
     };
     let reply = reply.unwrap_or_else(|fault| match fault.retry {
         Retry::NobodyThere => Reply::Nobody,
-        Retry::MayHelp | Retry::Useless => panic!("{} got {fault}: {mail:?}", sender.label),
+        Retry::MayHelp | Retry::Useless | Retry::NoSpace => {
+            panic!("{} got {fault}: {mail:?}", sender.label)
+        }
     });
     let empty = mail.payload.is_empty();
     match (&reply, passage, verb) {
