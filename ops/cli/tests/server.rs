@@ -65,6 +65,16 @@ fn a_server_that_is_killed_too_often_ends_the_hub_with_a_reason() {
 }
 
 #[test]
+fn a_first_signal_ends_a_hub_in_order() {
+    let mut dev = Dev::start(1);
+    dev.clusters_available();
+    dev.signal("TERM");
+    assert_eq!(dev.ended(), 0);
+    let refused = dev.run(&["get", "managedclusters"]).refused();
+    assert!(refused.contains("HUB0007"), "{refused}");
+}
+
+#[test]
 fn a_second_signal_ends_a_hub_whose_server_is_frozen() {
     for name in ["INT", "TERM"] {
         let mut dev = Dev::start(1);
