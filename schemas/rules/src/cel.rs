@@ -1,8 +1,9 @@
 //! CEL for placements: expressions over `managedCluster` that are checked once and asked often.
 //! The text, its depth and the steps of its evaluation are bounded before it is admitted; the bound
 //! is computed from the text alone, so the same expression is admitted or refused everywhere. Left
-//! out: durations and timestamps, because a pure answer has no clock.
+//! out: durations and timestamps, because a pure answer has no clock; Kubernetes' named formats.
 
+mod address;
 mod amount;
 mod bounds;
 mod calls;
@@ -14,6 +15,7 @@ mod pattern;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod url;
 mod value;
 mod version;
 

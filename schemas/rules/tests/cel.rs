@@ -169,6 +169,49 @@ fn texts_lists_and_documents_have_their_functions() {
     holds("managedCluster.status.allocatable == {'cpu': '1500m', 'memory': '2Gi'}");
 }
 
+#[test]
+fn addresses_and_ranges_are_told_apart() {
+    holds("isIP('10.0.0.1') && isIP('::1') && !isIP('10.0.0') && !isIP('::ffff:1.2.3.4')");
+    holds("!isIP('fe80::1%eth0') && ip('10.0.0.1').family() == 4 && ip('::1').family() == 6");
+    holds("ip('127.0.0.1').isLoopback() && ip('::').isUnspecified() && ip('::1').isLoopback()");
+    holds("ip('169.254.0.1').isLinkLocalUnicast() && ip('ff02::1').isLinkLocalMulticast()");
+    holds("ip('224.0.0.7').isLinkLocalMulticast() && !ip('224.0.1.7').isLinkLocalMulticast()");
+    holds("ip('10.0.0.1').isGlobalUnicast() && !ip('255.255.255.255').isGlobalUnicast()");
+    holds("string(ip('2001:DB8::0')) == '2001:db8::' && !ip.isCanonical('2001:DB8::0')");
+    holds("ip('10.0.0.1') == ip('10.0.0.1') && ip('10.0.0.1') != ip('10.0.0.2')");
+    holds("isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.0/33') && !isCIDR('10.0.0.0/08')");
+    holds(
+        "cidr('10.1.0.0/16').containsIP('10.1.2.3') && !cidr('10.1.0.0/16').containsIP('10.2.0.0')",
+    );
+    holds("cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')");
+    holds(
+        "!cidr('10.1.0.0/16').containsCIDR(cidr('10.0.0.0/8')) && cidr('::/0').containsIP('::1')",
+    );
+    holds(
+        "cidr('10.1.2.3/16').masked() == cidr('10.1.0.0/16') && !cidr('::/0').containsIP('1.1.1.1')",
+    );
+    holds("cidr('10.1.2.3/16').ip() == ip('10.1.2.3') && cidr('10.1.2.3/16').prefixLength() == 16");
+    holds("string(cidr('::1/128')) == '::1/128' && cidr('0.0.0.0/0').containsIP(ip('9.9.9.9'))");
+    has_no_answer("ip('nowhere').isLoopback()");
+    has_no_answer("cidr('10.0.0.0').prefixLength() == 1");
+}
+
+#[test]
+fn urls_are_taken_apart() {
+    let url = "url('https://user@api.c1.example:6443/a b/c?x=1&y=%20z&x=2')";
+    holds(&format!("{url}.getScheme() == 'https' && {url}.getHost() == 'api.c1.example:6443'"));
+    holds(&format!("{url}.getHostname() == 'api.c1.example' && {url}.getPort() == '6443'"));
+    holds(&format!("{url}.getEscapedPath() == '/a%20b/c'"));
+    holds(&format!("{url}.getQuery() == {{'x': ['1', '2'], 'y': [' z']}}"));
+    holds("url('https://[::1]:80/').getHostname() == '::1' && url('/a').getHost() == ''");
+    holds("url('https://[::1]').getPort() == '' && url('http://h').getEscapedPath() == ''");
+    holds(
+        "isURL('http://h') && isURL('/a') && !isURL('h/a') && !isURL('../a') && !isURL('1a://h')",
+    );
+    holds("!isURL('http://h:port') && !isURL('http://a b/') && url('http://h') == url('http://h')");
+    has_no_answer("url('nowhere').getHost() == ''");
+}
+
 /// Number 91.
 #[test]
 fn what_cannot_be_read_or_does_not_fit_is_refused() {
@@ -280,7 +323,15 @@ fn a_deep_text_needs_no_deep_stack() {
 }
 
 /// Words that expressions are made of.
-const WORDS: [&str; 62] = [
+const WORDS: [&str; 70] = [
+    "ip",
+    "cidr",
+    "url",
+    "'10.0.0.1/8'",
+    "containsIP",
+    "masked",
+    "getQuery",
+    "'http://h:1/?a=b'",
     "managedCluster",
     "metadata",
     "labels",

@@ -224,3 +224,27 @@ pub(super) fn over_list(args: &[Shape]) -> u64 {
     let list = &args[0];
     list.len.saturating_add(copies(args))
 }
+
+pub(super) fn address(_: &[Shape], _: &Sizes) -> Shape {
+    Shape::scalar(Ty::Ip)
+}
+
+pub(super) fn range(_: &[Shape], _: &Sizes) -> Shape {
+    Shape::scalar(Ty::Cidr)
+}
+
+pub(super) fn url(args: &[Shape], _: &Sizes) -> Shape {
+    Shape { ty: Ty::Url, ..Shape::text(args[0].len) }
+}
+
+/// Each byte may become three.
+pub(super) fn escaped(args: &[Shape], _: &Sizes) -> Shape {
+    Shape::text(args[0].len.saturating_mul(3))
+}
+
+/// What is no text becomes a sign of three bytes.
+pub(super) fn query(args: &[Shape], _: &Sizes) -> Shape {
+    let (len, text) = (args[0].len, args[0].len.saturating_mul(3));
+    let ty = Ty::Map(Arc::new(Ty::List(Arc::new(Ty::Text))));
+    Shape { ty, len, items: len, text, weight: text.saturating_add(len).saturating_add(1) }
+}

@@ -18,6 +18,9 @@ pub(super) enum Takes {
     Map,
     Semver,
     Quantity,
+    Ip,
+    Cidr,
+    Url,
     Pattern,
     Optional,
 }
@@ -37,6 +40,9 @@ impl Takes {
             | (Self::List, Ty::List(_))
             | (Self::Semver, Ty::Semver)
             | (Self::Quantity, Ty::Quantity)
+            | (Self::Ip, Ty::Ip)
+            | (Self::Cidr, Ty::Cidr)
+            | (Self::Url, Ty::Url)
             | (Self::Optional, Ty::Optional(_)) => true,
             (Self::Map, ty) => ty.is_map(),
             _ => false,
@@ -46,9 +52,9 @@ impl Takes {
 
 /// One function of one signature.
 pub(super) struct Row {
-    name: &'static str,
-    member: bool,
-    takes: &'static [Takes],
+    pub(super) name: &'static str,
+    pub(super) member: bool,
+    pub(super) takes: &'static [Takes],
     gives: fn(&[Shape], &Sizes) -> Shape,
     work: fn(&[Shape]) -> u64,
 }
@@ -99,9 +105,13 @@ const fn member(
     Row { name, member: true, takes, gives, work }
 }
 
-use Takes::{Any, Bool, Bytes, Double, Int, List, Map, Optional, Pattern, Quantity, Semver, Text};
+use Takes::{
+    Any, Bool, Bytes, Cidr, Double, Int, Ip, List, Map, Optional, Pattern, Quantity, Semver, Text,
+    Url,
+};
 
-const ROWS: &[Row] = &[
+/// All functions.
+pub(super) const ROWS: &[Row] = &[
     // The language's own.
     global("bool", &[Bool], boolean, one),
     global("bool", &[Text], boolean, scans),
@@ -206,4 +216,34 @@ const ROWS: &[Row] = &[
     member("isGreaterThan", &[Quantity, Quantity], boolean, one),
     member("isLessThan", &[Quantity, Quantity], boolean, one),
     member("compareTo", &[Quantity, Quantity], int, one),
+    // Addresses.
+    global("ip", &[Text], address, copies),
+    global("isIP", &[Text], boolean, copies),
+    global("ip.isCanonical", &[Text], boolean, copies),
+    global("string", &[Ip], written, one),
+    member("family", &[Ip], int, one),
+    member("isUnspecified", &[Ip], boolean, one),
+    member("isLoopback", &[Ip], boolean, one),
+    member("isLinkLocalMulticast", &[Ip], boolean, one),
+    member("isLinkLocalUnicast", &[Ip], boolean, one),
+    member("isGlobalUnicast", &[Ip], boolean, one),
+    global("cidr", &[Text], range, copies),
+    global("isCIDR", &[Text], boolean, copies),
+    global("string", &[Cidr], written, one),
+    member("containsIP", &[Cidr, Ip], boolean, one),
+    member("containsIP", &[Cidr, Text], boolean, copies),
+    member("containsCIDR", &[Cidr, Cidr], boolean, one),
+    member("containsCIDR", &[Cidr, Text], boolean, copies),
+    member("ip", &[Cidr], address, one),
+    member("masked", &[Cidr], range, one),
+    member("prefixLength", &[Cidr], int, one),
+    // URLs.
+    global("url", &[Text], url, copies),
+    global("isURL", &[Text], boolean, copies),
+    member("getScheme", &[Url], text, copies),
+    member("getHost", &[Url], text, copies),
+    member("getHostname", &[Url], text, copies),
+    member("getPort", &[Url], text, copies),
+    member("getEscapedPath", &[Url], escaped, copies),
+    member("getQuery", &[Url], query, |args| args[0].len.saturating_add(1)),
 ];

@@ -23,6 +23,8 @@ pub(super) fn declare(env: &mut Env) -> std::result::Result<(), DeclarationError
     env.add_extension(cel::extensions::strings)?;
     env.add_extension(super::version::declare)?;
     env.add_extension(super::amount::declare)?;
+    env.add_extension(super::address::declare)?;
+    env.add_extension(super::url::declare)?;
     env.add_extension(super::pattern::declare)?;
     env.add_member_overload("scores", "cluster_scores", MAP_TYPE, vec![STRING_TYPE], scores)?;
     env.add_member_overload("parseJSON", "string_parse_json", STRING_TYPE, vec![], parse_json)?;

@@ -48,6 +48,9 @@ pub(super) enum Ty {
     Object(Arc<BTreeMap<String, Ty>>),
     Semver,
     Quantity,
+    Ip,
+    Cidr,
+    Url,
     /// A compiled regular expression.
     Pattern,
     /// A type, as a value.
@@ -114,6 +117,9 @@ impl fmt::Display for Ty {
             Self::Object(_) => f.write_str("map(string, dyn)"),
             Self::Semver => f.write_str("semver"),
             Self::Quantity => f.write_str("quantity"),
+            Self::Ip => f.write_str("ip"),
+            Self::Cidr => f.write_str("cidr"),
+            Self::Url => f.write_str("url"),
             Self::Pattern => f.write_str("pattern"),
             Self::Type => f.write_str("type"),
             Self::Optional(inner) => write!(f, "optional({inner})"),
@@ -153,7 +159,7 @@ impl Shape {
     /// Anything inside, as a value of this type.
     pub(super) fn inside(&self, ty: Ty) -> Self {
         match ty {
-            Ty::Text | Ty::Bytes => Self { ty, ..Self::text(self.text) },
+            Ty::Text | Ty::Bytes | Ty::Url => Self { ty, ..Self::text(self.text) },
             Ty::List(_) | Ty::Map(_) | Ty::Object(_) => {
                 Self { ty, len: self.items, ..self.clone() }
             }
@@ -191,7 +197,7 @@ impl Shape {
     /// Whether `len` is that of a text; `None` when that is known only later.
     const fn may_be_text(&self) -> Option<bool> {
         match self.ty {
-            Ty::Text | Ty::Bytes => Some(true),
+            Ty::Text | Ty::Bytes | Ty::Url => Some(true),
             Ty::List(_) | Ty::Map(_) | Ty::Object(_) => Some(false),
             _ => None,
         }

@@ -56,8 +56,7 @@ impl Subject {
             let name: Boxed = Box::new(CelString::from(name.to_owned()));
             let value: Boxed = Box::new(CelInt::from(i64::from(score.value())));
             let pair = [("name", name), ("value", value)];
-            let pair = pair.map(|(key, value)| (key.to_owned(), Entry::new(key, value)));
-            Box::new(Fields { entries: Arc::new(pair.into()), scores: None }) as Boxed
+            Box::new(Fields::of(pair.map(|(key, value)| (key.to_owned(), value)))) as Boxed
         });
         let list = CelList::from(items.collect::<Vec<Boxed>>());
         let all = self.cluster.scores.get_or_insert_default();
@@ -141,6 +140,14 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    pub(super) fn of(entries: impl IntoIterator<Item = (String, Boxed)>) -> Self {
+        let entry = |(key, value): (String, Boxed)| {
+            let entry = Entry::new(&key, value);
+            (key, entry)
+        };
+        Self { entries: Arc::new(entries.into_iter().map(entry).collect()), scores: None }
+    }
+
     pub(super) fn scores(&self, name: &str) -> Option<&CelList<'static>> {
         self.scores.as_ref()?.get(name)
     }
