@@ -170,7 +170,8 @@ fn service(service: Service) -> Role {
             ]));
             subscribe.extend(texts(&["fl.a.*.sync", "fl.a.*.blob"]));
         }
-        Service::Placement | Service::Addon => {}
+        Service::Placement => publish.push(format!("fl.timer.set.{service}.>")),
+        Service::Addon => {}
     }
     Role {
         account: Account::Hub,

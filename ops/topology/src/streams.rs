@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Every stream, in the order in which they are made.
 #[must_use]
 pub fn streams() -> Vec<StreamSpec> {
-    vec![events(), cmd(), told(), result(), blobs(), work(), status(), lease(), dlq()]
+    vec![events(), cmd(), told(), result(), blobs(), work(), status(), lease(), timer(), dlq()]
 }
 
 /// Every durable work queue: commands of users and of services for each service, and agents'
@@ -31,6 +31,8 @@ pub fn queues() -> Vec<QueueSpec> {
     let mut all: Vec<QueueSpec> = Service::ALL.into_iter().flat_map(of_service).collect();
     all.push(queue("STATUS", "status-registration".to_owned(), "fl.st.*.cluster".to_owned()));
     all.push(queue("STATUS", "status-work".to_owned(), "fl.st.*.work.>".to_owned()));
+    let woken = Service::Placement;
+    all.push(queue("TIMER", format!("due-{woken}"), format!("fl.timer.due.{woken}.>")));
     all
 }
 
@@ -62,6 +64,7 @@ fn plain(name: &'static str, subjects: &[&str]) -> StreamSpec {
         message_ttl: false,
         marker_ttl: None,
         republish: None,
+        schedules: false,
         max_consumers: None,
     }
 }
@@ -150,6 +153,16 @@ fn lease() -> StreamSpec {
     }
 }
 
+/// Deadlines: one per aggregate, set on one subject and due on another.
+fn timer() -> StreamSpec {
+    StreamSpec {
+        per_subject: Some(1),
+        message_ttl: true,
+        schedules: true,
+        ..plain("TIMER", &["fl.timer.set.>", "fl.timer.due.>"])
+    }
+}
+
 /// What could not be handled, with the reason.
 fn dlq() -> StreamSpec {
     StreamSpec { max_age: Some(90 * DAY), ..plain("DLQ", &["fl.dlq.>"]) }
@@ -164,8 +177,8 @@ mod tests {
         let streams = streams();
         for queue in queues() {
             let stream = streams.iter().find(|s| s.name == queue.stream).unwrap();
-            let prefix = stream.subjects[0].trim_end_matches('>');
-            assert!(queue.filter.starts_with(prefix), "{queue:?}");
+            let mut prefixes = stream.subjects.iter().map(|s| s.trim_end_matches('>'));
+            assert!(prefixes.any(|prefix| queue.filter.starts_with(prefix)), "{queue:?}");
         }
     }
 

@@ -23,9 +23,12 @@ pub(crate) fn stream(spec: &StreamSpec) -> Value {
         "allow_atomic": spec.atomic,
         "allow_direct": spec.direct,
         "allow_msg_ttl": spec.message_ttl,
-        // Markers replace what they mark, so the server turns rollups on with them.
-        "allow_rollup_hdrs": spec.marker_ttl.is_some(),
+        // Markers and schedules replace what they stand for: the server turns rollups on with them.
+        "allow_rollup_hdrs": spec.marker_ttl.is_some() || spec.schedules,
     });
+    if spec.schedules {
+        config["allow_msg_schedules"] = json!(true);
+    }
     if let Some(ttl) = spec.marker_ttl {
         config["subject_delete_marker_ttl"] = json!(nanos(ttl));
     }

@@ -26,10 +26,12 @@ pub mod header {
     pub const COMMAND: &str = "Fl-Command";
     /// The id that everything which follows from one command shares.
     pub const CORRELATION: &str = "Fl-Correlation";
-    /// Who asked: a user, `cluster:<name>` or `service:<name>`.
+    /// Who asked: a user, `cluster:<name>`, `service:<name>` or `timer:<service>`.
     pub const ACTOR: &str = "Fl-Actor";
     /// The time of the decision, nanoseconds since 1970.
     pub const TIME: &str = "Fl-Time";
+    /// In TIMER: the moment that was waited for, seconds since 1970.
+    pub const DUE: &str = "Fl-Due";
     /// The service that decided.
     pub const SERVICE: &str = "Fl-Service";
     /// Marks a message of RESULT as an outcome.

@@ -90,6 +90,26 @@ impl AggregateId {
         Subject(format!("fl.do.{}.{from}.{}", self.service, self.tail()))
     }
 
+    /// `fl.timer.set.<service>.<kind>[.<scope>].<name>`: when it is to be woken.
+    #[must_use]
+    pub fn timer_set(&self) -> Subject {
+        Subject(format!("fl.timer.set.{}.{}", self.service, self.tail()))
+    }
+
+    /// `fl.timer.due.<service>.<kind>[.<scope>].<name>`: it is woken.
+    #[must_use]
+    pub fn timer_due(&self) -> Subject {
+        Subject(format!("fl.timer.due.{}.{}", self.service, self.tail()))
+    }
+
+    /// Reads the subject of a timer that is due.
+    #[must_use]
+    pub fn of_timer_due(subject: &str) -> Option<Self> {
+        let mut tokens = subject.strip_prefix("fl.timer.due.")?.split('.');
+        let service = Service::parse(tokens.next()?)?;
+        Self::of_tail(service, tokens)
+    }
+
     /// Reads an event subject.
     #[must_use]
     pub fn of_event(subject: &str) -> Option<Self> {
@@ -297,6 +317,15 @@ pub fn reports_for(service: Service) -> Option<Subject> {
         Service::Registration => Some(Subject("fl.st.*.cluster".into())),
         Service::Work => Some(Subject("fl.st.*.work.>".into())),
         Service::Placement | Service::Addon => None,
+    }
+}
+
+/// `fl.timer.due.<service>.>`: the timers that wake a service; `None` for one that sets none.
+#[must_use]
+pub fn timers_for(service: Service) -> Option<Subject> {
+    match service {
+        Service::Placement => Some(Subject(format!("fl.timer.due.{service}.>"))),
+        Service::Registration | Service::Work | Service::Addon => None,
     }
 }
 

@@ -147,7 +147,9 @@ fn add_on_command(
         }) => AddOnCommand::Apply(apply(add_on, resource_version, replace_metadata)?),
         add_on_command::Command::Delete(_) => match request.origin {
             Origin::User(_) => AddOnCommand::Delete { by },
-            Origin::Service { .. } | Origin::Agent(_) => AddOnCommand::Abandon { by },
+            Origin::Service { .. } | Origin::Timer { .. } | Origin::Agent(_) => {
+                AddOnCommand::Abandon { by }
+            }
         },
         add_on_command::Command::Install(message) => {
             from_addon(request, "InstallAddOn")?;

@@ -87,7 +87,7 @@ impl Hub {
         let id = CommandId::new(self.commands.to_string());
         let cause = match &origin {
             Origin::Service { cause, .. } => *cause,
-            Origin::User(_) | Origin::Agent(_) => Position::START,
+            Origin::User(_) | Origin::Agent(_) | Origin::Timer { .. } => Position::START,
         };
         let correlation = id.to_string();
         let request = Request { target, origin, id, correlation, at: NOW, payload };

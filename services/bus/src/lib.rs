@@ -24,6 +24,7 @@ mod rules;
 pub mod signature;
 mod snapshots;
 mod spec;
+mod timers;
 mod trust;
 mod works;
 
@@ -50,6 +51,7 @@ pub use reports::{MAX_REPORT, Reports};
 pub use signature::SignatureError;
 pub use snapshots::Snapshots;
 pub use spec::{QueueSpec, Storage, StreamSpec, WhenFull};
+pub use timers::Timers;
 pub use trust::{HUB_NAME, is_stranger};
 pub use works::{Desired, Signed, Works};
 

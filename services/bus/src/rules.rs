@@ -10,6 +10,16 @@ pub(crate) const MESSAGE_ID: &str = fleetlog_messages::envelope::header::MESSAGE
 pub(crate) const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 /// How long a message lives.
 pub(crate) const TTL: &str = "Nats-TTL";
+/// When a message is published on its target: `@at <RFC 3339>`.
+pub(crate) const SCHEDULE: &str = "Nats-Schedule";
+/// Where it is published then.
+pub(crate) const SCHEDULE_TARGET: &str = "Nats-Schedule-Target";
+/// How long it lives there.
+pub(crate) const SCHEDULE_TTL: &str = "Nats-Schedule-TTL";
+/// Whose schedule a published message is: the subject that it was set on.
+pub(crate) const SCHEDULER: &str = "Nats-Scheduler";
+/// What became of that schedule.
+pub(crate) const SCHEDULE_NEXT: &str = "Nats-Schedule-Next";
 /// Why a marker stands where a message was.
 pub(crate) const MARKER: &str = "Nats-Marker-Reason";
 /// A message that replaces others; never sent by us.

@@ -53,6 +53,8 @@ pub struct StreamSpec {
     pub marker_ttl: Option<Duration>,
     /// Stored messages are published again under another prefix: (from, to) filters.
     pub republish: Option<(String, String)>,
+    /// A message may ask to be published elsewhere in the stream at a given moment.
+    pub schedules: bool,
     /// How many consumers it may have.
     pub max_consumers: Option<u32>,
 }

@@ -6,7 +6,7 @@ use crate::machine::{Machine, Shell};
 use crate::metrics::Metrics;
 use crate::{Clock, Ids, Tasks};
 use fleetlog_bus::{
-    Blobs, Commands, DeadLetters, EventLog, Fault, Outcomes, Retry, SharedBroker, Snapshots,
+    Blobs, Commands, DeadLetters, EventLog, Fault, Outcomes, Retry, SharedBroker, Snapshots, Timers,
 };
 use fleetlog_kernel::Position;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -139,6 +139,8 @@ pub struct Bus {
     pub snapshots: Snapshots,
     /// DLQ.
     pub dead_letters: DeadLetters,
+    /// TIMER.
+    pub timers: Timers,
 }
 
 impl Bus {
@@ -156,6 +158,7 @@ impl Bus {
             blobs: Blobs::new(broker.clone()),
             snapshots: Snapshots::new(broker.clone()),
             dead_letters: DeadLetters::new(broker.clone()),
+            timers: Timers::new(broker.clone()),
             broker,
         }
     }

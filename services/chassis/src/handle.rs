@@ -116,7 +116,7 @@ async fn known<M: Machine>(
     parcel: &Parcel,
 ) -> Result<Option<Verdict>, Fault> {
     let actor = match &parcel.origin {
-        Origin::Agent(_) => return Ok(None),
+        Origin::Agent(_) | Origin::Timer { .. } => return Ok(None),
         Origin::Service { from, cause } => {
             let handled =
                 context.read(|h| h.has_handled(&parcel.target, *from, *cause, parcel.index));
@@ -163,13 +163,15 @@ async fn committed_long_ago<M: Machine>(
     Ok(None)
 }
 
-/// A service's command is decided on a state that has seen what led to it. A cause that the log
-/// does not hold is none.
+/// What a service told or was woken for is decided on a state that has seen what led to it. A cause
+/// that the log does not hold is none.
 async fn await_cause<M: Machine>(
     context: &Context<M>,
     parcel: &Parcel,
 ) -> Result<Option<Verdict>, Fault> {
-    let Origin::Service { cause, .. } = parcel.origin else { return Ok(None) };
+    let (Origin::Service { cause, .. } | Origin::Timer { cause, .. }) = parcel.origin else {
+        return Ok(None);
+    };
     if await_position(context, cause).await {
         return Ok(None);
     }
@@ -268,7 +270,7 @@ fn commit(
     (expected, version): (Position, u64),
 ) -> NewCommit {
     let cause = match request.origin {
-        Origin::Service { cause, .. } => cause,
+        Origin::Service { cause, .. } | Origin::Timer { cause, .. } => cause,
         Origin::User(_) | Origin::Agent(_) => Position::START,
     };
     // The target is part of it: one user may use one id for two, and must not stop the service.

@@ -167,7 +167,7 @@ fn advance(head: &mut Head, commit: &Recorded) {
             let newest = head.handled.entry(from.to_owned()).or_default();
             *newest = (*newest).max(told_order(header.cause, header.cause_index));
         }
-        None if header.actor.starts_with("cluster:") => {}
+        None if ["cluster:", "timer:"].iter().any(|kind| header.actor.starts_with(kind)) => {}
         None => {
             let key = done_key(&header.actor, &header.command);
             let (position, types) = (commit.position.0, header.types.clone());

@@ -1,5 +1,5 @@
-//! A delivery of CMD, DO or STATUS, read: who asks whom, under which id. The subject vouches for
-//! the asker; headers of users and agents are believed for nothing but ids.
+//! A delivery of CMD, DO, STATUS or TIMER, read: who asks whom, under which id. The subject vouches
+//! for the asker; headers of users and agents are believed for nothing but ids.
 
 use crate::machine::{Origin, Request};
 use fleetlog_bus::{Delivery, MAX_COMMAND, StoredMessage};
@@ -7,6 +7,8 @@ use fleetlog_kernel::{Actor, CommandId, Position, Service, Timestamp};
 use fleetlog_messages::envelope::header;
 use fleetlog_messages::subject::{self, AggregateId, Report};
 
+/// The subject that a timer was set on, as the server says it.
+const SCHEDULER: &str = "Nats-Scheduler";
 /// How long a command id may be.
 const MAX_ID: usize = 128;
 /// How large a payload may be to be looked at: a service refuses what is over [`MAX_COMMAND`] in
@@ -22,6 +24,8 @@ pub(crate) enum Source {
     Told,
     /// STATUS: agents.
     Report,
+    /// TIMER: the service itself, earlier.
+    Due,
 }
 
 impl Source {
@@ -31,6 +35,7 @@ impl Source {
             Self::Command => "CMD",
             Self::Told => "DO",
             Self::Report => "STATUS",
+            Self::Due => "TIMER",
         }
     }
 }
@@ -43,8 +48,10 @@ pub(crate) struct Parcel {
     pub origin: Origin,
     pub id: CommandId,
     pub correlation: String,
-    /// Which of its cause's commands it is; 0 for users and agents.
+    /// Which of its cause's commands it is; 0 for users, agents and timers.
     pub index: u64,
+    /// The moment before which it is not decided, whatever the clock says.
+    pub not_before: Timestamp,
 }
 
 impl Parcel {
@@ -61,23 +68,28 @@ impl Parcel {
             Source::Command => command(message),
             Source::Told => told(message),
             Source::Report => report(message),
+            Source::Due => due(message),
         };
         match read.and_then(|read| small(message).map(|()| read)) {
             Ok((target, origin, id, correlation, index)) => {
-                Ok(Self { delivery, source, target, origin, id, correlation, index })
+                let due =
+                    number(delivery.message(), header::DUE).ok().filter(|_| source == Source::Due);
+                let due = due.and_then(|due| i64::try_from(due).ok()).unwrap_or_default();
+                let not_before = Timestamp::of_seconds(due);
+                Ok(Self { delivery, source, target, origin, id, correlation, index, not_before })
             }
             Err(reason) => Err((delivery, reason)),
         }
     }
 
-    /// The request to decide at `at`.
+    /// The request to decide at `at`, or when a timer's moment comes, if that is later.
     pub(crate) fn request(&self, at: Timestamp) -> Request {
         Request {
             target: self.target.clone(),
             origin: self.origin.clone(),
             id: self.id.clone(),
             correlation: self.correlation.clone(),
-            at,
+            at: at.max(self.not_before),
             payload: self.delivery.message().payload.clone(),
         }
     }
@@ -133,6 +145,23 @@ fn report(message: &StoredMessage) -> Result<Read, String> {
     let id = CommandId::new(format!("st-{}", message.sequence));
     let correlation = id.to_string();
     Ok((target, Origin::Agent(cluster), id, correlation, 0))
+}
+
+/// A timer counts only when the subject that it was set on is the target's own: any service can
+/// have a timer of its own publish anywhere in the stream.
+fn due(message: &StoredMessage) -> Result<Read, String> {
+    let target = AggregateId::of_timer_due(&message.subject)
+        .ok_or_else(|| format!("\"{}\" is no timer subject", message.subject))?;
+    let set = message.headers.get(SCHEDULER).map_or("", String::as_str);
+    if set != target.timer_set().as_str() {
+        return Err(format!("it was set on \"{set}\", not on the target's own subject"));
+    }
+    let cause = Position(number(message, header::CAUSE)?);
+    let due = number(message, header::DUE)?;
+    let id = CommandId::new(format!("due-{due}-{cause}-{}", message.sequence));
+    let correlation = id.to_string();
+    let of = target.service;
+    Ok((target, Origin::Timer { of, cause }, id, correlation, 0))
 }
 
 fn id_of(message: &StoredMessage) -> Result<CommandId, String> {

@@ -22,6 +22,13 @@ pub enum Origin {
         /// What it reacted to.
         cause: Position,
     },
+    /// A timer that this service set because of the commit at `cause`, by TIMER.
+    Timer {
+        /// Whose timer.
+        of: Service,
+        /// Why it was set.
+        cause: Position,
+    },
     /// The agent of a cluster, by STATUS.
     Agent(ClusterName),
 }
@@ -32,6 +39,7 @@ impl fmt::Display for Origin {
         match self {
             Self::User(actor) => write!(f, "{actor}"),
             Self::Service { from, .. } => write!(f, "service:{from}"),
+            Self::Timer { of, .. } => write!(f, "timer:{of}"),
             Self::Agent(cluster) => write!(f, "cluster:{cluster}"),
         }
     }
@@ -48,7 +56,7 @@ pub struct Request {
     pub id: CommandId,
     /// Shared by all that follows from one user's command.
     pub correlation: String,
-    /// The time of the decision.
+    /// The time of the decision; for a timer never before the moment that was waited for.
     pub at: Timestamp,
     /// CMD and DO: the encoded command message of the kind (`ClusterCommand`, ...). STATUS: the
     /// encoded report (`ClusterFacts`, `ReportWork`).

@@ -1,7 +1,7 @@
-//! The loop commands -> decisions: takes users' commands (CMD), services' (DO) and agents'
-//! reports (STATUS) from their queues, lets the machine decide, appends, records the outcome and
-//! only then acknowledges. Commands of one aggregate are decided one after the other, others at
-//! the same time.
+//! The loop commands -> decisions: takes users' commands (CMD), services' (DO), agents' reports
+//! (STATUS) and timers that are due (TIMER) from their queues, lets the machine decide, appends,
+//! records the outcome and only then acknowledges. Commands of one aggregate are decided one after
+//! the other, others at the same time.
 
 use crate::bury::{UNREADABLE, bury};
 use crate::context::{Bounds, Context};
@@ -198,6 +198,9 @@ async fn arrivals<M: Machine>(
     let mut sources = vec![(Source::Told, "DO", "do"), (Source::Command, "CMD", "cmd")];
     if subject::reports_for(M::SERVICE).is_some() {
         sources.push((Source::Report, "STATUS", "status"));
+    }
+    if subject::timers_for(M::SERVICE).is_some() {
+        sources.push((Source::Due, "TIMER", "due"));
     }
     let mut all = SelectAll::new();
     for (source, stream, prefix) in sources {

@@ -49,7 +49,7 @@ fn empty() -> Denied {
 fn of_work(fleet: &Fleet, request: &Request, key: WorkKey) -> Result<Vec<Decided>, Denied> {
     let command = match &request.origin {
         Origin::Agent(_) => WorkCommand::Report(Box::new(report(request)?)),
-        Origin::User(_) | Origin::Service { .. } => {
+        Origin::User(_) | Origin::Service { .. } | Origin::Timer { .. } => {
             let message = read::<WorkMessage>(request)?.command.ok_or_else(empty)?;
             work_command(fleet, request, &key, message)?
         }
@@ -101,7 +101,9 @@ fn work_command(
         })),
         work_command::Command::Delete(_) => match request.origin {
             Origin::User(_) => WorkCommand::Delete { by },
-            Origin::Service { .. } | Origin::Agent(_) => WorkCommand::Abandon { by },
+            Origin::Service { .. } | Origin::Timer { .. } | Origin::Agent(_) => {
+                WorkCommand::Abandon { by }
+            }
         },
         work_command::Command::Deliver(message) => {
             from_owner(request, &message.add_on, "DeliverWork")?;

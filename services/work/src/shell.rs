@@ -49,7 +49,7 @@ impl Shell<Works> for Around {
                 tokio::time::sleep(self.summarize_after).await;
                 Ok(())
             }
-            Origin::Service { .. } | Origin::Agent(_) => Ok(()),
+            Origin::Service { .. } | Origin::Timer { .. } | Origin::Agent(_) => Ok(()),
         }
     }
 

@@ -88,14 +88,16 @@ impl Hub {
     /// # Errors
     /// When its keys cannot be made of the seed.
     pub fn new(seed: u64, bug: Option<Bug>) -> Result<Self, Fault> {
-        let memory = Memory::new(fleetlog_topology::streams(), fleetlog_topology::queues());
+        let start = Timestamp::of_seconds(1_800_000_000);
+        let (streams, queues) = (fleetlog_topology::streams(), fleetlog_topology::queues());
+        let memory = Memory::starting_at(streams, queues, start);
         let delivery_key = key(KeyPairType::Account, seed, 1)?;
         let again = key(KeyPairType::Account, seed, 1)?;
         Ok(Self {
             memory,
             faults: Arc::new(Faults::new(seed)),
             sightings: Sightings::default(),
-            clock: Clock::tokio(Timestamp::of_seconds(1_800_000_000)),
+            clock: Clock::tokio(start),
             bug,
             arrivals: Arc::new(Arrivals::new(again)),
             delivery_key,

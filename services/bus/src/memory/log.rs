@@ -1,8 +1,9 @@
 //! One stream of the in-memory twin: what the server would store, refuse, drop and expire. Pure but
 //! for the time it is given; who waits for it and who hears of it lies beside it.
 
+use super::schedule::{self, Origin};
 use crate::port::{Headers, Publish, PublishError, Stored, StoredMessage};
-use crate::rules::{EXPECTED, MARKER, MESSAGE_ID, ROLLUP, TTL};
+use crate::rules::{EXPECTED, MARKER, MESSAGE_ID, ROLLUP, SCHEDULE, TTL};
 use crate::spec::{StreamSpec, WhenFull};
 use fleetlog_messages::subject::Subject;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 struct Kept {
     message: StoredMessage,
     expires: Option<Instant>,
+    fires: Option<Instant>,
     marker: bool,
 }
 
@@ -21,6 +23,10 @@ pub(super) struct Log {
     messages: BTreeMap<u64, Kept>,
     subjects: BTreeMap<String, BTreeSet<u64>>,
     expiries: BTreeSet<(Instant, u64)>,
+    /// What is to be published elsewhere, and when.
+    due: BTreeSet<(Instant, u64)>,
+    /// What the time was when the broker began.
+    origin: Origin,
     ids: BTreeMap<String, u64>,
     id_ages: VecDeque<(Instant, String)>,
     last: u64,
@@ -67,9 +73,11 @@ impl Incoming {
 }
 
 impl Log {
-    pub(super) fn new(spec: StreamSpec) -> Self {
+    pub(super) fn new(spec: StreamSpec, origin: Origin) -> Self {
         Self {
             spec,
+            origin,
+            due: BTreeSet::new(),
             messages: BTreeMap::new(),
             subjects: BTreeMap::new(),
             expiries: BTreeSet::new(),
@@ -91,12 +99,26 @@ impl Log {
 
     /// When something next expires.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.expiries.first().map(|(at, _)| *at)
+        let firsts = [self.expiries.first(), self.due.first()];
+        firsts.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
-    /// Lets go of what is over at `now`; answers the markers that were left instead.
+    /// The same stream, empty.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.spec.clone(), self.origin)
+    }
+
+    /// Lets go of what is over at `now`; answers what came in its place: markers, and messages that
+    /// were scheduled.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<StoredMessage> {
         let mut markers = vec![];
+        while let Some((at, sequence)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.pop_first();
+            let Some(Kept { message, .. }) = self.remove(sequence) else { continue };
+            let (subject, headers, life) = schedule::fired(message.subject, message.headers);
+            let expires = life.map(|life| at + life);
+            markers.push(self.insert(subject, headers, message.payload, (expires, None), false));
+        }
         while let Some((at, sequence)) = self.expiries.first().copied() {
             if at > now {
                 break;
@@ -125,7 +147,7 @@ impl Log {
             (ROLLUP.to_owned(), "sub".to_owned()),
         ]);
         let payload = bytes::Bytes::new();
-        self.insert(subject, headers, payload, Some(at + ttl), true)
+        self.insert(subject, headers, payload, (Some(at + ttl), None), true)
     }
 
     /// The server's verdict on a single message, and the message when it is new.
@@ -181,6 +203,9 @@ impl Log {
         if incoming.headers.contains_key(TTL) && !self.spec.message_ttl {
             return Err(PublishError::Refused("per-message TTL is disabled".to_owned()));
         }
+        if incoming.headers.contains_key(SCHEDULE) {
+            schedule::check(&self.spec, &incoming.subject, &incoming.headers)?;
+        }
         Ok(())
     }
 
@@ -205,7 +230,9 @@ impl Log {
     fn store(&mut self, incoming: Incoming, now: Instant) -> StoredMessage {
         let Incoming { subject, headers, payload, id, ttl, .. } = incoming;
         let life = [ttl, self.spec.max_age].into_iter().flatten().min();
-        let message = self.insert(subject, headers, payload, life.map(|life| now + life), false);
+        let fires = schedule::fires(&headers, self.origin);
+        let times = (life.map(|life| now + life), fires);
+        let message = self.insert(subject, headers, payload, times, false);
         if let Some(id) = id {
             self.ids.insert(id.clone(), message.sequence);
             self.id_ages.push_back((now + self.spec.duplicate_window, id));
@@ -218,7 +245,7 @@ impl Log {
         subject: String,
         headers: Headers,
         payload: bytes::Bytes,
-        expires: Option<Instant>,
+        (expires, fires): (Option<Instant>, Option<Instant>),
         marker: bool,
     ) -> StoredMessage {
         self.last += 1;
@@ -234,7 +261,11 @@ impl Log {
         if let Some(at) = expires {
             self.expiries.insert((at, sequence));
         }
-        self.messages.insert(sequence, Kept { message: message.clone(), expires, marker });
+        if let Some(at) = fires {
+            self.due.insert((at, sequence));
+        }
+        let kept = Kept { message: message.clone(), expires, fires, marker };
+        self.messages.insert(sequence, kept);
         if let Some(surplus) = surplus {
             self.remove(surplus);
         }
@@ -250,6 +281,9 @@ impl Log {
         let kept = self.messages.remove(&sequence)?;
         if let Some(at) = kept.expires {
             self.expiries.remove(&(at, sequence));
+        }
+        if let Some(at) = kept.fires {
+            self.due.remove(&(at, sequence));
         }
         if let Some(held) = self.subjects.get_mut(&kept.message.subject) {
             held.remove(&sequence);

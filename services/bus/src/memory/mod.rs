@@ -5,6 +5,7 @@
 mod core;
 mod durable;
 mod log;
+mod schedule;
 mod waits;
 
 use crate::fault::{Fault, Retry};
@@ -14,9 +15,11 @@ use crate::spec::{QueueSpec, Storage, StreamSpec};
 use async_trait::async_trait;
 use bytes::Bytes;
 use durable::Durable;
+use fleetlog_kernel::Timestamp;
 use fleetlog_messages::subject::Subject;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use log::{Incoming, Log};
+use schedule::Origin;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,13 +55,28 @@ struct Held {
 }
 
 impl Memory {
-    /// A broker with these streams and queues, all empty.
+    /// A broker with these streams and queues, all empty. It begins in 1970, so that no timer of
+    /// today is ever due: who wants some says when it is.
     #[must_use]
     pub fn new(streams: Vec<StreamSpec>, queues: Vec<QueueSpec>) -> Arc<Self> {
+        Self::starting_at(streams, queues, Timestamp::default())
+    }
+
+    /// As [`Self::new`], but it is `start` now, and time goes as tokio's.
+    #[must_use]
+    pub fn starting_at(
+        streams: Vec<StreamSpec>,
+        queues: Vec<QueueSpec>,
+        start: Timestamp,
+    ) -> Arc<Self> {
+        let origin = Origin { start, origin: Instant::now() };
         let held = |spec: StreamSpec| {
             let mine = queues.iter().filter(|queue| queue.stream == spec.name);
             let queues = mine.map(|q| (q.durable.clone(), Durable::new(q.clone()))).collect();
-            (spec.name, Held { log: Log::new(spec), queues, changed: Arc::default(), life: 0 })
+            (
+                spec.name,
+                Held { log: Log::new(spec, origin), queues, changed: Arc::default(), life: 0 },
+            )
         };
         let streams = streams.into_iter().map(held).collect();
         let (core, objects) = (core::Core::default(), BTreeMap::new());
@@ -73,7 +91,7 @@ impl Memory {
         let mut state = self.shared.lock();
         for held in state.streams.values_mut() {
             if held.log.spec.storage == Storage::Memory {
-                held.log = Log::new(held.log.spec.clone());
+                held.log = held.log.anew();
                 held.life += 1;
                 held.changed.notify_waiters();
             }

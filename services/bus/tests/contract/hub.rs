@@ -1,7 +1,7 @@
 //! Where a case runs: connections in each role, whatever lies behind them.
 
 use fleetlog_bus::{EventLog, Memory, SharedBroker};
-use fleetlog_kernel::Service;
+use fleetlog_kernel::{Service, Timestamp};
 use fleetlog_test_support::TestHub;
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ impl Hub {
     /// A new one in memory.
     pub fn memory() -> Self {
         let (streams, queues) = (fleetlog_topology::streams(), fleetlog_topology::queues());
-        Self::Memory(Memory::new(streams, queues))
+        let start = Timestamp::of_seconds(1_800_000_000);
+        Self::Memory(Memory::starting_at(streams, queues, start))
     }
 
     /// A new one on a real server.

@@ -19,6 +19,7 @@ mod readings;
 mod restarts;
 mod samples;
 mod snapshots;
+mod timers;
 mod works;
 
 use std::io::Write as _;
@@ -122,6 +123,10 @@ contract! {
         a_renewed_lease_holds,
         the_leases_that_hold_are_listed,
         a_lease_is_taken_over_only_by_who_knows_where_it_stands;
+    timers:
+        a_timer_fires_once_with_what_it_was_given,
+        a_newer_timer_takes_the_place_of_an_older,
+        a_schedule_stays_in_a_stream_that_takes_them;
     snapshots:
         two_snapshots_are_kept_and_the_newest_comes_first,
         a_damaged_snapshot_is_passed_over,
