@@ -46,6 +46,8 @@ pub enum Command {
     Accept(ClustersArgs),
     /// Refuse clusters, or take their acceptance back.
     Deny(ClustersArgs),
+    /// Let placements choose afresh, as if they had chosen nothing yet.
+    Rebalance(RebalanceArgs),
     /// What only those who run the hub do.
     Hub {
         /// What to do.
@@ -249,6 +251,17 @@ pub struct ClustersArgs {
     /// The clusters' names.
     #[arg(required = true)]
     pub clusters: Vec<String>,
+}
+
+/// `fleetlog rebalance`.
+#[derive(Args, Debug)]
+pub struct RebalanceArgs {
+    /// The placements' names, or NAMESPACE/NAME.
+    #[arg(required = true)]
+    pub placements: Vec<String>,
+    /// The namespace; `default` when absent.
+    #[arg(short, long)]
+    pub namespace: Option<String>,
 }
 
 /// `fleetlog hub`.

@@ -113,7 +113,7 @@ pub fn millis(at: Timestamp) -> String {
 /// Kinds without events of their own.
 pub fn filter(about: Option<&Target>) -> Result<Subject, Failure> {
     let Some(target) = about else { return Ok(subject::events()) };
-    if matches!(target.info.token, "placementdecision" | "score") {
+    if target.info.token == "placementdecision" {
         let sentence = format!("a {} has no events of its own", target.info.kind);
         let advice = "ask for the placement that it belongs to: placement/NAMESPACE/NAME";
         return Err(Failure::new("CLI0026", sentence, advice));

@@ -12,7 +12,8 @@ use fleetlog_messages::addon::{
     template_command,
 };
 use fleetlog_messages::placement::{
-    ApplyPlacement, DeletePlacement, PlacementCommand, placement_command,
+    ApplyPlacement, ApplyScore, DeletePlacement, DeleteScore, PlacementCommand, Rebalance,
+    ScoreCommand, placement_command, score_command,
 };
 use fleetlog_messages::registration::{
     AcceptCluster, ApplyBinding, ApplyCluster, ApplyClusterSet, BindingCommand, ClusterCommand,
@@ -89,6 +90,10 @@ pub fn delete(target: &Target) -> Result<Vec<u8>, Failure> {
             let command = Some(placement_command::Command::Delete(DeletePlacement {}));
             PlacementCommand { command }.encode_to_vec()
         }
+        "score" => {
+            let command = Some(score_command::Command::Delete(DeleteScore {}));
+            ScoreCommand { command }.encode_to_vec()
+        }
         "manifestwork" => {
             let command = Some(work_command::Command::Delete(DeleteWork {}));
             WorkCommand { command }.encode_to_vec()
@@ -127,6 +132,13 @@ pub fn deny() -> Vec<u8> {
     ClusterCommand { command }.encode_to_vec()
 }
 
+/// The command that lets a placement choose afresh.
+#[must_use]
+pub fn rebalance() -> Vec<u8> {
+    let command = Some(placement_command::Command::Rebalance(Rebalance {}));
+    PlacementCommand { command }.encode_to_vec()
+}
+
 fn command(
     target: &Target,
     object: Value,
@@ -158,6 +170,11 @@ fn command(
             let apply = ApplyPlacement { placement, resource_version, replace_metadata };
             let command = Some(placement_command::Command::Apply(apply));
             PlacementCommand { command }.encode_to_vec()
+        }
+        "score" => {
+            let apply = ApplyScore { score: typed(object)?, resource_version, replace_metadata };
+            let command = Some(score_command::Command::Apply(apply));
+            ScoreCommand { command }.encode_to_vec()
         }
         "manifestwork" => {
             let work = typed(object)?;
@@ -300,8 +317,12 @@ mod tests {
     #[test]
     fn what_the_hub_derives_is_not_written_by_users() {
         let score = "apiVersion: cluster.open-cluster-management.io/v1alpha1\n\
-            kind: AddOnPlacementScore\nmetadata: {name: s, namespace: c1}\n";
-        assert_eq!(order(score).unwrap_err().code, "CLI0024");
+            kind: AddOnPlacementScore\nmetadata: {name: s, namespace: c1}\n\
+            status: {scores: [{name: cpu, value: 90}]}\n";
+        let command = ScoreCommand::decode(&*order(score).unwrap().command).unwrap().command;
+        let Some(score_command::Command::Apply(apply)) = command else { panic!("{command:?}") };
+        let status = apply.score.unwrap().status.unwrap();
+        assert_eq!(status.scores[0].value(), 90, "the status of scores is their user's");
         let target = Target::parse("placementdecision/team/p-1").unwrap();
         assert_eq!(delete(&target).unwrap_err().code, "CLI0024");
         for (kind, at) in [("mcl", "c"), ("mclset", "s"), ("placement", "t/p")] {

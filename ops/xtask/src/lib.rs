@@ -4,5 +4,6 @@
 
 pub mod bench;
 pub mod catalogue;
+pub mod covered;
 pub mod soak;
 pub mod verify;

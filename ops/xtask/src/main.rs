@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use fleetlog_xtask::{bench, catalogue, soak, verify};
+use fleetlog_xtask::{bench, catalogue, covered, soak, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,8 +16,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Write what is generated from `schemas/proto`.
-    Catalogue,
+    /// Write what is generated from `schemas/proto`, and which numbered behaviours have a test.
+    Catalogue {
+        /// Print the behaviours as JSON and nothing else.
+        #[arg(long)]
+        json: bool,
+    },
     /// Measure, built optimised; `e2e` is the main job end to end.
     Bench {
         /// The suite, and what it takes: `e2e --json`.
@@ -40,10 +44,7 @@ enum Chore {
 fn main() -> Result<ExitCode> {
     let root = root()?;
     match Cli::parse().chore {
-        Chore::Catalogue => {
-            let changed = catalogue::write(&root)?;
-            println!("{changed} generated files changed");
-        }
+        Chore::Catalogue { json } => write_catalogue(&root, json)?,
         Chore::Bench { suite } => {
             if !bench::run(&root, &suite)? {
                 return Ok(ExitCode::FAILURE);
@@ -62,6 +63,19 @@ fn main() -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write_catalogue(root: &Path, json: bool) -> Result<()> {
+    let changed = catalogue::write(root)?;
+    let areas = covered::find(root)?;
+    std::fs::write(root.join(covered::FILE), covered::text(&areas)?)?;
+    if json {
+        println!("{}", covered::as_json(&areas));
+        return Ok(());
+    }
+    println!("{changed} generated files changed");
+    covered::lines(&areas).iter().for_each(|line| println!("{line}"));
+    Ok(())
 }
 
 /// The project's root, from where this crate lay when it was built.

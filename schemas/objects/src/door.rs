@@ -29,9 +29,14 @@ const SERVED: [&str; 8] = [
     "managedFields",
 ];
 
+/// Kinds that are status alone: others than the hub write it.
+const STATUS_ONLY: [&str; 1] = ["AddOnPlacementScore"];
+
 /// Takes out of an object what only the hub writes, so that what `get` printed can be applied.
 pub fn strip_served(object: &mut Value) {
-    if let Some(fields) = object.as_object_mut() {
+    let kind = object.get("kind").and_then(Value::as_str);
+    let given = kind.is_some_and(|kind| STATUS_ONLY.contains(&kind));
+    if let Some(fields) = object.as_object_mut().filter(|_| !given) {
         fields.remove("status");
     }
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -126,6 +126,14 @@ impl Selector {
         self.0.iter().all(|requirement| requirement.matches(labels))
     }
 
+    /// The values that a matching key must have one of: by each requirement that says so.
+    pub fn pinned(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
+        self.0.iter().filter_map(|requirement| match &requirement.test {
+            Test::In(values) => Some((requirement.key.as_str(), values)),
+            _ => None,
+        })
+    }
+
     /// Whether it asks for nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

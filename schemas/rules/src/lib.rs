@@ -20,3 +20,9 @@ use fleetlog_messages::common::Time;
 pub fn time(at: Timestamp) -> Time {
     Time { seconds: at.seconds(), ..Time::default() }
 }
+
+/// The moment that an API object's time means.
+#[must_use]
+pub fn moment(time: &Time) -> Timestamp {
+    Timestamp::of_nanos(i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos))
+}

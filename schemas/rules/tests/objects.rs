@@ -1,12 +1,12 @@
 //! What all objects share: conditions, metadata, taints.
 
 use fleetlog_kernel::{Timestamp, Uid};
-use fleetlog_messages::common::ObjectMeta;
+use fleetlog_messages::common::{ObjectMeta, Time};
 use fleetlog_messages::placement::Toleration;
 use fleetlog_messages::registration::Taint;
 use fleetlog_rules::condition::{self, Say, Status};
 use fleetlog_rules::metadata::{self, Birth, Change};
-use fleetlog_rules::taint::{self, Standing, TolerationError};
+use fleetlog_rules::taint::{self, Standing, TolerationError, Until};
 
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -72,6 +72,8 @@ fn labels_and_annotation_keys_are_checked() {
     assert_eq!(metadata::check(&meta).unwrap_err().what, "value");
 }
 
+const AT: Timestamp = Timestamp::of_seconds(1_700_000_000);
+
 fn toleration(key: &str, operator: &str, value: &str, effect: &str) -> Toleration {
     Toleration {
         key: text(key),
@@ -100,17 +102,37 @@ fn a_taint_is_tolerated_by_key_value_and_effect() {
     ] {
         let standing = Standing::Chosen;
         let given = std::slice::from_ref(&toleration);
-        assert_eq!(taint::tolerated(given, &taints, standing), expected, "{toleration:?}");
+        assert_eq!(taint::tolerated(given, &taints, standing, AT), expected, "{toleration:?}");
     }
-    assert!(!taint::tolerated(&[], &taints, Standing::Chosen));
+    assert!(!taint::tolerated(&[], &taints, Standing::Chosen, AT));
 }
 
 #[test]
 fn softer_effects_keep_only_new_clusters_away_or_none() {
     let if_new = tainted(taint::NO_SELECT_IF_NEW);
-    assert!(taint::tolerated(&[], &if_new, Standing::Chosen));
-    assert!(!taint::tolerated(&[], &if_new, Standing::New));
-    assert!(taint::tolerated(&[], &tainted(taint::PREFER_NO_SELECT), Standing::New));
+    assert!(taint::tolerated(&[], &if_new, Standing::Chosen, AT));
+    assert!(!taint::tolerated(&[], &if_new, Standing::New, AT));
+    assert!(taint::tolerated(&[], &tainted(taint::PREFER_NO_SELECT), Standing::New, AT));
+}
+
+#[test]
+fn a_limit_counts_from_when_the_taint_was_added_and_the_longest_toleration_wins() {
+    let mut taints = tainted(taint::NO_SELECT);
+    taints[0].time_added = Some(Time { seconds: 100, ..Time::default() });
+    let limited = |seconds| Toleration {
+        toleration_seconds: Some(seconds),
+        ..toleration("k", "Exists", "", "")
+    };
+    let until = |given: &[Toleration]| taint::until(given, &taints, Standing::Chosen);
+    let at = |seconds| Until::Moment(Timestamp::of_seconds(seconds));
+    assert_eq!(until(&[limited(10)]), at(110));
+    assert_eq!(until(&[limited(10), limited(20)]), at(120));
+    assert_eq!(until(&[limited(0)]), Until::Never);
+    assert_eq!(until(&[limited(-5)]), Until::Never);
+    assert_eq!(until(&[limited(10), toleration("k", "Exists", "", "")]), Until::Forever);
+    assert!(at(110).lasts(Timestamp::of_seconds(109)));
+    assert!(!at(110).lasts(Timestamp::of_seconds(110)), "the end is no part of it");
+    assert!(Until::Forever.lasts(AT) && !Until::Never.lasts(AT));
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! The answers to `get`: placements and the pages of their decisions, as the hub's API serves them.
-//! Reads the world and changes nothing.
+//! The answers to `get`: placements, the pages of their decisions, and scores, as the hub's API
+//! serves them. Reads the world and changes nothing.
 
-use crate::machine::{PLACEMENT, PLACEMENT_DECISION};
+use crate::machine::{PLACEMENT, PLACEMENT_DECISION, SCORE};
 use bytes::Bytes;
 use fleetlog_kernel::Position;
 use fleetlog_messages::ApiObject;
 use fleetlog_messages::common::Query;
+use fleetlog_messages::placement::AddOnPlacementScore;
 use fleetlog_placement_domain::{Placement, PlacementKey, Refusal, World, pages};
 use fleetlog_rules::labels::Selector;
 
@@ -17,8 +18,27 @@ pub(crate) fn objects(world: &World, query: &Query) -> Result<Vec<Bytes>, Refusa
     match query.kind.as_str() {
         PLACEMENT => Ok(chosen(query, &selector, placements.filter_map(placement))),
         PLACEMENT_DECISION => Ok(chosen(query, &selector, placements.flat_map(pages::objects))),
+        SCORE => Ok(chosen(query, &selector, scores(world, query))),
         other => Err(Refusal::Kind { kind: other.to_owned() }),
     }
+}
+
+/// Scores by cluster and name; the cluster is the namespace.
+fn scores<'a>(
+    world: &'a World,
+    query: &'a Query,
+) -> impl Iterator<Item = AddOnPlacementScore> + 'a {
+    let mut all: Vec<_> = world.scores().all().collect();
+    all.sort_unstable_by_key(|(cluster, name, _)| (*cluster, *name));
+    let there = all
+        .into_iter()
+        .filter(|(cluster, ..)| query.namespace.is_empty() || query.namespace == *cluster);
+    there.filter_map(|(.., held)| {
+        let mut object = held.object()?.clone();
+        let version = Position(held.0.changed).resource_version(0);
+        object.metadata_mut().resource_version = Some(version);
+        Some(object)
+    })
 }
 
 fn placement(found: &Placement) -> Option<fleetlog_messages::placement::Placement> {

@@ -3,25 +3,32 @@
 
 use crate::looked::Looked;
 use crate::parse::Asked;
+use crate::shell::Wake;
 use crate::{answer, parse, rows};
 use bytes::Bytes;
 use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Unreadable};
-use fleetlog_kernel::{Decider, Projection, Reaction, Service};
+use fleetlog_kernel::{Decider, Projection, Reaction, Service, Timestamp};
 use fleetlog_messages::common::{Query, Refusal as Said, Row};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{
-    PlacementCommand as Wire, PlacementEvent, Schedule, placement_command, placement_event::Event,
+    PlacementCommand as Wire, PlacementEvent, Schedule, ScoreEvent, placement_command,
+    placement_event::Event, score_event,
 };
 use fleetlog_messages::subject::AggregateId;
+use fleetlog_placement_domain::held_scores::{Held, ScoreKey};
 use fleetlog_placement_domain::reaction::Follows;
+use fleetlog_placement_domain::schedule::Steadiness;
 use fleetlog_placement_domain::{Placement, PlacementCommand, PlacementKey, Refusal, World};
 use prost::Message as _;
-use std::convert::Infallible;
 
 /// The token of placements in subjects and questions.
 pub const PLACEMENT: &str = "placement";
 /// The token of decision pages in questions.
 pub const PLACEMENT_DECISION: &str = "placementdecision";
+/// The token of scores in subjects and questions; their scope is the cluster.
+pub const SCORE: &str = "score";
+/// The message type of the events of scores.
+pub const SCORE_SCHEMA: &str = "fleetlog.placement.v1.ScoreEvent";
 /// The message type of a placement's events.
 pub const SCHEMA: &str = "fleetlog.placement.v1.PlacementEvent";
 
@@ -41,14 +48,86 @@ impl Scheduling {
 
     /// The command that takes over what the world makes of a placement now; `None` when a look
     /// at it would find nothing new.
-    fn look(&self, key: &PlacementKey) -> Option<PlacementCommand> {
+    fn look(&self, key: &PlacementKey, at: Timestamp) -> Option<PlacementCommand> {
         let touched = self.world.pending(key)?;
         if self.looked.covers(key, touched) {
             return None;
         }
-        let schedule = Box::new(self.world.schedule(key)?);
+        self.schedule(key, at, Steadiness::Kept)
+    }
+
+    fn schedule(
+        &self,
+        key: &PlacementKey,
+        at: Timestamp,
+        steadiness: Steadiness,
+    ) -> Option<PlacementCommand> {
+        let schedule = Box::new(self.world.schedule(key, at, steadiness)?);
         Some(PlacementCommand::Schedule { schedule, inputs: self.world.position() })
     }
+
+    /// Every timer that the state asks for at `now`.
+    pub(crate) fn wakes(&self, now: Timestamp) -> Vec<Wake> {
+        self.world.placements().filter_map(|(key, _)| self.wake(key, now)).collect()
+    }
+
+    /// The timer that a placement needs at `now`.
+    pub(crate) fn wake(&self, key: &PlacementKey, now: Timestamp) -> Option<Wake> {
+        let at = self.world.deadline(key, now)?;
+        Some(Wake { key: key.clone(), at, cause: self.world.position() })
+    }
+
+    /// Decides on a placement.
+    fn place(&self, request: &Request, key: &PlacementKey) -> Result<Vec<Decided>, Denied> {
+        let command = match parse::request(request, key)? {
+            Asked::Command(command) => Some(command),
+            Asked::Schedule => self.look(key, request.at),
+            Asked::Wake => self.schedule(key, request.at, Steadiness::Kept),
+            Asked::Rebalance => {
+                let gone = || Refusal::NotFound { name: key.to_string() };
+                let afresh = self.schedule(key, request.at, Steadiness::Waived);
+                Some(afresh.ok_or_else(|| Denied::Refused(gone().into()))?)
+            }
+        };
+        let Some(command) = command else { return Ok(vec![]) };
+        let unborn = Placement::default();
+        let placement = self.world.placement(key).unwrap_or(&unborn);
+        let decided = placement.decide(&command, request.at);
+        let events = decided.map_err(|refusal| Denied::Refused(refusal.into()))?;
+        match (&command, events.is_empty()) {
+            (PlacementCommand::Schedule { inputs, .. }, true) => self.looked.note(key, *inputs),
+            _ => self.looked.forget(key),
+        }
+        Ok(committed(request, SCHEMA, events.into_iter().map(encoded)))
+    }
+
+    /// Decides on the scores of a cluster.
+    fn score(&self, request: &Request, key: &ScoreKey) -> Result<Vec<Decided>, Denied> {
+        let command = parse::score_request(request, key)?;
+        let unborn = Held::default();
+        let held = self.world.scores().get(&key.name, &key.cluster).unwrap_or(&unborn);
+        let decided = held.decide(&command, request.at);
+        let events = decided.map_err(|refusal| Denied::Refused(refusal.into()))?;
+        Ok(committed(request, SCORE_SCHEMA, events.into_iter().map(encoded_score)))
+    }
+}
+
+/// The one commit of these events; none where there are none.
+fn committed(
+    request: &Request,
+    schema: &'static str,
+    events: impl Iterator<Item = (&'static str, Bytes)>,
+) -> Vec<Decided> {
+    let events: Vec<_> = events.collect();
+    let there = (!events.is_empty()).then_some(events);
+    let decided = |events| Decided { aggregate: request.target.clone(), schema, events };
+    there.map(decided).into_iter().collect()
+}
+
+/// The encoded command that has a placement looked at.
+pub(crate) fn schedule() -> Bytes {
+    let schedule = Wire { command: Some(placement_command::Command::Schedule(Schedule {})) };
+    schedule.encode_to_vec().into()
 }
 
 /// The aggregate of a placement.
@@ -58,7 +137,7 @@ pub fn placement_id(namespace: &str, name: &str) -> AggregateId {
 }
 
 impl Machine for Scheduling {
-    type Effect = Infallible;
+    type Effect = Wake;
 
     const SERVICE: Service = Service::Placement;
 
@@ -70,43 +149,34 @@ impl Machine for Scheduling {
         Ok(())
     }
 
-    fn react(&self, commit: &Recorded) -> Vec<Effect<Infallible>> {
-        let schedule = Wire { command: Some(placement_command::Command::Schedule(Schedule {})) };
-        let payload = Bytes::from(schedule.encode_to_vec());
+    fn react(&self, commit: &Recorded) -> Vec<Effect<Wake>> {
+        let payload = schedule();
         let tell = |key: PlacementKey| Effect::Tell {
             to: placement_id(&key.namespace, &key.name),
             payload: payload.clone(),
         };
-        Follows(&self.world).react(&commit.position).into_iter().map(tell).collect()
+        let mut follows = Follows(&self.world);
+        let told = follows.react(&commit.position).into_iter().map(tell);
+        let cause = commit.position;
+        let wakes = follows.wake(cause, commit.header.time).into_iter();
+        told.chain(wakes.map(|(key, at)| Effect::Own(Wake { key, at, cause }))).collect()
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {
         let target = &request.target;
-        let key = match (target.kind.as_str(), &target.scope) {
-            (PLACEMENT, Some(namespace)) => PlacementKey::new(namespace, &target.name),
+        match (target.kind.as_str(), &target.scope) {
+            (PLACEMENT, Some(namespace)) => {
+                self.place(request, &PlacementKey::new(namespace, &target.name))
+            }
+            (SCORE, Some(cluster)) => {
+                let (cluster, name) = (cluster.clone(), target.name.clone());
+                self.score(request, &ScoreKey { cluster, name })
+            }
             (kind, _) => {
                 let kind = kind.to_owned();
-                return Err(Denied::Refused(Refusal::Kind { kind }.into()));
+                Err(Denied::Refused(Refusal::Kind { kind }.into()))
             }
-        };
-        let command = match parse::request(request, &key)? {
-            Asked::Command(command) => Some(command),
-            Asked::Schedule => self.look(&key),
-        };
-        let Some(command) = command else { return Ok(vec![]) };
-        let unborn = Placement::default();
-        let placement = self.world.placement(&key).unwrap_or(&unborn);
-        let decided = placement.decide(&command, request.at);
-        let events = decided.map_err(|refusal| Denied::Refused(refusal.into()))?;
-        match (&command, events.is_empty()) {
-            (PlacementCommand::Schedule { inputs, .. }, true) => self.looked.note(&key, *inputs),
-            _ => self.looked.forget(&key),
         }
-        if events.is_empty() {
-            return Ok(vec![]);
-        }
-        let events = events.into_iter().map(encoded).collect();
-        Ok(vec![Decided { aggregate: target.clone(), schema: SCHEMA, events }])
     }
 
     fn answer(&self, query: &Query) -> Result<Vec<Bytes>, Said> {
@@ -131,4 +201,12 @@ fn encoded(event: Event) -> (&'static str, Bytes) {
         Event::Judged(_) => "PlacementJudged",
     };
     (name, PlacementEvent { event: Some(event) }.encode_to_vec().into())
+}
+
+fn encoded_score(event: score_event::Event) -> (&'static str, Bytes) {
+    let name = match &event {
+        score_event::Event::Specified(_) => "ScoreSpecified",
+        score_event::Event::Deleted(_) => "ScoreDeleted",
+    };
+    (name, ScoreEvent { event: Some(event) }.encode_to_vec().into())
 }

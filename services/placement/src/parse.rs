@@ -1,17 +1,19 @@
 //! What comes from the bus, read: commits as changes of the world, requests as commands. What is
 //! decided lies in the domain.
 
-use crate::machine::{PLACEMENT, SCHEMA};
+use crate::machine::{PLACEMENT, SCHEMA, SCORE, SCORE_SCHEMA};
 use bytes::Bytes;
 use fleetlog_chassis::{Denied, Origin, Request};
 use fleetlog_kernel::{Position, Service, Uid};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{
-    ApplyPlacement, PlacementCommand as Wire, PlacementEvent, placement_command::Command,
+    ApplyPlacement, ApplyScore as WireScore, PlacementCommand as Wire, PlacementEvent,
+    ScoreCommand as WireScoreCommand, ScoreEvent, placement_command::Command, score_command,
 };
 use fleetlog_messages::registration::{BindingEvent, ClusterEvent, ClusterSetEvent};
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_placement_domain::command::Apply;
+use fleetlog_placement_domain::held_scores::{ApplyScore, ScoreCommand, ScoreKey};
 use fleetlog_placement_domain::{Change, PlacementCommand, PlacementKey, Refusal};
 use fleetlog_rules::metadata::Change as Metadata;
 use prost::Message;
@@ -26,6 +28,10 @@ pub(crate) enum Asked {
     Command(PlacementCommand),
     /// To schedule: the world is looked at when it is decided.
     Schedule,
+    /// To look although nothing has happened: time alone has passed.
+    Wake,
+    /// To choose afresh.
+    Rebalance,
 }
 
 /// A commit as changes of the world; none for what placement does not look at.
@@ -36,6 +42,7 @@ pub(crate) fn changes(commit: &Recorded) -> Result<Vec<Change>, String> {
         (Service::Registration, kind) if kind == SET.0 => SET.1,
         (Service::Registration, kind) if kind == BINDING.0 => BINDING.1,
         (Service::Placement, PLACEMENT) => SCHEMA,
+        (Service::Placement, SCORE) => SCORE_SCHEMA,
         (Service::Placement, kind) => return Err(format!("placement has no kind \"{kind}\"")),
         _ => return Ok(vec![]),
     };
@@ -51,6 +58,11 @@ pub(crate) fn changes(commit: &Recorded) -> Result<Vec<Change>, String> {
                 let (namespace, name) = key().ok_or_else(lost)?;
                 let event = event::<PlacementEvent, _>(bytes, known, |read| read.event)?;
                 Change::Placement(PlacementKey { namespace, name }, event)
+            }
+            SCORE_SCHEMA => {
+                let (cluster, name) = key().ok_or_else(lost)?;
+                let event = event::<ScoreEvent, _>(bytes, known, |read| read.event)?;
+                Change::Score(ScoreKey { cluster, name }, event)
             }
             _ if known == CLUSTER.1 => {
                 let event = event::<ClusterEvent, _>(bytes, known, |read| read.event)?;
@@ -91,8 +103,10 @@ pub(crate) fn request(request: &Request, target: &PlacementKey) -> Result<Asked,
             let (target, by) = (target.clone(), request.origin.to_string());
             Ok(Asked::Command(PlacementCommand::Delete { target, by }))
         }
+        Command::Rebalance(_) => Ok(Asked::Rebalance),
         Command::Schedule(_) => match request.origin {
             Origin::Service { from: Service::Placement, .. } => Ok(Asked::Schedule),
+            Origin::Timer { .. } => Ok(Asked::Wake),
             _ => {
                 let actor = request.origin.to_string();
                 Err(Denied::Refused(Refusal::NotTold { actor }.into()))
@@ -101,24 +115,51 @@ pub(crate) fn request(request: &Request, target: &PlacementKey) -> Result<Asked,
     }
 }
 
+/// A request on scores.
+pub(crate) fn score_request(request: &Request, target: &ScoreKey) -> Result<ScoreCommand, Denied> {
+    let read = WireScoreCommand::decode(request.payload.clone());
+    let read = read.map_err(|error| Denied::Unreadable(error.to_string()))?;
+    Ok(match read.command.ok_or_else(empty)? {
+        score_command::Command::Apply(given) => {
+            let WireScore { score, resource_version, replace_metadata } = given;
+            ScoreCommand::Apply(Box::new(ApplyScore {
+                object: score.ok_or_else(empty)?,
+                target: target.clone(),
+                expected: expected(&resource_version)?,
+                change: change(replace_metadata),
+                uid: Uid::derived(&request.id, request.target.event().as_str()),
+            }))
+        }
+        score_command::Command::Delete(_) => {
+            ScoreCommand::Delete { target: target.clone(), by: request.origin.to_string() }
+        }
+    })
+}
+
 fn applied(
     request: &Request,
     target: &PlacementKey,
     given: ApplyPlacement,
 ) -> Result<Apply, Denied> {
-    let expected = match given.resource_version.as_str() {
-        "" => None,
-        text => Some(Position::of_resource_version(text).ok_or_else(|| {
-            Denied::Refused(Refusal::ResourceVersion { given: text.to_owned() }.into())
-        })?),
-    };
     Ok(Apply {
         object: given.placement.ok_or_else(empty)?,
         target: target.clone(),
-        expected,
-        change: if given.replace_metadata { Metadata::Replace } else { Metadata::Merge },
+        expected: expected(&given.resource_version)?,
+        change: change(given.replace_metadata),
         uid: Uid::derived(&request.id, request.target.event().as_str()),
     })
+}
+
+fn expected(given: &str) -> Result<Option<Position>, Denied> {
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || Denied::Refused(Refusal::ResourceVersion { given: given.to_owned() }.into());
+    Position::of_resource_version(given).map(Some).ok_or_else(wrong)
+}
+
+const fn change(replace: bool) -> Metadata {
+    if replace { Metadata::Replace } else { Metadata::Merge }
 }
 
 fn empty() -> Denied {

@@ -3,9 +3,10 @@
 
 use fleetlog_kernel::Position;
 use fleetlog_messages::common::Row;
-use fleetlog_messages::placement::{PlacementState, SeenCluster, SeenClusterSet};
+use fleetlog_messages::placement::{PlacementState, ScoreState, SeenCluster, SeenClusterSet};
 use fleetlog_placement_domain::cluster::Cluster;
 use fleetlog_placement_domain::fleet::Fleet;
+use fleetlog_placement_domain::held_scores::{Held, ScoreKey, Scores};
 use fleetlog_placement_domain::{Placement, PlacementKey, World};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ const BINDING: &str = "binding";
 const CLUSTER: &str = "cluster";
 const PLACEMENT: &str = "placement";
 const POSITION: &str = "position";
+const SCORE: &str = "score";
 const SET: &str = "set";
 
 /// Every row, in the order of keys.
@@ -31,18 +33,23 @@ pub(crate) fn write(world: &World) -> Vec<Row> {
         row(format!("{PLACEMENT}/{namespace}/{name}"), placement.0.encode_to_vec())
     });
     let position = row(POSITION.to_owned(), world.position().0.encode_to_vec());
+    let mut scores: Vec<_> = world.scores().all().collect();
+    scores.sort_unstable_by_key(|(cluster, name, _)| (*cluster, *name));
+    let scores = scores.into_iter().map(|(cluster, name, held)| {
+        row(format!("{SCORE}/{cluster}/{name}"), held.0.encode_to_vec())
+    });
     let sets = fleet.sets().iter();
     let sets = sets.map(|(name, set)| {
         row(format!("{SET}/{name}"), SeenClusterSet { object: Some(set.clone()) }.encode_to_vec())
     });
-    bindings.chain(clusters).chain(placements).chain([position]).chain(sets).collect()
+    bindings.chain(clusters).chain(placements).chain([position]).chain(scores).chain(sets).collect()
 }
 
 /// What [`write`] wrote.
 pub(crate) fn read(rows: &[Row]) -> Result<World, String> {
     let (mut clusters, mut sets, mut bindings) =
         (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-    let mut placements = BTreeMap::new();
+    let (mut placements, mut scores) = (BTreeMap::new(), Scores::default());
     let mut position = Position::START;
     for row in rows {
         match row.key.split('/').collect::<Vec<_>>().as_slice() {
@@ -57,6 +64,11 @@ pub(crate) fn read(rows: &[Row]) -> Result<World, String> {
                 let state: PlacementState = value(row)?;
                 placements.insert(PlacementKey::new(*namespace, *name), Placement(state));
             }
+            [SCORE, cluster, name] => {
+                let state: ScoreState = value(row)?;
+                let (cluster, name) = ((*cluster).to_owned(), (*name).to_owned());
+                scores.put(&ScoreKey { cluster, name }, Held(state));
+            }
             [POSITION] => position = Position(value(row)?),
             [SET, name] => {
                 let seen: SeenClusterSet = value(row)?;
@@ -65,7 +77,7 @@ pub(crate) fn read(rows: &[Row]) -> Result<World, String> {
             _ => return Err(format!("row \"{}\" is of no kind", row.key)),
         }
     }
-    Ok(World::of(Fleet::of(clusters, sets, bindings), placements, position))
+    Ok(World::of(Fleet::of(clusters, sets, bindings), scores, placements, position))
 }
 
 fn value<T: Message + Default>(row: &Row) -> Result<T, String> {

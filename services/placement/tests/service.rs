@@ -9,13 +9,15 @@ use fleetlog_kernel::{Actor, CommandId, MessageId, Position, Service, Timestamp}
 use fleetlog_messages::common::{ObjectMeta, Outcome, Query, outcome};
 use fleetlog_messages::envelope::CommitHeader;
 use fleetlog_messages::placement::{
-    ApplyPlacement, ClusterPredicate, ClusterSelector, DeletePlacement, Placement,
-    PlacementCommand, PlacementSpec, Schedule, placement_command::Command,
+    AddOnPlacementScore, AddOnPlacementScoreItem, AddOnPlacementScoreStatus, AddOnScore,
+    ApplyPlacement, ApplyScore, ClusterPredicate, ClusterSelector, DeletePlacement, Placement,
+    PlacementCommand, PlacementSpec, PrioritizerConfig, PrioritizerPolicy, Rebalance, Schedule,
+    ScoreCommand, ScoreCoordinate, Toleration, placement_command::Command, score_command,
 };
 use fleetlog_messages::registration::{
     BindingEvent, BindingSpecified, ClusterAccepted, ClusterDeleted, ClusterEvent, ClusterSetEvent,
     ClusterSetSpecified, ClusterSpecified, ManagedCluster, ManagedClusterSet,
-    ManagedClusterSetBinding, binding_event, cluster_event, cluster_set_event,
+    ManagedClusterSetBinding, Taint, TaintAdded, binding_event, cluster_event, cluster_set_event,
 };
 use fleetlog_messages::subject::{self, AggregateId};
 use fleetlog_placement::{Scheduling, Settings, placement_id, start};
@@ -142,6 +144,17 @@ impl Stage {
         self.command(name, Command::Apply(apply)).await
     }
 
+    /// Gives a cluster a score.
+    async fn score(&self, cluster: &str, value: i32) -> anyhow::Result<Outcome> {
+        let item = AddOnPlacementScoreItem { name: Some("cpu".to_owned()), value: Some(value) };
+        let status = AddOnPlacementScoreStatus { scores: vec![item], ..Default::default() };
+        let score = AddOnPlacementScore { status: Some(status), ..Default::default() };
+        let apply = ApplyScore { score: Some(score), ..ApplyScore::default() };
+        let command = ScoreCommand { command: Some(score_command::Command::Apply(apply)) };
+        let id = AggregateId::namespaced(Service::Placement, "score", cluster, "demo");
+        Ok(self.client.command(&id, command.encode_to_vec().into()).await?)
+    }
+
     async fn get(&self, kind: &str, name: &str) -> anyhow::Result<Vec<Value>> {
         let query = Query {
             kind: kind.to_owned(),
@@ -215,7 +228,9 @@ async fn run(broker: SharedBroker) -> anyhow::Result<(Arc<Context<Scheduling>>, 
 /// Runs a case on both adapters.
 async fn on_both(case: impl AsyncFn(Stage) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let streams = fleetlog_topology::streams::streams();
-    let memory: SharedBroker = Memory::new(streams, fleetlog_topology::streams::queues());
+    let queues = fleetlog_topology::streams::queues();
+    let now = Clock::System.now();
+    let memory: SharedBroker = Memory::starting_at(streams, queues, now);
     let stage = Stage::on(memory.clone(), memory.clone(), memory).await?;
     case(stage).await.context("in memory")?;
     let hub = TestHub::start().await?;
@@ -266,6 +281,89 @@ async fn a_placement_is_decided_and_follows_the_fleet() -> anyhow::Result<()> {
         let gone = cluster_event::Event::Deleted(ClusterDeleted::default());
         stage.cluster_events("c1", vec![gone]).await?;
         stage.decides("p", &["c2", "c4"]).await?;
+        stage.replays().await
+    })
+    .await
+}
+
+/// One cluster, the best by an add-on's score.
+fn best() -> PlacementSpec {
+    let add_on =
+        AddOnScore { resource_name: Some("demo".to_owned()), score_name: Some("cpu".to_owned()) };
+    let coordinate = ScoreCoordinate {
+        r#type: Some("AddOn".to_owned()),
+        add_on: Some(add_on),
+        ..ScoreCoordinate::default()
+    };
+    let config = PrioritizerConfig { score_coordinate: Some(coordinate), weight: Some(1) };
+    let policy = PrioritizerPolicy { configurations: vec![config], ..PrioritizerPolicy::default() };
+    PlacementSpec { prioritizer_policy: Some(policy), ..number(1) }
+}
+
+#[tokio::test]
+async fn scores_of_add_ons_move_a_decision_and_a_rebalance_lets_go_of_it() -> anyhow::Result<()> {
+    on_both(async |stage| {
+        stage.set("s").await?;
+        stage.bind("ns", "s").await?;
+        for name in ["c1", "c2"] {
+            stage.cluster(name, &[]).await?;
+        }
+        stage.score("c2", 10).await?;
+        stage.apply("p", best()).await?;
+        stage.decides("p", &["c2"]).await?;
+        assert_eq!(refused(stage.score("c1", 101).await?), "OBJ0008");
+        stage.score("c1", 20).await?;
+        stage.apply("q", best()).await?;
+        stage.decides("q", &["c1"]).await?;
+        stage.decides("p", &["c2"]).await?;
+        stage.score("c1", 90).await?;
+        stage.command("p", Command::Rebalance(Rebalance {})).await?;
+        stage.apply("last", number(0)).await?;
+        stage.decides("last", &[]).await?;
+        stage.decides("p", &["c2"]).await?;
+        stage.command("q", Command::Delete(DeletePlacement {})).await?;
+        stage.command("p", Command::Rebalance(Rebalance {})).await?;
+        stage.decides("p", &["c1"]).await?;
+        let query = Query { kind: "score".to_owned(), ..Query::default() };
+        let pages = stage.client.ask(Service::Placement, "get", query).await?;
+        assert_eq!(pages.iter().flat_map(|page| &page.objects).count(), 2);
+        let nobody = stage.command("none", Command::Rebalance(Rebalance {})).await?;
+        assert_eq!(refused(nobody), "PLC0002");
+        stage.replays().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_toleration_ends_by_its_timer_also_after_a_restart() -> anyhow::Result<()> {
+    on_both(async |mut stage| {
+        stage.set("s").await?;
+        stage.bind("ns", "s").await?;
+        let toleration = Toleration {
+            operator: Some("Exists".to_owned()),
+            toleration_seconds: Some(2),
+            ..Toleration::default()
+        };
+        let tolerant = PlacementSpec { tolerations: vec![toleration], ..PlacementSpec::default() };
+        for name in ["c1", "c2"] {
+            stage.cluster(name, &[]).await?;
+        }
+        stage.apply("p", tolerant).await?;
+        stage.decides("p", &["c1", "c2"]).await?;
+        let taint = |name: &str| Taint {
+            key: Some(name.to_owned()),
+            effect: Some("NoSelect".to_owned()),
+            time_added: Some(fleetlog_rules::time(Clock::System.now())),
+            ..Taint::default()
+        };
+        let tainted = |name: &str| {
+            vec![cluster_event::Event::TaintAdded(TaintAdded { taint: Some(taint(name)) })]
+        };
+        stage.cluster_events("c1", tainted("gone")).await?;
+        stage.decides("p", &["c2"]).await?;
+        stage.cluster_events("c2", tainted("gone")).await?;
+        stage.restart().await?;
+        stage.decides("p", &[]).await?;
         stage.replays().await
     })
     .await
@@ -327,7 +425,7 @@ async fn what_is_refused_has_its_code_and_stops_nothing() -> anyhow::Result<()> 
         assert_eq!(refused(refusal), "PLC0002");
         let refusal = stage.command("p", Command::Schedule(Schedule {})).await?;
         assert_eq!(refused(refusal), "PLC0010");
-        let other = AggregateId::namespaced(Service::Placement, "score", "ns", "p");
+        let other = AggregateId::namespaced(Service::Placement, "page", "ns", "p");
         let delete = PlacementCommand { command: Some(Command::Delete(DeletePlacement {})) };
         let outcome = stage.client.command(&other, delete.encode_to_vec().into()).await?;
         assert_eq!(refused(outcome), "PLC0007");

@@ -1,7 +1,7 @@
 //! Generated files are exactly what the protos say, no more and no less.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use fleetlog_xtask::catalogue;
+use fleetlog_xtask::{catalogue, covered};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,15 @@ fn nothing_else_lies_in_the_generated_folder() {
     let committed: BTreeSet<_> = catalogue::committed(&root).unwrap().into_iter().collect();
     let stray: Vec<_> = committed.difference(&generated).collect();
     assert!(stray.is_empty(), "not generated: {stray:?}");
+}
+
+#[test]
+fn the_committed_list_of_covered_behaviours_is_true() {
+    let root = root();
+    let found = covered::text(&covered::find(&root).unwrap()).unwrap();
+    let committed = std::fs::read_to_string(root.join(covered::FILE)).unwrap_or_default();
+    let file = covered::FILE;
+    assert!(committed == found, "{file} is not true any more; write it: cargo xtask catalogue");
 }
 
 #[test]

@@ -47,10 +47,11 @@ impl fmt::Display for Applied {
 }
 
 /// The order in which kinds are sent: what is referred to goes first.
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 10] = [
     "clusterset",
     "binding",
     "cluster",
+    "score",
     "placement",
     "manifestwork",
     "replicaset",

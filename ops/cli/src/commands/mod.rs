@@ -11,6 +11,7 @@ mod label;
 mod log;
 #[cfg(test)]
 mod on_memory;
+mod rebalance;
 mod sim;
 mod token;
 mod version;
@@ -44,6 +45,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Label(args) => label::run(&args, &Hub::open(data).await?).await,
         Command::Accept(args) => clusters::accept(&args, &Hub::open(data).await?).await,
         Command::Deny(args) => clusters::deny(&args, &Hub::open(data).await?).await,
+        Command::Rebalance(args) => rebalance::run(&args, &Hub::open(data).await?).await,
         Command::Hub { command: HubCommand::Token { command: TokenCommand::Create(args) } } => {
             token::create(&args, data)
         }

@@ -38,6 +38,7 @@ fn sentence(commit: &Recorded, event: &[u8]) -> Option<String> {
         "registration.v1.ClusterSetEvent" => registration::set(commit, event),
         "registration.v1.BindingEvent" => registration::binding(commit, event),
         "placement.v1.PlacementEvent" => placement::placement(commit, event),
+        "placement.v1.ScoreEvent" => placement::score(commit, event),
         "work.v1.WorkEvent" => work::work(commit, event),
         "work.v1.ReplicaSetEvent" => work::replica_set(commit, event),
         "addon.v1.DefinitionEvent" => addon::definition(commit, event),
@@ -60,6 +61,7 @@ fn who(commit: &Recorded) -> String {
     let actor = &commit.header.actor;
     match actor.split_once(':') {
         Some(("service", service)) => format!("the {service} service"),
+        Some(("timer", service)) => format!("a timer of the {service} service"),
         Some(("cluster", cluster)) => format!("the agent of {cluster}"),
         _ => actor.clone(),
     }

@@ -3,7 +3,8 @@
 use super::{count, creates, list, name, who};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{
-    Placement, PlacementDecided, PlacementEvent, PlacementJudged, placement_event,
+    AddOnPlacementScore, Placement, PlacementDecided, PlacementEvent, PlacementJudged, ScoreEvent,
+    placement_event, score_event,
 };
 use prost::Message as _;
 
@@ -23,6 +24,28 @@ pub(super) fn placement(commit: &Recorded, event: &[u8]) -> Option<String> {
         Event::Decided(decided) => format!("placement {name} {}", decision(&decided)),
         Event::Judged(judged) => format!("placement {name} {}", judgement(&judged)),
     })
+}
+
+pub(super) fn score(commit: &Recorded, event: &[u8]) -> Option<String> {
+    use score_event::Event;
+    let name = name(commit);
+    Some(match ScoreEvent::decode(event).ok()?.event? {
+        Event::Specified(specified) => {
+            let score = specified.score.unwrap_or_default();
+            format!("{} scores {name}: {}", who(commit), given(&score))
+        }
+        Event::Deleted(deleted) => format!("{} removes the scores {name}", deleted.by),
+    })
+}
+
+fn given(score: &AddOnPlacementScore) -> String {
+    let status = score.status.clone().unwrap_or_default();
+    let said = |item: &fleetlog_messages::placement::AddOnPlacementScoreItem| {
+        format!("{} {}", item.name(), item.value())
+    };
+    let mut scores: Vec<String> = status.scores.iter().take(NAMED).map(said).collect();
+    more(status.scores.len(), &mut scores);
+    if scores.is_empty() { "nothing".to_owned() } else { list(&scores) }
 }
 
 fn wanted(placement: &Placement) -> String {
@@ -59,6 +82,9 @@ fn decision(decided: &PlacementDecided) -> String {
         words.push(if first { "chooses no cluster" } else { "keeps its clusters" }.to_owned());
     }
     let mut text = words.join(" and ");
+    if decided.rebalanced {
+        text.push_str(" after a rebalance");
+    }
     let dropped: Vec<String> = decided
         .dropped
         .iter()
@@ -69,6 +95,9 @@ fn decision(decided: &PlacementDecided) -> String {
     }
     if decided.unmet > 0 {
         text.push_str(&format!("; {} more wanted", decided.unmet));
+    }
+    if !decided.warnings.is_empty() {
+        text.push_str(&format!("; {}", decided.warnings.join(", ")));
     }
     text
 }
@@ -100,6 +129,29 @@ mod tests {
     use fleetlog_messages::common::Condition;
     use fleetlog_messages::placement::*;
     use fleetlog_messages::subject::AggregateId;
+
+    #[test]
+    fn every_event_of_scores_is_a_sentence() {
+        use score_event::Event;
+        let item = |name: &str, value| AddOnPlacementScoreItem {
+            name: Some(name.to_owned()),
+            value: Some(value),
+        };
+        let scores = vec![item("cpu", 90), item("memory", -5)];
+        let status = AddOnPlacementScoreStatus { scores, ..Default::default() };
+        let score = AddOnPlacementScore { status: Some(status), ..Default::default() };
+        for (event, says) in [
+            (
+                Event::Specified(ScoreSpecified { score: Some(score) }),
+                "admin scores c1/demo: cpu 90 and memory -5",
+            ),
+            (Event::Deleted(ScoreDeleted { by: "ben".into() }), "ben removes the scores c1/demo"),
+        ] {
+            let id = AggregateId::namespaced(Service::Placement, "score", "c1", "demo");
+            let event = ScoreEvent { event: Some(event) };
+            assert_eq!(tell(&commit(id, "ScoreEvent", "X", &event))[0].says, says);
+        }
+    }
 
     #[test]
     fn every_event_of_a_placement_is_a_sentence() {

@@ -4,7 +4,7 @@
 use crate::refusal::Refusal;
 use fleetlog_messages::ApiObject;
 use fleetlog_messages::common::int_or_string::Value;
-use fleetlog_messages::placement::{Placement, PlacementSpec};
+use fleetlog_messages::placement::{Placement, PlacementSpec, PrioritizerConfig};
 use fleetlog_objects::Schemas;
 
 /// The spec of `given` with its defaults, once it keeps every rule.
@@ -35,8 +35,23 @@ pub fn spec(given: &Placement) -> Result<PlacementSpec, Refusal> {
         Some(number) if number < 0 => {
             Err(invalid("spec.numberOfClusters", &number.to_string(), "it must be 0 or more"))
         }
-        _ => group_size(&spec).map(|()| spec),
+        _ => group_size(&spec).and_then(|()| each_score_once(&spec)).map(|()| spec),
     }
+}
+
+/// Two configurations of one add-on's score would both count in OCM: surely a mistake.
+fn each_score_once(spec: &PlacementSpec) -> Result<(), Refusal> {
+    let configurations = spec.prioritizer_policy.as_ref().map_or(&[][..], |p| &p.configurations);
+    let add_on = |config: &PrioritizerConfig| config.score_coordinate.as_ref()?.add_on.clone();
+    for (index, config) in configurations.iter().enumerate() {
+        let Some(this) = add_on(config) else { continue };
+        if configurations[..index].iter().filter_map(add_on).any(|earlier| earlier == this) {
+            let path = format!("spec.prioritizerPolicy.configurations[{index}].scoreCoordinate");
+            let found = format!("\"{}/{}\"", this.resource_name(), this.score_name());
+            return Err(invalid(&path, &found, "an add-on's score counts once"));
+        }
+    }
+    Ok(())
 }
 
 fn group_size(spec: &PlacementSpec) -> Result<(), Refusal> {

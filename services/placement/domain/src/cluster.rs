@@ -1,13 +1,15 @@
-//! A cluster as placement sees it: what of registration's events can change a decision. Beats,
-//! capacity and versions cannot, so they leave no trace here.
+//! A cluster as placement sees it: what of registration's events can change a decision. Beats
+//! cannot, so they leave no trace here. What most placements go by is read once; the rest of the
+//! object is kept for expressions.
 
-use fleetlog_messages::common::{ObjectMeta, Time};
+use fleetlog_messages::common::Time;
 use fleetlog_messages::placement::SeenCluster;
 use fleetlog_messages::registration::{
-    ManagedCluster, ManagedClusterClaim, ManagedClusterSpec, ManagedClusterStatus, Taint,
-    cluster_event::Event,
+    ManagedCluster, ManagedClusterClaim, Taint, cluster_event::Event,
 };
 use fleetlog_rules::labels::Labels;
+use fleetlog_rules::quantity::Quantity;
+use std::collections::BTreeMap;
 
 /// A cluster of the fleet.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +24,53 @@ pub struct Cluster {
     pub accepted: bool,
     /// Since when it is on its way out.
     pub terminating: Option<Time>,
+    /// What it can still give of what placement scores by.
+    pub allocatable: Resources,
+    /// What only expressions see: the object without what stands above.
+    pub rest: ManagedCluster,
+}
+
+/// A resource that placement scores by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resource {
+    /// `cpu`.
+    Cpu,
+    /// `memory`.
+    Memory,
+}
+
+impl Resource {
+    const ALL: [Self; 2] = [Self::Cpu, Self::Memory];
+
+    /// Its name in a cluster's status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// What can be allocated of each resource of which capacity is known too; a quantity that cannot
+/// be read is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources([Option<Quantity>; 2]);
+
+impl Resources {
+    fn of(capacity: &BTreeMap<String, String>, allocatable: &BTreeMap<String, String>) -> Self {
+        let of = |resource: Resource| {
+            capacity.get(resource.as_str())?;
+            Quantity::parse(allocatable.get(resource.as_str())?).ok()
+        };
+        Self(Resource::ALL.map(of))
+    }
+
+    /// How much of one there is.
+    #[must_use]
+    pub const fn get(&self, resource: Resource) -> Option<Quantity> {
+        self.0[resource as usize]
+    }
 }
 
 impl Cluster {
@@ -46,8 +95,13 @@ impl Cluster {
             Event::Accepted(_) => cluster.accepted = true,
             Event::Denied(_) => cluster.accepted = false,
             Event::StatusReported(reported) => {
-                let facts = reported.facts.as_ref();
-                cluster.claims = facts.map(|f| claims(&f.cluster_claims)).unwrap_or_default();
+                let facts = reported.facts.clone().unwrap_or_default();
+                cluster.claims = claims(&facts.cluster_claims);
+                cluster.allocatable = Resources::of(&facts.capacity, &facts.allocatable);
+                let status = cluster.rest.status.get_or_insert_default();
+                status.version = facts.version;
+                status.capacity = facts.capacity;
+                status.allocatable = facts.allocatable;
             }
             Event::TaintAdded(added) => {
                 let taint = added.taint.clone().unwrap_or_default();
@@ -67,17 +121,18 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// The whole intent of a user; claims are the agent's and stay.
+    /// The whole intent of a user; claims and resources are the agent's and stay.
     fn specified(self, object: ManagedCluster) -> Self {
-        let meta = object.metadata.unwrap_or_default();
-        let spec = object.spec.unwrap_or_default();
-        Self {
-            labels: meta.labels,
-            claims: self.claims,
-            accepted: spec.hub_accepts_client(),
-            taints: spec.taints,
-            terminating: meta.deletion_timestamp,
-        }
+        let status = Some(self.rest.status.unwrap_or_default());
+        let mut rest = ManagedCluster { status, ..object };
+        let meta = rest.metadata.get_or_insert_default();
+        let labels = std::mem::take(&mut meta.labels);
+        let terminating = meta.deletion_timestamp.take();
+        let spec = rest.spec.get_or_insert_default();
+        let accepted = spec.hub_accepts_client.take().unwrap_or_default();
+        let taints = std::mem::take(&mut spec.taints);
+        let (claims, allocatable) = (self.claims, self.allocatable);
+        Self { labels, claims, taints, accepted, terminating, allocatable, rest }
     }
 
     /// Key and effect name a taint.
@@ -85,40 +140,41 @@ impl Cluster {
         self.taints.retain(|t| (t.key(), t.effect()) != (taint.key(), taint.effect()));
     }
 
-    /// As a row of the state.
+    /// The whole object, as expressions see it.
     #[must_use]
-    pub fn to_row(&self) -> SeenCluster {
+    pub fn object(&self) -> ManagedCluster {
         let claim = |(name, value): (&String, &String)| ManagedClusterClaim {
             name: Some(name.clone()),
             value: Some(value.clone()),
         };
-        let object = ManagedCluster {
-            metadata: Some(ObjectMeta {
-                labels: self.labels.clone(),
-                deletion_timestamp: self.terminating.clone(),
-                ..ObjectMeta::default()
-            }),
-            spec: Some(ManagedClusterSpec {
-                hub_accepts_client: Some(self.accepted),
-                taints: self.taints.clone(),
-                ..ManagedClusterSpec::default()
-            }),
-            status: Some(ManagedClusterStatus {
-                cluster_claims: self.claims.iter().map(claim).collect(),
-                ..ManagedClusterStatus::default()
-            }),
-            ..ManagedCluster::default()
-        };
-        SeenCluster { object: Some(object) }
+        let mut object = self.rest.clone();
+        let meta = object.metadata.get_or_insert_default();
+        meta.labels.clone_from(&self.labels);
+        meta.deletion_timestamp.clone_from(&self.terminating);
+        let spec = object.spec.get_or_insert_default();
+        spec.hub_accepts_client = Some(self.accepted);
+        spec.taints.clone_from(&self.taints);
+        let status = object.status.get_or_insert_default();
+        status.cluster_claims = self.claims.iter().map(claim).collect();
+        object
+    }
+
+    /// As a row of the state.
+    #[must_use]
+    pub fn to_row(&self) -> SeenCluster {
+        SeenCluster { object: Some(self.object()) }
     }
 
     /// What [`Self::to_row`] wrote.
     #[must_use]
     pub fn of_row(row: SeenCluster) -> Self {
         let object = row.object.unwrap_or_default();
-        let given = object.status.as_ref().map(|s| claims(&s.cluster_claims));
-        let before = Self { claims: given.unwrap_or_default(), ..Self::default() };
-        before.specified(object)
+        let mut status = object.status.clone().unwrap_or_default();
+        let claims = claims(&status.cluster_claims);
+        status.cluster_claims.clear();
+        let allocatable = Resources::of(&status.capacity, &status.allocatable);
+        let rest = ManagedCluster { status: Some(status), ..ManagedCluster::default() };
+        Self { claims, allocatable, rest, ..Self::default() }.specified(object)
     }
 }
 

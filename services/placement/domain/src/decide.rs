@@ -3,7 +3,7 @@
 use crate::admit;
 use crate::command::{Apply, PlacementKey};
 use crate::names::{kind, reason};
-use crate::plan::{Flaw, Plan};
+use crate::plan::{Flaw, Order, Plan};
 use crate::refusal::Refusal;
 use crate::schedule::{Choice, Schedule};
 use crate::state::Placement;
@@ -16,7 +16,7 @@ use fleetlog_messages::placement::{
 use fleetlog_rules::condition::{self, Say, Status};
 use fleetlog_rules::metadata::{self, Birth};
 use fleetlog_rules::time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Decision = Result<Vec<Event>, Refusal>;
 
@@ -24,7 +24,7 @@ pub(crate) fn apply(placement: &Placement, apply: &Apply, at: Timestamp) -> Deci
     let given = apply.object.metadata.clone().unwrap_or_default();
     check(placement, apply, &given)?;
     let spec = admit::spec(&apply.object)?;
-    if let Err(Flaw::Unsupported(refusal)) = Plan::of(&spec) {
+    if let Err(Flaw::TooCostly(refusal)) = Plan::of(&spec) {
         return Err(refusal);
     }
     let current = placement.object();
@@ -102,9 +102,10 @@ pub(crate) fn schedule(
     if placement.object().is_none() || placement.is_disabled() {
         return vec![];
     }
+    let at = at.whole_seconds();
     let mut decided = match schedule {
-        Schedule::Chosen(choice) => chosen(placement, choice),
-        Schedule::Flawed { kept, .. } => left(placement, kept),
+        Schedule::Chosen(choice) => chosen(placement, choice, at),
+        Schedule::Flawed { kept, .. } | Schedule::Broken { kept, .. } => left(placement, kept),
     };
     if let Some(decided) = &mut decided {
         decided.inputs = inputs.0;
@@ -119,29 +120,45 @@ pub(crate) fn schedule(
     decided.map(Event::Decided).into_iter().chain(judged).collect()
 }
 
-/// The next revision, if the choice is another one; a first choice always is.
-fn chosen(placement: &Placement, choice: &Choice) -> Option<PlacementDecided> {
+/// The next revision, if the choice is another one; a first choice always is. Scores are part of
+/// it where they are shown: with each change of the clusters, and alone as often as they may.
+fn chosen(placement: &Placement, choice: &Choice, at: Timestamp) -> Option<PlacementDecided> {
     let before = &placement.0.decided;
     let moved = |cluster: &&message::DecidedCluster| {
         let place = |c: &message::DecidedCluster| (c.group_index, c.group.clone());
         before.get(&cluster.cluster).is_none_or(|known| place(known) != place(cluster))
     };
-    let added: Vec<_> = choice.decision.values().filter(moved).cloned().collect();
+    let rescored = |cluster: &&message::DecidedCluster| {
+        before.get(&cluster.cluster).is_none_or(|known| known.score != cluster.score)
+    };
     let gone = before.keys().filter(|name| !choice.decision.contains_key(*name));
     let removed: Vec<_> = gone.cloned().collect();
     let first = placement.0.revision == 0;
-    (first || !added.is_empty() || !removed.is_empty()).then(|| PlacementDecided {
+    let moves = first || !removed.is_empty() || choice.decision.values().any(|c| moved(&c));
+    let order = placement.order();
+    let shows = match order {
+        Order::Name => false,
+        Order::Score(every) => {
+            moves || placement.scores_shown().is_none_or(|shown| at >= shown.plus(every))
+        }
+    };
+    let added = choice.decision.values().filter(|c| moved(c) || (shows && rescored(c)));
+    let added: Vec<_> = added.cloned().collect();
+    (moves || !added.is_empty()).then(|| PlacementDecided {
         revision: placement.0.revision + 1,
         added,
         removed,
         dropped: choice.dropped.clone(),
         unmet: choice.unmet,
+        rebalanced: choice.rebalanced,
+        warnings: choice.warnings.clone(),
         ..PlacementDecided::default()
     })
 }
 
 /// The next revision of a flawed placement: only clusters that left the fleet or its reach go.
 fn left(placement: &Placement, kept: &[String]) -> Option<PlacementDecided> {
+    let kept: BTreeSet<&String> = kept.iter().collect();
     let gone = placement.0.decided.keys().filter(|name| !kept.contains(name));
     let removed: Vec<_> = gone.cloned().collect();
     (!removed.is_empty()).then(|| PlacementDecided {
@@ -171,6 +188,11 @@ fn conditions(placement: &Placement, schedule: &Schedule, at: Timestamp) -> Vec<
                 say(kind::SATISFIED, Status::False, reason::NO_MATCH, none);
             }
             say(kind::MISCONFIGURED, Status::True, reason::MISCONFIGURED, message);
+        }
+        Schedule::Broken { message, .. } => {
+            say(kind::SATISFIED, Status::False, reason::NOT_ALL_SCHEDULED, message);
+            let message = "Placement configurations check pass";
+            say(kind::MISCONFIGURED, Status::False, reason::CONFIGURED, message);
         }
     }
     conditions

@@ -3,24 +3,78 @@
 //! namespaces may use it. It decides nothing.
 
 use crate::cluster::Cluster;
+use crate::index::{Index, Name};
 use fleetlog_messages::common::ObjectMeta;
 use fleetlog_messages::registration::{
     ManagedClusterSet, binding_event, cluster_event, cluster_set_event,
 };
+use fleetlog_rules::labels::Labels;
 use fleetlog_rules::membership::Members;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The fleet as placement sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fleet {
-    clusters: BTreeMap<String, Cluster>,
+    clusters: BTreeMap<Name, Arc<Cluster>>,
     sets: BTreeMap<String, ManagedClusterSet>,
     /// By namespace, the names of the bound sets, whether these exist or not.
     bindings: BTreeMap<String, BTreeSet<String>>,
     /// Derived: how each set selects, and whom.
-    members: BTreeMap<String, (Members, BTreeSet<String>)>,
+    members: BTreeMap<String, Group>,
+    /// Derived: who has which label.
+    labels: Index,
+    /// Derived: who has which claim.
+    claims: Index,
+    /// Derived: the sets that select by no known rule, and why.
+    flaws: BTreeMap<String, String>,
     /// Derived: the namespaces that each set is bound to.
     bound_to: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The members of a set.
+#[derive(Clone, Debug, PartialEq)]
+struct Group {
+    how: Members,
+    members: BTreeMap<Name, Arc<Cluster>>,
+    tally: Tally,
+}
+
+/// How many clusters may be chosen, and how many may not, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// They may.
+    pub candidates: usize,
+    /// The hub does not accept them.
+    pub refused: usize,
+    /// They are on their way out.
+    pub ending: usize,
+}
+
+impl Tally {
+    /// Where a cluster counts.
+    pub fn of(&mut self, cluster: &Cluster) -> &mut usize {
+        match (cluster.accepted, &cluster.terminating) {
+            (true, None) => &mut self.candidates,
+            (true, Some(_)) => &mut self.ending,
+            (false, _) => &mut self.refused,
+        }
+    }
+}
+
+impl Group {
+    fn put(&mut self, name: &Name, cluster: &Arc<Cluster>) {
+        *self.tally.of(cluster) += 1;
+        if let Some(before) = self.members.insert(name.clone(), cluster.clone()) {
+            *self.tally.of(&before) -= 1;
+        }
+    }
+
+    fn take(&mut self, name: &str) {
+        if let Some(before) = self.members.remove(name) {
+            *self.tally.of(&before) -= 1;
+        }
+    }
 }
 
 /// A cluster before and after an event, with the sets it was and is in.
@@ -29,7 +83,7 @@ pub struct Moved {
     /// The cluster's name.
     pub name: String,
     /// What it was.
-    pub before: Option<Cluster>,
+    pub before: Option<Arc<Cluster>>,
     /// Where it was.
     pub sets_before: BTreeSet<String>,
     /// Where it is.
@@ -44,7 +98,10 @@ impl Fleet {
         sets: BTreeMap<String, ManagedClusterSet>,
         bindings: BTreeSet<(String, String)>,
     ) -> Self {
-        let mut fleet = Self { clusters, sets, ..Self::default() };
+        let mut fleet = Self { sets, ..Self::default() };
+        for (name, cluster) in clusters {
+            fleet.put(&Name::from(name), Arc::new(cluster));
+        }
         for (namespace, set) in bindings {
             fleet.bind(&namespace, &set);
         }
@@ -55,8 +112,20 @@ impl Fleet {
 
     /// All clusters.
     #[must_use]
-    pub const fn clusters(&self) -> &BTreeMap<String, Cluster> {
+    pub const fn clusters(&self) -> &BTreeMap<Name, Arc<Cluster>> {
         &self.clusters
+    }
+
+    /// Who has which label.
+    #[must_use]
+    pub const fn labels(&self) -> &Index {
+        &self.labels
+    }
+
+    /// Who has which claim.
+    #[must_use]
+    pub const fn claims(&self) -> &Index {
+        &self.claims
     }
 
     /// All sets.
@@ -84,40 +153,84 @@ impl Fleet {
     }
 
     /// The members of a set, by name.
-    pub fn members(&self, set: &str) -> impl Iterator<Item = &str> {
-        let members = self.members.get(set).map(|(_, members)| members);
-        members.into_iter().flatten().map(String::as_str)
+    pub fn members(&self, set: &str) -> impl Iterator<Item = (&str, &Cluster)> {
+        let members = self.members.get(set).map(|group| &group.members);
+        members.into_iter().flatten().map(|(name, cluster)| (&**name, &**cluster))
+    }
+
+    /// How many members a set has.
+    #[must_use]
+    pub fn tally(&self, set: &str) -> Tally {
+        self.members.get(set).map(|group| group.tally).unwrap_or_default()
+    }
+
+    /// Whether a cluster with these labels would be in a set.
+    #[must_use]
+    pub fn includes(&self, set: &str, labels: &Labels) -> bool {
+        self.members.get(set).is_some_and(|group| group.how.include(labels))
+    }
+
+    /// Why nobody knows who is in a set; `None` where everybody does.
+    #[must_use]
+    pub fn flaw(&self, set: &str) -> Option<&str> {
+        self.flaws.get(set).map(String::as_str)
     }
 
     /// Whether a cluster is in a set.
     #[must_use]
     pub fn is_member(&self, cluster: &str, set: &str) -> bool {
-        self.members.get(set).is_some_and(|(_, members)| members.contains(cluster))
+        self.members.get(set).is_some_and(|group| group.members.contains_key(cluster))
     }
 
     /// Folds an event of a cluster; `None` when nothing that placement sees has changed.
     pub fn cluster_changed(&mut self, name: &str, event: &cluster_event::Event) -> Option<Moved> {
-        let before = self.clusters.remove(name);
-        let after = Cluster::evolve(before.clone(), event);
-        let same = before == after;
-        let regroup = before.as_ref().map(|c| &c.labels) != after.as_ref().map(|c| &c.labels);
-        if let Some(after) = after {
-            self.clusters.insert(name.to_owned(), after);
-        }
-        if same {
+        let before = self.clusters.get(name).cloned();
+        let after = Cluster::evolve(before.as_deref().cloned(), event);
+        if before.as_deref() == after.as_ref() {
             return None;
         }
         let sets_before = self.sets_of(name);
-        if regroup {
-            self.resettle(name);
+        let moves = before.as_ref().map(|c| &c.labels) != after.as_ref().map(|c| &c.labels);
+        match after {
+            Some(after) => self.put(&Name::from(name), Arc::new(after)),
+            None => self.drop(name),
         }
-        let sets_after = if regroup { self.sets_of(name) } else { sets_before.clone() };
+        let sets_after = if moves { self.sets_of(name) } else { sets_before.clone() };
         Some(Moved { name: name.to_owned(), before, sets_before, sets_after })
+    }
+
+    /// Takes a cluster in, or what it is now.
+    fn put(&mut self, name: &Name, cluster: Arc<Cluster>) {
+        if let Some(before) = self.clusters.insert(name.clone(), cluster.clone()) {
+            self.labels.remove(name, &before.labels);
+            self.claims.remove(name, &before.claims);
+        }
+        self.labels.add(name, &cluster, &cluster.labels);
+        self.claims.add(name, &cluster, &cluster.claims);
+        for group in self.members.values_mut() {
+            if group.how.include(&cluster.labels) {
+                group.put(name, &cluster);
+            } else {
+                group.take(name);
+            }
+        }
+    }
+
+    fn drop(&mut self, name: &str) {
+        if let Some(before) = self.clusters.remove(name) {
+            self.labels.remove(name, &before.labels);
+            self.claims.remove(name, &before.claims);
+        }
+        self.members.values_mut().for_each(|group| group.take(name));
     }
 
     /// Folds an event of a set; whether its members or its being there have changed.
     pub fn set_changed(&mut self, name: &str, event: &cluster_set_event::Event) -> bool {
-        let before = self.members.get(name).cloned();
+        let of = |fleet: &Self| {
+            let members = fleet.members.get(name).map(|group| &group.members);
+            members.map(|members| members.keys().cloned().collect::<Vec<Name>>())
+        };
+        let before = (of(self), self.flaws.get(name).cloned());
         match event {
             cluster_set_event::Event::Specified(specified) => {
                 let spec = specified.set.clone().and_then(|set| set.spec);
@@ -132,8 +245,7 @@ impl Fleet {
             cluster_set_event::Event::Counted(_) => return false,
         }
         self.regroup(name);
-        let members = |seen: Option<&(Members, BTreeSet<String>)>| seen.map(|(_, m)| m.clone());
-        members(before.as_ref()) != members(self.members.get(name))
+        before.0 != of(self) || before.1.as_ref() != self.flaws.get(name)
     }
 
     /// Folds an event of a binding; whether it came or went.
@@ -157,33 +269,31 @@ impl Fleet {
         self.bindings.entry(namespace.to_owned()).or_default().insert(set.to_owned())
     }
 
-    fn sets_of(&self, cluster: &str) -> BTreeSet<String> {
-        let with = self.members.iter().filter(|(_, (_, members))| members.contains(cluster));
+    /// The sets that a cluster is in.
+    #[must_use]
+    pub fn sets_of(&self, cluster: &str) -> BTreeSet<String> {
+        let with = self.members.iter().filter(|(_, group)| group.members.contains_key(cluster));
         with.map(|(set, _)| set.clone()).collect()
     }
 
     /// Finds the members of one set anew.
     fn regroup(&mut self, set: &str) {
+        self.flaws.remove(set);
         let Some(object) = self.sets.get(set) else {
             self.members.remove(set);
             return;
         };
-        let how = Members::of(set, object.spec.as_ref()).unwrap_or(Members::None);
-        let included = self.clusters.iter().filter(|(_, cluster)| how.include(&cluster.labels));
-        let members = included.map(|(name, _)| name.clone()).collect();
-        self.members.insert(set.to_owned(), (how, members));
-    }
-
-    /// Finds the sets of one cluster anew.
-    fn resettle(&mut self, name: &str) {
-        let labels = self.clusters.get(name).map(|cluster| &cluster.labels);
-        for (how, members) in self.members.values_mut() {
-            if labels.is_some_and(|labels| how.include(labels)) {
-                members.insert(name.to_owned());
-            } else {
-                members.remove(name);
+        let how = Members::of(set, object.spec.as_ref()).unwrap_or_else(|error| {
+            self.flaws.insert(set.to_owned(), format!("ManagedClusterSet \"{set}\": {error}"));
+            Members::None
+        });
+        let mut group = Group { how, members: BTreeMap::new(), tally: Tally::default() };
+        for (name, cluster) in &self.clusters {
+            if group.how.include(&cluster.labels) {
+                group.put(name, cluster);
             }
         }
+        self.members.insert(set.to_owned(), group);
     }
 }
 

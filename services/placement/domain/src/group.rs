@@ -40,9 +40,9 @@ pub enum GroupError {
     /// A number as text, without the sign of a percentage (OCM's words).
     #[error("invalid value for IntOrString: invalid type: string is not a percentage")]
     NotAPercentage,
-    /// A selector that means nothing.
-    #[error("{0}")]
-    Selector(#[from] SelectorError),
+    /// The selector of the group of this number means nothing.
+    #[error("{1}")]
+    Selector(usize, SelectorError),
 }
 
 /// The group that a cluster is in.
@@ -70,15 +70,16 @@ impl Groups {
             }
         };
         let mut named = Vec::new();
-        for group in &strategy.decision_groups {
+        for (index, group) in strategy.decision_groups.iter().enumerate() {
+            let wrong = |error| GroupError::Selector(index, error);
             let selector = group.group_cluster_selector.as_ref();
             let labels = selector.and_then(|s| s.label_selector.as_ref());
             let claims = selector.and_then(|s| s.claim_selector.as_ref());
             let claims = claims.map(|c| Selector::of_requirements(&c.match_expressions));
             named.push(Named {
                 name: group.group_name().to_owned(),
-                labels: labels.map(Selector::of).transpose()?.unwrap_or_default(),
-                claims: claims.transpose()?.unwrap_or_default(),
+                labels: labels.map(Selector::of).transpose().map_err(wrong)?.unwrap_or_default(),
+                claims: claims.transpose().map_err(wrong)?.unwrap_or_default(),
             });
         }
         Ok(Self { named, length })

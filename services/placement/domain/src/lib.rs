@@ -4,19 +4,25 @@
 pub mod admit;
 pub mod cluster;
 pub mod command;
+mod deadline;
 mod decide;
 pub mod filter;
 pub mod fleet;
 pub mod group;
+pub mod held_scores;
+pub mod index;
 pub mod names;
 pub mod pages;
 pub mod plan;
+pub mod pool;
 pub mod projection;
 pub mod reaction;
 pub mod refusal;
 pub mod schedule;
 pub mod score;
+pub mod spread;
 pub mod state;
+pub mod weights;
 
 pub use command::{PlacementCommand, PlacementKey};
 pub use projection::{Change, World};

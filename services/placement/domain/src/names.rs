@@ -50,6 +50,8 @@ pub mod rule {
     pub const PREDICATE: &str = "Predicate";
     /// A taint is not tolerated.
     pub const TAINTS: &str = "TaintToleration";
+    /// It is in no topology to spread over, or its topology has its share.
+    pub const SPREAD: &str = "Spread";
     /// Enough others come first.
     pub const NUMBER: &str = "NumberOfClusters";
 }

@@ -2,30 +2,36 @@
 //! Both are derived from the one revision, so they change together or not at all.
 
 use crate::names::{self, PAGE};
+use crate::plan::Order;
 use crate::schedule::Decision;
 use crate::state::Placement;
 use fleetlog_kernel::{CommandId, Position, Uid};
 use fleetlog_messages::common::{ObjectMeta, OwnerReference};
 use fleetlog_messages::placement::{
-    ClusterDecision, DecisionGroupStatus, PlacementDecision, PlacementDecisionStatus,
+    ClusterDecision, DecidedCluster, DecisionGroupStatus, PlacementDecision,
+    PlacementDecisionStatus,
 };
 use std::collections::BTreeMap;
 
 /// One page of a decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Page<'a> {
     /// From 1 on, over all groups.
     number: usize,
     group: &'a str,
     index: u32,
-    clusters: Vec<&'a str>,
+    clusters: Vec<&'a DecidedCluster>,
 }
 
 /// The pages, at least one: an empty decision is one empty page.
-fn pages(decision: &Decision) -> Vec<Page<'_>> {
-    let mut groups: BTreeMap<u32, (&str, Vec<&str>)> = BTreeMap::new();
-    for (cluster, decided) in decision {
-        groups.entry(decided.group_index).or_insert((&decided.group, vec![])).1.push(cluster);
+fn pages(decision: &Decision, order: Order) -> Vec<Page<'_>> {
+    let mut groups: BTreeMap<u32, (&str, Vec<&DecidedCluster>)> = BTreeMap::new();
+    for decided in decision.values() {
+        groups.entry(decided.group_index).or_insert((&decided.group, vec![])).1.push(decided);
+    }
+    if order != Order::Name {
+        // Stable: equal scores stay in the order of names.
+        groups.values_mut().for_each(|(_, of)| of.sort_by_key(|decided| -decided.score));
     }
     if groups.is_empty() {
         groups.insert(0, ("", vec![]));
@@ -52,9 +58,9 @@ fn page_name(placement: &str, number: usize) -> String {
 
 /// The groups of a decision as the status of its placement lists them.
 #[must_use]
-pub fn groups(placement: &str, decision: &Decision) -> Vec<DecisionGroupStatus> {
+pub fn groups(placement: &str, decision: &Decision, order: Order) -> Vec<DecisionGroupStatus> {
     let mut groups: Vec<DecisionGroupStatus> = Vec::new();
-    for page in pages(decision) {
+    for page in pages(decision, order) {
         let index = i32::try_from(page.index).unwrap_or(i32::MAX);
         let count = i32::try_from(page.clusters.len()).unwrap_or(i32::MAX);
         let name = page_name(placement, page.number);
@@ -82,11 +88,12 @@ pub fn objects(placement: &Placement) -> Vec<PlacementDecision> {
         return vec![];
     }
     let at = Position(placement.0.decided_at);
-    let pages = pages(&placement.0.decided).into_iter();
-    pages.map(|page| object(meta, &page, at)).collect()
+    let order = placement.order();
+    let pages = pages(&placement.0.decided, order).into_iter();
+    pages.map(|page| object(meta, &page, order, at)).collect()
 }
 
-fn object(owner: &ObjectMeta, page: &Page<'_>, at: Position) -> PlacementDecision {
+fn object(owner: &ObjectMeta, page: &Page<'_>, order: Order, at: Position) -> PlacementDecision {
     let name = page_name(owner.name(), page.number);
     let uid = Uid::derived(&CommandId::new(owner.uid()), &name);
     let labels = [
@@ -112,10 +119,10 @@ fn object(owner: &ObjectMeta, page: &Page<'_>, at: Position) -> PlacementDecisio
         }],
         ..ObjectMeta::default()
     };
-    let decided = |cluster: &&str| ClusterDecision {
-        cluster_name: Some((*cluster).to_owned()),
+    let decided = |decided: &&DecidedCluster| ClusterDecision {
+        cluster_name: Some(decided.cluster.clone()),
         reason: Some(String::new()),
-        score: None,
+        score: (order != Order::Name).then_some(decided.score),
     };
     let decisions = page.clusters.iter().map(decided).collect();
     PlacementDecision {

@@ -1,14 +1,18 @@
-//! What a spec means: its selectors, tolerations, weights and groups, read once. A spec that means
-//! nothing is misconfigured in OCM's words; what this release does not do is said, never ignored.
+//! What a spec means: its selectors, expressions, tolerations, weights, spread and groups, read
+//! once. A spec that means nothing is misconfigured in OCM's words, followed by where.
 
-use crate::group::Groups;
+use crate::group::{GroupError, Groups};
 use crate::refusal::Refusal;
+use crate::spread::Spread;
+use crate::weights::Weights;
 use fleetlog_messages::placement::{
-    ClusterPredicate, ClusterSelector, PlacementSpec, PrioritizerConfig, PrioritizerPolicy,
-    Toleration,
+    ClusterCelSelector, ClusterPredicate, ClusterSelector, PlacementSpec, Toleration,
 };
+use fleetlog_rules::cel::{Problem, Program};
+use fleetlog_rules::duration::GoDuration;
 use fleetlog_rules::labels::{Selector, SelectorError};
 use fleetlog_rules::taint;
+use std::time::Duration;
 
 /// A spec, read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,51 +27,82 @@ pub struct Plan {
     pub tolerations: Vec<Toleration>,
     /// What the scores weigh.
     pub weights: Weights,
+    /// How the clusters are spread over topologies.
+    pub spread: Spread,
     /// How the decision is divided.
     pub groups: Groups,
+    /// In which order its clusters are shown.
+    pub order: Order,
 }
 
-/// One alternative: labels and claims must both match.
+/// One alternative: labels, claims and expressions must all match.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predicate {
     /// On labels.
     pub labels: Selector,
     /// On claims.
     pub claims: Selector,
+    /// On anything; asked last, for they cost most.
+    pub expressions: Vec<Expression>,
 }
 
-/// The weight of each score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Weights {
-    /// Of few decisions on the cluster.
-    pub balance: i64,
-    /// Of being chosen already.
-    pub steady: i64,
+/// A CEL expression, compiled once.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    text: String,
+    /// To ask.
+    pub program: Program,
 }
 
-impl Default for Weights {
-    fn default() -> Self {
-        Self { balance: 1, steady: 1 }
+impl Expression {
+    /// Whether it can see the scores of add-ons.
+    #[must_use]
+    pub fn reads_scores(&self) -> bool {
+        self.text.contains("scores")
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// In which order clusters are shown within a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By name; scores are not shown.
+    #[default]
+    Name,
+    /// The highest score first, with the scores; scores alone are renewed at most this often.
+    Score(Duration),
+}
+
+impl Order {
+    /// Of a spec that passed admission.
+    #[must_use]
+    pub fn of(spec: &PlacementSpec) -> Self {
+        if spec.sort_by() != "Score" {
+            return Self::Name;
+        }
+        let given = spec.score_rate_limit.as_deref().and_then(|text| GoDuration::parse(text).ok());
+        let nanos = given.and_then(|given| u64::try_from(given.nanos()).ok());
+        Self::Score(nanos.map_or(Duration::from_secs(60), Duration::from_nanos))
     }
 }
 
 /// Why a spec cannot be acted on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Flaw {
-    /// It means nothing; the condition says so in OCM's form `<plugin>:<message>`.
+    /// It means nothing; the condition says so in OCM's form `<plugin>:<message>`, then the path.
     Misconfigured(String),
-    /// It means something that this release does not do: [`Refusal::Unsupported`].
-    Unsupported(Refusal),
+    /// An expression may take too long: it is refused where it is given.
+    TooCostly(Refusal),
 }
 
 impl Flaw {
-    fn misconfigured(plugin: &str, message: impl std::fmt::Display) -> Self {
-        Self::Misconfigured(format!("{plugin}:{message}"))
-    }
-
-    fn unsupported(path: &str, what: impl Into<String>, advice: &'static str) -> Self {
-        let (path, what) = (path.to_owned(), what.into());
-        Self::Unsupported(Refusal::Unsupported { path, what, advice })
+    pub(crate) fn misconfigured(plugin: &str, what: impl std::fmt::Display, path: &str) -> Self {
+        Self::Misconfigured(format!("{plugin}:{what} ({path})"))
     }
 
     /// The message of the condition.
@@ -75,35 +110,35 @@ impl Flaw {
     pub fn message(&self) -> String {
         match self {
             Self::Misconfigured(message) => message.clone(),
-            Self::Unsupported(refusal) => refusal.to_string(),
+            Self::TooCostly(refusal) => refusal.to_string(),
         }
     }
 }
 
 impl Plan {
-    /// Reads a spec. What is not supported is found before what is misconfigured, so that it is
-    /// refused where it is given.
+    /// Reads a spec.
     ///
     /// # Errors
     /// The first flaw.
     pub fn of(spec: &PlacementSpec) -> Result<Self, Flaw> {
-        supported(spec)?;
-        let predicates = spec.predicates.iter().map(predicate).collect::<Result<_, _>>()?;
-        for toleration in &spec.tolerations {
-            taint::check(toleration).map_err(|e| Flaw::misconfigured("TaintToleration", e))?;
+        let predicates = spec.predicates.iter().enumerate();
+        let predicates = predicates.map(|(index, given)| predicate(index, given));
+        let predicates = predicates.collect::<Result<_, _>>()?;
+        for (index, toleration) in spec.tolerations.iter().enumerate() {
+            let path = format!("spec.tolerations[{index}]");
+            let wrong = |error| Flaw::misconfigured("TaintToleration", error, &path);
+            taint::check(toleration).map_err(wrong)?;
         }
-        let policy = spec.prioritizer_policy.as_ref();
-        let groups = spec.decision_strategy.as_ref().and_then(|s| s.group_strategy.as_ref());
-        let groups = groups.map(Groups::of).transpose();
+        let spread = Spread::of(spec.spread_policy.as_ref());
         Ok(Self {
             sets: spec.cluster_sets.clone(),
             wanted: spec.number_of_clusters.map(|n| usize::try_from(n).unwrap_or(0)),
             predicates,
             tolerations: spec.tolerations.clone(),
-            weights: policy.map_or(Ok(Weights::default()), weights)?,
-            groups: groups
-                .map_err(|e| Flaw::misconfigured("DecisionGroups", e))?
-                .unwrap_or_default(),
+            weights: Weights::of(spec.prioritizer_policy.as_ref(), &spread)?,
+            spread,
+            groups: groups(spec)?,
+            order: Order::of(spec),
         })
     }
 
@@ -112,94 +147,71 @@ impl Plan {
     pub fn names(&self, set: &str) -> bool {
         self.sets.is_empty() || self.sets.iter().any(|named| named == set)
     }
-}
 
-/// Finds what this release does not do.
-fn supported(spec: &PlacementSpec) -> Result<(), Flaw> {
-    for (index, given) in spec.predicates.iter().enumerate() {
-        let selector = given.required_cluster_selector.as_ref();
-        let cel = selector.and_then(|s| s.cel_selector.as_ref());
-        if cel.is_some_and(|cel| !cel.cel_expressions.is_empty()) {
-            let path = format!("spec.predicates[{index}].requiredClusterSelector.celSelector");
-            let advice = "select by labelSelector or claimSelector; CEL comes with a later release";
-            return Err(Flaw::unsupported(&path, "a selection by CEL", advice));
-        }
+    /// Whether a cluster that fits and is not chosen has a say in which are.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        self.weights.count_resources() || !self.spread.is_none()
     }
-    let spread = spec.spread_policy.as_ref();
-    if spread.is_some_and(|spread| !spread.spread_constraints.is_empty()) {
-        let advice = "make one placement per topology, selected by its label or claim; \
-                      spreading comes with a later release";
-        return Err(Flaw::unsupported("spec.spreadPolicy", "spreading over topologies", advice));
-    }
-    if spec.sort_by() == "Score" {
-        let advice = "leave sortBy out; decisions in the order of scores come with a later release";
-        return Err(Flaw::unsupported("spec.sortBy", "decisions in the order of scores", advice));
-    }
-    for (index, toleration) in spec.tolerations.iter().enumerate() {
-        if toleration.toleration_seconds.is_some() {
-            let path = format!("spec.tolerations[{index}].tolerationSeconds");
-            let advice = "tolerate without a limit or not at all; limits come with a later release";
-            return Err(Flaw::unsupported(&path, "a limited toleration", advice));
-        }
-    }
-    let policy = spec.prioritizer_policy.as_ref();
-    let configs = policy.map_or(&[][..], |policy| &policy.configurations);
-    configs.iter().enumerate().try_for_each(|(index, config)| supported_score(index, config))
-}
 
-fn supported_score(index: usize, config: &PrioritizerConfig) -> Result<(), Flaw> {
-    let Some(coordinate) = &config.score_coordinate else { return Ok(()) };
-    let path = format!("spec.prioritizerPolicy.configurations[{index}].scoreCoordinate");
-    let later = "use Balance or Steady, or weight 0; other scores come with a later release";
-    let counts = config.weight != Some(0);
-    match (coordinate.r#type(), coordinate.built_in()) {
-        ("BuiltIn" | "", name @ ("ResourceAllocatableCPU" | "ResourceAllocatableMemory"))
-            if counts =>
-        {
-            Err(Flaw::unsupported(&path, format!("the score \"{name}\""), later))
-        }
-        ("AddOn", _) if counts && coordinate.add_on.is_some() => {
-            Err(Flaw::unsupported(&path, "a score of an add-on", later))
-        }
-        _ => Ok(()),
+    /// Whether the scores of an add-on's object of this name can change who is chosen.
+    #[must_use]
+    pub fn reads_scores(&self, name: &str) -> bool {
+        let expressions = self.predicates.iter().flat_map(|predicate| &predicate.expressions);
+        self.weights.add_ons().any(|weighed| weighed == name)
+            || expressions.into_iter().any(Expression::reads_scores)
+    }
+
+    /// Whether time alone can end a toleration.
+    #[must_use]
+    pub fn has_limits(&self) -> bool {
+        self.tolerations.iter().any(|toleration| toleration.toleration_seconds.is_some())
     }
 }
 
-fn predicate(given: &ClusterPredicate) -> Result<Predicate, Flaw> {
-    let wrong = |error: SelectorError| Flaw::misconfigured("Predicate", error);
+fn predicate(index: usize, given: &ClusterPredicate) -> Result<Predicate, Flaw> {
     let Some(selector) = &given.required_cluster_selector else { return Ok(Predicate::default()) };
-    let ClusterSelector { label_selector, claim_selector, .. } = selector;
-    let labels = label_selector.as_ref().map(Selector::of).transpose().map_err(wrong)?;
+    let wrong = |part: &'static str| {
+        let path = format!("spec.predicates[{index}].requiredClusterSelector.{part}");
+        move |error: SelectorError| Flaw::misconfigured("Predicate", error, &path)
+    };
+    let ClusterSelector { label_selector, claim_selector, cel_selector } = selector;
+    let labels = label_selector.as_ref().map(Selector::of).transpose();
     let claims = claim_selector.as_ref().map(|c| Selector::of_requirements(&c.match_expressions));
-    let claims = claims.transpose().map_err(wrong)?;
-    Ok(Predicate { labels: labels.unwrap_or_default(), claims: claims.unwrap_or_default() })
+    Ok(Predicate {
+        labels: labels.map_err(wrong("labelSelector"))?.unwrap_or_default(),
+        claims: claims.transpose().map_err(wrong("claimSelector"))?.unwrap_or_default(),
+        expressions: cel_selector.as_ref().map_or(Ok(vec![]), |cel| expressions(index, cel))?,
+    })
 }
 
-/// Additive adds to the defaults, Exact replaces them; the last of a name wins.
-fn weights(policy: &PrioritizerPolicy) -> Result<Weights, Flaw> {
-    let wrong = |message: String| Flaw::misconfigured("Prioritizer", message);
-    let mut weights = match policy.mode() {
-        "" | "Additive" => Weights::default(),
-        "Exact" => Weights { balance: 0, steady: 0 },
-        other => return Err(wrong(format!("incorrect prioritizer policy mode: {other}"))),
+fn expressions(index: usize, given: &ClusterCelSelector) -> Result<Vec<Expression>, Flaw> {
+    let read = |(number, text): (usize, &String)| {
+        let path = format!(
+            "spec.predicates[{index}].requiredClusterSelector.celSelector.celExpressions[{number}]"
+        );
+        let program = fleetlog_rules::cel::compile(text).map_err(|problem| match problem {
+            Problem::TooCostly(_) => {
+                Flaw::TooCostly(Refusal::TooCostly { path: path.clone(), why: problem.to_string() })
+            }
+            _ => Flaw::misconfigured("Predicate", problem, &path),
+        })?;
+        Ok(Expression { text: text.clone(), program })
     };
-    for config in &policy.configurations {
-        let coordinate = config.score_coordinate.as_ref();
-        let coordinate =
-            coordinate.ok_or_else(|| wrong("scoreCoordinate field is required".to_owned()))?;
-        let weight = i64::from(config.weight.unwrap_or(1));
-        match (coordinate.r#type(), coordinate.built_in()) {
-            ("BuiltIn" | "", "Balance") => weights.balance = weight,
-            ("BuiltIn" | "", "Steady") => weights.steady = weight,
-            ("BuiltIn" | "", "ResourceAllocatableCPU" | "ResourceAllocatableMemory") => {}
-            ("BuiltIn" | "", other) => {
-                return Err(wrong(format!("incorrect builtin prioritizer: {other}")));
+    given.cel_expressions.iter().enumerate().map(read).collect()
+}
+
+fn groups(spec: &PlacementSpec) -> Result<Groups, Flaw> {
+    let strategy = spec.decision_strategy.as_ref().and_then(|s| s.group_strategy.as_ref());
+    let Some(strategy) = strategy else { return Ok(Groups::default()) };
+    Groups::of(strategy).map_err(|error| {
+        let part = match &error {
+            GroupError::NotAPercentage => "clustersPerDecisionGroup".to_owned(),
+            GroupError::Selector(index, _) => {
+                format!("decisionGroups[{index}].groupClusterSelector")
             }
-            _ if coordinate.add_on.is_none() => {
-                return Err(wrong("addOn should not be empty".to_owned()));
-            }
-            _ => {}
-        }
-    }
-    Ok(weights)
+        };
+        let path = format!("spec.decisionStrategy.groupStrategy.{part}");
+        Flaw::misconfigured("DecisionGroups", error, &path)
+    })
 }

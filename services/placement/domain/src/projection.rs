@@ -4,15 +4,19 @@
 
 use crate::cluster::Cluster;
 use crate::command::PlacementKey;
-use crate::filter;
-use crate::fleet::{Fleet, Moved};
+use crate::filter::{self, Seen, When};
+use crate::fleet::{Fleet, Moved, Tally};
+use crate::held_scores::{Held, ScoreKey, Scores};
 use crate::plan::{Flaw, Plan};
-use crate::schedule::{self, Scene, Schedule, standing};
-use crate::score::Load;
+use crate::pool;
+use crate::schedule::{self, Scene, Schedule, Steadiness, standing};
+use crate::score::{Load, Tallies};
 use crate::state::Placement;
-use fleetlog_kernel::{Decider, Position, Projection};
-use fleetlog_messages::placement::placement_event;
+use fleetlog_kernel::{Decider, Position, Projection, Timestamp};
+use fleetlog_messages::placement::{placement_event, score_event};
 use fleetlog_messages::registration::{binding_event, cluster_event, cluster_set_event};
+
+use fleetlog_rules::taint::{self, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One event and whom it is about.
@@ -26,14 +30,16 @@ pub enum Change {
     Binding((String, String), binding_event::Event),
     /// Of a placement.
     Placement(PlacementKey, placement_event::Event),
+    /// Of the scores that an add-on gives a cluster.
+    Score(ScoreKey, score_event::Event),
 }
 
 /// A placement with its spec read.
 #[derive(Clone, Debug, PartialEq)]
-struct Placed {
-    placement: Placement,
+pub(crate) struct Placed {
+    pub(crate) placement: Placement,
     /// Derived.
-    plan: Result<Plan, Flaw>,
+    pub(crate) plan: Result<Plan, Flaw>,
     /// The newest commit that can matter to it. Derived, and not in the rows: a restored one has
     /// [`NEVER_LOOKED`].
     touched: Position,
@@ -54,12 +60,15 @@ impl Placed {
 /// Everything that placement decides on, and everything it has decided.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
-    fleet: Fleet,
-    placements: BTreeMap<PlacementKey, Placed>,
+    pub(crate) fleet: Fleet,
+    pub(crate) scores: Scores,
+    pub(crate) placements: BTreeMap<PlacementKey, Placed>,
     /// Derived: in how many decisions each cluster is.
-    decisions: BTreeMap<String, u64>,
+    decisions: Tallies,
     position: Position,
     touched: BTreeSet<PlacementKey>,
+    /// The placements that the newest commit is of.
+    told: BTreeSet<PlacementKey>,
 }
 
 impl World {
@@ -67,15 +76,16 @@ impl World {
     #[must_use]
     pub fn of(
         fleet: Fleet,
+        scores: Scores,
         placements: BTreeMap<PlacementKey, Placement>,
         position: Position,
     ) -> Self {
         let placed = |(key, placement)| (key, Placed::of(placement, NEVER_LOOKED));
         let placements = placements.into_iter().map(placed).collect();
-        let mut world = Self { fleet, placements, position, ..Self::default() };
+        let mut world = Self { fleet, scores, placements, position, ..Self::default() };
         let decided = world.placements.values().flat_map(|p| p.placement.0.decided.keys());
         for cluster in decided {
-            *world.decisions.entry(cluster.clone()).or_default() += 1;
+            world.decisions.add(cluster);
         }
         world
     }
@@ -84,6 +94,12 @@ impl World {
     #[must_use]
     pub const fn fleet(&self) -> &Fleet {
         &self.fleet
+    }
+
+    /// The scores that add-ons give.
+    #[must_use]
+    pub const fn scores(&self) -> &Scores {
+        &self.scores
     }
 
     /// How far the log is folded in.
@@ -110,6 +126,18 @@ impl World {
         self.touched.iter().filter(|_| newest).cloned().collect()
     }
 
+    /// The placements whose next deadline the commit at `position`, the newest one, can have moved,
+    /// with what it is after `at`.
+    pub fn timed(
+        &self,
+        position: Position,
+        at: Timestamp,
+    ) -> impl Iterator<Item = (PlacementKey, Timestamp)> {
+        let newest = position == self.position;
+        let keys = self.touched.union(&self.told).filter(move |_| newest);
+        keys.filter_map(move |key| Some((key.clone(), self.deadline(key, at)?)))
+    }
+
     /// Up to where the inputs of a placement have to be looked at; `None` when its newest decision
     /// saw all of them, or there is no such placement.
     #[must_use]
@@ -118,41 +146,63 @@ impl World {
         (placed.touched > placed.inputs).then_some(placed.touched)
     }
 
-    /// What a placement should decide as the world is now.
+    /// What a placement should decide as the world is now, at `at`: its fraction of a second does
+    /// not count, so that the moment can be written down.
     #[must_use]
-    pub fn schedule(&self, key: &PlacementKey) -> Option<Schedule> {
+    pub fn schedule(
+        &self,
+        key: &PlacementKey,
+        at: Timestamp,
+        steadiness: Steadiness,
+    ) -> Option<Schedule> {
         let placed = self.placements.get(key)?;
-        let scene = self.scene(key, placed);
+        let scene = self.scene(key, placed, at.whole_seconds(), steadiness);
         Some(schedule::schedule(placed.plan.as_ref(), &placed.placement.0.decided, &scene))
     }
 
-    fn scene<'a>(&'a self, key: &PlacementKey, placed: &'a Placed) -> Scene<'a> {
+    fn scene<'a>(
+        &'a self,
+        key: &PlacementKey,
+        placed: &'a Placed,
+        now: Timestamp,
+        steadiness: Steadiness,
+    ) -> Scene<'a> {
         let bound: Vec<&str> = self.fleet.bound(&key.namespace).collect();
         let decided = &placed.placement.0.decided;
+        let load = Load::of(&self.decisions, decided);
+        let none = |bound, kept, broken| Scene {
+            bound,
+            eligible: vec![],
+            broken,
+            tally: Tally::default(),
+            candidates: vec![],
+            kept,
+            load,
+            scores: &self.scores,
+            now,
+            steadiness,
+        };
+        let decided_names = || decided.keys().map(String::as_str);
         let Ok(plan) = &placed.plan else {
-            let stays = |name: &&str| self.may_have(name, &bound);
-            let kept = decided.keys().map(String::as_str).filter(stays).collect();
-            return Scene { bound, kept, ..Scene::default() };
+            let kept = decided_names().filter(|name| self.may_have(name, &bound)).collect();
+            return none(bound, kept, None);
         };
         let eligible: Vec<&str> = bound.iter().copied().filter(|set| plan.names(set)).collect();
-        let mut names: Vec<&str> = eligible.iter().flat_map(|s| self.fleet.members(s)).collect();
-        if eligible.len() > 1 {
-            names.sort_unstable();
-            names.dedup();
+        if let Some(flaw) = eligible.iter().find_map(|set| self.fleet.flaw(set)) {
+            let kept = decided_names().filter(|name| self.is_candidate(name)).collect();
+            return none(bound, kept, Some(flaw.to_owned()));
         }
-        let cluster = |name| self.fleet.clusters().get(name).map(|cluster| (name, cluster));
-        let members = names.into_iter().filter_map(cluster).collect();
-        let others = self.decisions.iter().map(|(cluster, number)| {
-            let own = u64::from(decided.contains_key(cluster));
-            (cluster.as_str(), number.saturating_sub(own))
-        });
-        Scene { bound, eligible, members, kept: vec![], load: Load::of(others) }
+        let (tally, candidates) = pool::pool(&self.fleet, plan, &eligible);
+        Scene { eligible, tally, candidates, ..none(bound, vec![], None) }
+    }
+
+    fn is_candidate(&self, cluster: &str) -> bool {
+        self.fleet.clusters().get(cluster).is_some_and(|cluster| cluster.is_candidate())
     }
 
     /// Whether a cluster is a candidate in one of these sets.
     fn may_have(&self, cluster: &str, sets: &[&str]) -> bool {
-        let candidate = self.fleet.clusters().get(cluster).is_some_and(Cluster::is_candidate);
-        candidate && sets.iter().any(|set| self.fleet.is_member(cluster, set))
+        self.is_candidate(cluster) && sets.iter().any(|set| self.fleet.is_member(cluster, set))
     }
 
     fn touch(&mut self, keys: impl IntoIterator<Item = PlacementKey>) {
@@ -194,6 +244,21 @@ impl World {
         self.touch(keys);
     }
 
+    /// The scores of a cluster touch the placements that weigh them and can see the cluster.
+    fn score_changed(&mut self, key: &ScoreKey) {
+        let sets = self.fleet.sets_of(&key.cluster);
+        let namespaces: BTreeSet<&str> =
+            sets.iter().flat_map(|set| self.fleet.namespaces(set)).collect();
+        let all = namespaces.into_iter().flat_map(|namespace| self.of_namespace(namespace));
+        let care = all.filter(|(at, placed)| {
+            let Ok(plan) = &placed.plan else { return false };
+            let mut bound = self.fleet.bound(&at.namespace);
+            plan.reads_scores(&key.name) && bound.any(|set| plan.names(set) && sets.contains(set))
+        });
+        let keys: Vec<_> = care.map(|(key, _)| key.clone()).collect();
+        self.touch(keys);
+    }
+
     /// Whether a changed cluster can change the decision or a condition of a placement.
     fn cares(&self, key: &PlacementKey, placed: &Placed, moved: &Moved) -> bool {
         let decided = &placed.placement.0.decided;
@@ -204,23 +269,28 @@ impl World {
         let candidate = |cluster: Option<&Cluster>, sets| {
             cluster.is_some_and(Cluster::is_candidate) && within(sets)
         };
-        let (before, after) = (moved.before.as_ref(), self.fleet.clusters().get(&moved.name));
+        let after = self.fleet.clusters().get(moved.name.as_str());
+        let (before, after) = (moved.before.as_deref(), after.map(|cluster| &**cluster));
         let was = candidate(before, &moved.sets_before);
         let is = candidate(after, &moved.sets_after);
         let standing = standing(decided, &moved.name);
         let fits = |cluster: Option<&Cluster>| {
-            cluster.is_some_and(|cluster| filter::fits(plan, cluster, standing))
+            cluster.is_some_and(|cluster| {
+                let seen = Seen { name: &moved.name, cluster, scores: &self.scores };
+                filter::fits(plan, seen, standing, When::Ever)
+            })
         };
         let group = |cluster: Option<&Cluster>| cluster.and_then(|c| plan.groups.takes(c));
         let (fitted, fit) = (was && fits(before), is && fits(after));
         let regrouped = fit && group(before) != group(after);
-        fitted != fit || regrouped || (was != is && !self.has_others(&bound, &moved.name))
+        let other = fit && fitted && before.zip(after).is_some_and(|both| differs(plan, both));
+        fitted != fit || regrouped || other || (was != is && !self.has_others(&bound, &moved.name))
     }
 
     /// Whether there is a candidate beside `cluster` in these sets.
     fn has_others(&self, sets: &[&str], cluster: &str) -> bool {
         let mut members = sets.iter().flat_map(|set| self.fleet.members(set));
-        members.any(|name| name != cluster && self.may_have(name, sets))
+        members.any(|(name, other)| name != cluster && other.is_candidate())
     }
 
     fn placement_changed(&mut self, key: &PlacementKey, event: &placement_event::Event) {
@@ -238,6 +308,10 @@ impl World {
             placement_event::Event::Decided(decided) => {
                 placed.placement.0.decided_at = self.position.0;
                 placed.inputs = Position(decided.inputs);
+                if self.has_let_go_for_good(&placed, &decided.removed) {
+                    placed.touched = self.position;
+                    self.touched.insert(key.clone());
+                }
             }
             placement_event::Event::Judged(judged) => placed.inputs = Position(judged.inputs),
             placement_event::Event::Deleted(_) => {
@@ -249,30 +323,38 @@ impl World {
         }
     }
 
+    /// Whether a cluster was given up that does not fit any more because it was: then those that
+    /// are left compare differently, and are looked at once more. It does not come back, so that
+    /// this ends.
+    fn has_let_go_for_good(&self, placed: &Placed, removed: &[String]) -> bool {
+        let Ok(plan) = &placed.plan else { return false };
+        let gone = |name: &String| {
+            let fits = |cluster: &Cluster, standing| {
+                taint::until(&plan.tolerations, &cluster.taints, standing)
+            };
+            let cluster = self.fleet.clusters().get(name.as_str());
+            cluster.is_some_and(|c| fits(c, Standing::Chosen) != fits(c, Standing::New))
+        };
+        plan.compares() && removed.iter().any(gone)
+    }
+
     /// Counts the decisions that `event` makes or ends.
     fn recount(&mut self, before: &Placement, event: &placement_event::Event) {
         let decided = &before.0.decided;
         match event {
             placement_event::Event::Decided(change) if before.object().is_some() => {
                 let gone = change.removed.iter().filter(|name| decided.contains_key(*name));
-                gone.for_each(|name| self.uncount(name));
+                gone.for_each(|name| self.decisions.remove(name));
                 let come = change.added.iter().map(|added| &added.cluster);
                 let removed = |name: &String| change.removed.contains(name);
                 for name in come.filter(|name| !decided.contains_key(*name) || removed(name)) {
-                    *self.decisions.entry(name.clone()).or_default() += 1;
+                    self.decisions.add(name);
                 }
             }
-            placement_event::Event::Deleted(_) => decided.keys().for_each(|n| self.uncount(n)),
-            _ => {}
-        }
-    }
-
-    fn uncount(&mut self, cluster: &str) {
-        if let Some(number) = self.decisions.get_mut(cluster) {
-            *number = number.saturating_sub(1);
-            if *number == 0 {
-                self.decisions.remove(cluster);
+            placement_event::Event::Deleted(_) => {
+                decided.keys().for_each(|name| self.decisions.remove(name));
             }
+            _ => {}
         }
     }
 }
@@ -283,6 +365,7 @@ impl Projection for World {
     fn apply(&mut self, change: &Change, position: Position) {
         if position != self.position {
             self.touched.clear();
+            self.told.clear();
             self.position = position;
         }
         match change {
@@ -305,7 +388,28 @@ impl Projection for World {
                     self.touch(keys);
                 }
             }
-            Change::Placement(key, event) => self.placement_changed(key, event),
+            Change::Placement(key, event) => {
+                self.told.insert(key.clone());
+                self.placement_changed(key, event);
+            }
+            Change::Score(key, event) => {
+                let before = self.scores.get(&key.name, &key.cluster).cloned().unwrap_or_default();
+                let mut after = before.clone().evolve(event);
+                let counts = |held: &Held| held.object().and_then(|object| object.status.clone());
+                let changes = counts(&before) != counts(&after);
+                after.0.changed = position.0;
+                self.scores.put(key, after);
+                if changes {
+                    self.score_changed(key);
+                }
+            }
         }
     }
+}
+
+/// Whether a cluster that fits before and after differs in what a placement goes by.
+fn differs(plan: &Plan, (before, after): (&Cluster, &Cluster)) -> bool {
+    let timed = plan.has_limits() && before.taints != after.taints;
+    let scored = plan.weights.count_resources() && before.allocatable != after.allocatable;
+    timed || scored || plan.spread.topologies(before) != plan.spread.topologies(after)
 }

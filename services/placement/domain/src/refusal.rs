@@ -16,6 +16,12 @@ pub enum Refusal {
         /// Its namespace and name.
         name: String,
     },
+    /// There are no such scores.
+    #[error("AddOnPlacementScore \"{name}\" does not exist")]
+    NoScore {
+        /// Its cluster and name.
+        name: String,
+    },
     /// The placement changed since the asker read it.
     #[error("\"{name}\" stands at resource version \"{actual}\", not \"{expected}\"")]
     Conflict {
@@ -40,15 +46,13 @@ pub enum Refusal {
     /// A spec that breaks a rule of the schema; it keeps the code that it has there.
     #[error("{0}")]
     Object(fleetlog_objects::Refusal),
-    /// Something of OCM that this release does not do; ignoring it would be a wrong decision.
-    #[error("\"{path}\" asks for {what}, which this release does not support")]
-    Unsupported {
+    /// An expression that may take longer than is allowed.
+    #[error("\"{path}\": {why}")]
+    TooCostly {
         /// Where it stands.
         path: String,
-        /// What it asks for.
-        what: String,
-        /// What does the job meanwhile.
-        advice: &'static str,
+        /// The bound that it breaks.
+        why: String,
     },
     /// A kind that placement does not serve.
     #[error("placement does not know the kind \"{kind}\"")]
@@ -84,11 +88,12 @@ impl Refusal {
             Self::OtherName { .. } => "PLC0004",
             Self::Label(_) => "PLC0005",
             Self::Object(refusal) => refusal.code(),
-            Self::Unsupported { .. } => "PLC0006",
+            Self::TooCostly { .. } => "PLC0012",
             Self::Kind { .. } => "PLC0007",
             Self::Selector(_) => "PLC0008",
             Self::ResourceVersion { .. } => "PLC0009",
             Self::NotTold { .. } => "PLC0010",
+            Self::NoScore { .. } => "PLC0011",
         }
     }
 
@@ -98,6 +103,9 @@ impl Refusal {
         match self {
             Self::Name(_) => "choose a name of lower-case letters, digits and '-'".into(),
             Self::NotFound { .. } => "look at what exists: fleetlog get placements -A".into(),
+            Self::NoScore { .. } => {
+                "look at what exists: fleetlog get addonplacementscores -A".into()
+            }
             Self::Conflict { .. } => "read the object again and repeat the change on it".into(),
             Self::OtherName { target, .. } => format!("name the object \"{target}\""),
             Self::Label(_) => {
@@ -106,8 +114,12 @@ impl Refusal {
                     .into()
             }
             Self::Object(refusal) => refusal.advice(),
-            Self::Unsupported { advice, .. } => (*advice).into(),
-            Self::Kind { .. } => "ask for placement or placementdecision".into(),
+            Self::TooCostly { .. } => {
+                "select by labelSelector or claimSelector first, and let the expression look at \
+                 less: fewer nested lists, shorter patterns"
+                    .into()
+            }
+            Self::Kind { .. } => "ask for placement, placementdecision or score".into(),
             Self::Selector(_) => "write it as kubectl takes it: a=b,c!=d,e in (f,g),!h".into(),
             Self::ResourceVersion { .. } => {
                 "give metadata.resourceVersion as it was read, or leave it out".into()

@@ -3,10 +3,14 @@
 //! nothing: [`crate::state::Placement`] makes events of it.
 
 use crate::cluster::Cluster;
-use crate::filter;
+use crate::filter::{self, Seen, When};
+use crate::fleet::Tally;
+use crate::held_scores::Scores;
 use crate::names::{reason, rule};
 use crate::plan::{Flaw, Plan};
-use crate::score::{self, Load};
+use crate::score::{Ground, Load, Table};
+use crate::weights::Prioritizer;
+use fleetlog_kernel::Timestamp;
 use fleetlog_messages::placement::DecidedCluster;
 use fleetlog_rules::condition::Status;
 use fleetlog_rules::taint::Standing;
@@ -15,19 +19,39 @@ use std::collections::BTreeMap;
 /// A decision: its clusters by name.
 pub type Decision = BTreeMap<String, DecidedCluster>;
 
+/// Whether being chosen already counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steadiness {
+    /// As much as Steady weighs.
+    Kept,
+    /// For nothing: chosen afresh.
+    Waived,
+}
+
 /// What a placement can see of the world.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Scene<'a> {
     /// The sets that exist and are bound to its namespace, by name.
     pub bound: Vec<&'a str>,
     /// Those of them that it means.
     pub eligible: Vec<&'a str>,
-    /// The members of the eligible sets, by name, each once.
-    pub members: Vec<(&'a str, &'a Cluster)>,
-    /// Of the clusters it has chosen: those that still are candidates in a bound set.
+    /// A set among them that selects by no known rule, and why: then nobody knows who is in it.
+    pub broken: Option<String>,
+    /// How many members the eligible sets have, each counted once.
+    pub tally: Tally,
+    /// The candidates among them, by name, each once; without those of whom an index says already
+    /// that no predicate matches.
+    pub candidates: Vec<(&'a str, &'a Cluster)>,
+    /// Of the clusters it has chosen: those that stay when nothing can be chosen.
     pub kept: Vec<&'a str>,
     /// The decisions of other placements.
     pub load: Load<'a>,
+    /// What add-ons give.
+    pub scores: &'a Scores,
+    /// When it is: whole seconds.
+    pub now: Timestamp,
+    /// Whether being chosen already counts.
+    pub steadiness: Steadiness,
 }
 
 /// What a condition should say.
@@ -53,6 +77,14 @@ pub enum Schedule {
         /// The message of the condition.
         message: String,
     },
+    /// Who could be chosen cannot be found out: the last decision stays, less the clusters that
+    /// left.
+    Broken {
+        /// The clusters that stay.
+        kept: Vec<String>,
+        /// The message of the condition.
+        message: String,
+    },
 }
 
 /// A choice of clusters.
@@ -66,50 +98,72 @@ pub struct Choice {
     pub unmet: u32,
     /// What the condition PlacementSatisfied says.
     pub satisfied: Verdict,
+    /// What was passed over, in OCM's words.
+    pub warnings: Vec<String>,
+    /// Being chosen already counted for nothing.
+    pub rebalanced: bool,
 }
 
 /// Chooses for a placement that has chosen `before`.
 #[must_use]
 pub fn schedule(plan: Result<&Plan, &Flaw>, before: &Decision, scene: &Scene<'_>) -> Schedule {
-    match plan {
-        Ok(plan) => Schedule::Chosen(choose(plan, before, scene)),
-        Err(flaw) => Schedule::Flawed {
-            kept: scene.kept.iter().map(|name| (*name).to_owned()).collect(),
-            message: flaw.message(),
-        },
+    let kept = || scene.kept.iter().map(|name| (*name).to_owned()).collect();
+    match (plan, &scene.broken) {
+        (Err(flaw), _) => Schedule::Flawed { kept: kept(), message: flaw.message() },
+        (Ok(_), Some(why)) => Schedule::Broken { kept: kept(), message: why.clone() },
+        (Ok(plan), None) => Schedule::Chosen(choose(plan, before, scene)),
     }
 }
 
 fn choose(plan: &Plan, before: &Decision, scene: &Scene<'_>) -> Choice {
     let mut dropped = BTreeMap::new();
+    if let Some(satisfied) = nobody_is_there(plan, scene) {
+        return nobody(plan, satisfied, dropped);
+    }
+    let Tally { candidates, refused, ending } = scene.tally;
+    drop_by(rule::ACCEPTED, refused, &mut dropped);
+    drop_by(rule::TERMINATING, ending, &mut dropped);
+    if candidates == 0 {
+        let sets = scene.eligible.join(",");
+        let message = format!("All ManagedClusterSets [{sets}] have no member ManagedCluster");
+        return nobody(plan, no(reason::ALL_EMPTY, message), dropped);
+    }
+    drop_by(rule::PREDICATE, candidates - scene.candidates.len(), &mut dropped);
+    let fitting = fitting(plan, before, scene, &mut dropped);
+    let number = plan.wanted.map_or(fitting.len(), |wanted| wanted.min(fitting.len()));
+    let (first, warnings) = best(plan, before, scene, &fitting, number);
+    drop_by(rule::NUMBER, fitting.len() - number, &mut dropped);
+    drop_by(rule::SPREAD, number - first.len(), &mut dropped);
     let wanted = plan.wanted.unwrap_or(0);
-    let nobody = |satisfied, dropped| {
-        let unmet = u32::try_from(wanted).unwrap_or(u32::MAX);
-        Choice { decision: Decision::new(), dropped, unmet, satisfied }
-    };
+    let unmet = u32::try_from(wanted.saturating_sub(first.len())).unwrap_or(u32::MAX);
+    let satisfied = satisfied(first.len(), unmet);
+    let rebalanced = scene.steadiness == Steadiness::Waived;
+    Choice { decision: placed(plan, first), dropped, unmet, satisfied, warnings, rebalanced }
+}
+
+/// The reason why there is no set to choose from.
+fn nobody_is_there(plan: &Plan, scene: &Scene<'_>) -> Option<Verdict> {
     if scene.bound.is_empty() {
         let message = "No valid ManagedClusterSetBindings found in placement namespace";
-        return nobody(no(reason::NO_BINDINGS, message), dropped);
+        return Some(no(reason::NO_BINDINGS, message));
     }
-    if scene.eligible.is_empty() {
+    scene.eligible.is_empty().then(|| {
         let sets = plan.sets.join(",");
         let message =
             format!("None of ManagedClusterSets [{sets}] is bound to placement namespace");
-        return nobody(no(reason::NO_INTERSECTION, message), dropped);
+        no(reason::NO_INTERSECTION, message)
+    })
+}
+
+fn nobody(plan: &Plan, satisfied: Verdict, dropped: BTreeMap<String, u32>) -> Choice {
+    Choice {
+        decision: Decision::new(),
+        dropped,
+        unmet: u32::try_from(plan.wanted.unwrap_or(0)).unwrap_or(u32::MAX),
+        satisfied,
+        warnings: vec![],
+        rebalanced: false,
     }
-    let candidates = candidates(scene, &mut dropped);
-    if candidates.is_empty() {
-        let sets = scene.eligible.join(",");
-        let message = format!("All ManagedClusterSets [{sets}] have no member ManagedCluster");
-        return nobody(no(reason::ALL_EMPTY, message), dropped);
-    }
-    let fitting = fitting(plan, before, candidates, &mut dropped);
-    let number = plan.wanted.map_or(fitting.len(), |wanted| wanted.min(fitting.len()));
-    drop_by(rule::NUMBER, fitting.len() - number, &mut dropped);
-    let first = best(plan, before, scene, fitting, number);
-    let unmet = u32::try_from(wanted.saturating_sub(number)).unwrap_or(u32::MAX);
-    let satisfied = satisfied(number, unmet);
-    Choice { decision: placed(plan, first), dropped, unmet, satisfied }
 }
 
 fn no(reason: &'static str, message: impl Into<String>) -> Verdict {
@@ -139,27 +193,16 @@ fn drop_by(rule: &str, number: usize, dropped: &mut BTreeMap<String, u32>) {
 
 type Clusters<'a> = Vec<(&'a str, &'a Cluster)>;
 
-fn candidates<'a>(scene: &Scene<'a>, dropped: &mut BTreeMap<String, u32>) -> Clusters<'a> {
-    let mut candidates = Vec::with_capacity(scene.members.len());
-    for (name, cluster) in &scene.members {
-        if cluster.is_candidate() {
-            candidates.push((*name, *cluster));
-        } else {
-            let rule = if cluster.accepted { rule::TERMINATING } else { rule::ACCEPTED };
-            drop_by(rule, 1, dropped);
-        }
-    }
-    candidates
-}
-
 fn fitting<'a>(
     plan: &Plan,
     before: &Decision,
-    mut candidates: Clusters<'a>,
+    scene: &Scene<'a>,
     dropped: &mut BTreeMap<String, u32>,
 ) -> Clusters<'a> {
+    let mut candidates = scene.candidates.clone();
     candidates.retain(|(name, cluster)| {
-        let verdict = filter::dropped(plan, cluster, standing(before, name));
+        let seen = Seen { name, cluster, scores: scene.scores };
+        let verdict = filter::dropped(plan, seen, standing(before, name), When::At(scene.now));
         if let Some(rule) = verdict {
             drop_by(rule, 1, dropped);
         }
@@ -176,24 +219,36 @@ pub fn standing(before: &Decision, cluster: &str) -> Standing {
 
 type Scored<'a> = Vec<(&'a str, &'a Cluster, i64)>;
 
-/// The `number` clusters of the highest totals, in the order of names.
+/// The `number` clusters of the highest totals, in the order of names, and what was passed over.
 fn best<'a>(
     plan: &Plan,
     before: &Decision,
     scene: &Scene<'_>,
-    fitting: Clusters<'a>,
+    fitting: &[(&'a str, &'a Cluster)],
     number: usize,
-) -> Scored<'a> {
-    let total =
-        |name: &str| score::total(plan.weights, &scene.load, name, before.contains_key(name));
-    let mut scored: Scored<'a> =
-        fitting.into_iter().map(|(name, cluster)| (name, cluster, total(name))).collect();
-    if number < scored.len() {
-        scored.sort_unstable_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
-        scored.truncate(number);
-        scored.sort_unstable_by_key(|(name, ..)| *name);
+) -> (Scored<'a>, Vec<String>) {
+    let Scene { load, scores: given, now, steadiness, .. } = scene;
+    let load = *load;
+    let chosen = (*steadiness == Steadiness::Kept).then_some(before);
+    let table = Table::of(&plan.weights, fitting, &Ground { load, chosen, given, now: *now });
+    let totals = table.totals(fitting.len());
+    let scored = |(place, total): (usize, i64)| (fitting[place].0, fitting[place].1, total);
+    let mut first: Scored<'a> = if plan.spread.is_none() {
+        totals.iter().copied().enumerate().map(scored).collect()
+    } else {
+        let weight = plan.weights.of_one(&Prioritizer::Spread);
+        plan.spread.choose(fitting, &totals, weight, number).into_iter().map(scored).collect()
+    };
+    let order =
+        |a: &(&str, &Cluster, i64), b: &(&str, &Cluster, i64)| b.2.cmp(&a.2).then(a.0.cmp(b.0));
+    if number == 0 {
+        first.clear();
+    } else if number < first.len() {
+        first.select_nth_unstable_by(number - 1, order);
+        first.truncate(number);
     }
-    scored
+    first.sort_unstable_by_key(|(name, ..)| *name);
+    (first, table.warnings)
 }
 
 fn placed(plan: &Plan, chosen: Scored<'_>) -> Decision {

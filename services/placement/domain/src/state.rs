@@ -4,6 +4,7 @@ use crate::command::PlacementCommand;
 use crate::decide;
 use crate::names;
 use crate::pages;
+use crate::plan::Order;
 use crate::refusal::Refusal;
 use fleetlog_kernel::{Decider, Position, Timestamp};
 use fleetlog_messages::common::Condition;
@@ -47,8 +48,23 @@ impl Placement {
         self.object().and_then(|o| o.metadata.as_ref()).map_or(0, |m| m.generation())
     }
 
+    /// In which order its clusters are shown.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        let spec = self.object().and_then(|o| o.spec.as_ref());
+        spec.map_or(Order::Name, Order::of)
+    }
+
+    /// When its scores were shown last; `None` where they never were.
+    #[must_use]
+    pub fn scores_shown(&self) -> Option<Timestamp> {
+        let status = self.object().and_then(|o| o.status.as_ref());
+        status.and_then(|s| s.last_score_update_time.as_ref()).map(fleetlog_rules::moment)
+    }
+
     /// Takes a new revision over: its clusters, and what the status says of them.
     fn decided(&mut self, decided: &PlacementDecided) {
+        let order = self.order();
         let Some(object) = &mut self.0.object else { return };
         for cluster in &decided.removed {
             self.0.decided.remove(cluster);
@@ -58,11 +74,14 @@ impl Placement {
         }
         self.0.revision = decided.revision;
         let name = object.metadata.as_ref().map_or("", |m| m.name());
-        let groups = pages::groups(name, &self.0.decided);
+        let groups = pages::groups(name, &self.0.decided, order);
         let status = object.status.get_or_insert_default();
         let number = i32::try_from(self.0.decided.len()).unwrap_or(i32::MAX);
         status.number_of_selected_clusters = Some(number);
         status.decision_groups = groups;
+        if order != Order::Name {
+            status.last_score_update_time.clone_from(&decided.at);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use fleetlog_messages::placement::{
     self as message, AddOnScore, ClusterCelSelector, ClusterPredicate, ClusterSelector,
     DecidedCluster, DecisionStrategy, GroupStrategy, PlacementDecided, PlacementDeleted,
     PlacementJudged, PlacementSpec, PlacementSpecified, PrioritizerConfig, PrioritizerPolicy,
-    ScoreCoordinate, SpreadConstraint, SpreadPolicy, Toleration, placement_event::Event,
+    ScoreCoordinate, placement_event::Event,
 };
 use fleetlog_objects::Refusal as Object;
 use fleetlog_placement_domain::command::{Apply, PlacementKey};
@@ -86,6 +86,8 @@ fn choice(clusters: &[&str]) -> Choice {
             reason: "AllDecisionsScheduled",
             message: "All cluster decisions scheduled".to_owned(),
         },
+        warnings: vec![],
+        rebalanced: false,
     }
 }
 
@@ -101,19 +103,6 @@ fn refused(with: PlacementSpec, refusal: Refusal) {
 fn invalid(path: &str, found: &str, rule: &str) -> Refusal {
     let (path, found, rule) = (path.to_owned(), found.to_owned(), rule.to_owned());
     Refusal::Object(Object::Invalid { path, found, rule })
-}
-
-fn unsupported(with: PlacementSpec, at: &str) {
-    let given = given::<Placement>([]).at(AT).state();
-    let refusal = fleetlog_kernel::Decider::decide(&given, &applying(apply("p", with)), AT);
-    match refusal {
-        Err(refusal @ Refusal::Unsupported { .. }) => {
-            assert_eq!(refusal.code(), "PLC0006");
-            assert!(refusal.to_string().starts_with(&format!("\"{at}\" asks for ")), "{refusal}");
-            assert!(refusal.advice().contains("later release"), "{}", refusal.advice());
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
@@ -250,34 +239,16 @@ fn fields_that_break_their_rule_are_refused_by_path() {
 }
 
 #[test]
-fn what_this_release_does_not_do_is_refused_and_never_ignored() {
-    let cel = ClusterCelSelector { cel_expressions: vec!["true".to_owned()] };
-    let selector = ClusterSelector { cel_selector: Some(cel), ..ClusterSelector::default() };
-    let predicate = ClusterPredicate { required_cluster_selector: Some(selector) };
-    let path = "spec.predicates[0].requiredClusterSelector.celSelector";
-    unsupported(PlacementSpec { predicates: vec![predicate], ..spec() }, path);
-    let constraint = SpreadConstraint {
-        topology_key: text("zone"),
-        topology_key_type: text("Label"),
-        ..SpreadConstraint::default()
-    };
-    let spread = SpreadPolicy { spread_constraints: vec![constraint] };
-    unsupported(PlacementSpec { spread_policy: Some(spread), ..spec() }, "spec.spreadPolicy");
-    unsupported(PlacementSpec { sort_by: text("Score"), ..spec() }, "spec.sortBy");
-    let limited = Toleration { key: text("k"), toleration_seconds: Some(5), ..Default::default() };
-    let path = "spec.tolerations[0].tolerationSeconds";
-    unsupported(PlacementSpec { tolerations: vec![limited], ..spec() }, path);
-    let add_on = AddOnScore { resource_name: text("demo"), score_name: text("demo") };
-    let add_on =
+fn an_add_on_s_score_counts_once() {
+    let add_on = AddOnScore { resource_name: text("demo"), score_name: text("cpu") };
+    let coordinate =
         ScoreCoordinate { r#type: text("AddOn"), add_on: Some(add_on), ..Default::default() };
-    let cpu =
-        ScoreCoordinate { built_in: text("ResourceAllocatableCPU"), ..ScoreCoordinate::default() };
-    for coordinate in [add_on, cpu] {
-        let config = PrioritizerConfig { score_coordinate: Some(coordinate), weight: Some(1) };
-        let policy = PrioritizerPolicy { configurations: vec![config], ..Default::default() };
-        let path = "spec.prioritizerPolicy.configurations[0].scoreCoordinate";
-        unsupported(PlacementSpec { prioritizer_policy: Some(policy), ..spec() }, path);
-    }
+    let config = PrioritizerConfig { score_coordinate: Some(coordinate), weight: Some(1) };
+    let configurations = vec![config.clone(), config];
+    let policy = PrioritizerPolicy { configurations, ..PrioritizerPolicy::default() };
+    let path = "spec.prioritizerPolicy.configurations[1].scoreCoordinate";
+    let refusal = invalid(path, "\"demo/cpu\"", "an add-on's score counts once");
+    refused(PlacementSpec { prioritizer_policy: Some(policy), ..spec() }, refusal);
 }
 
 #[test]
@@ -377,7 +348,7 @@ fn every_refusal_has_its_own_code_and_words_to_act_on() {
         Refusal::Conflict { name: name(), expected: name(), actual: name() },
         Refusal::OtherName { given: name(), target: name() },
         Refusal::Label(LabelError { text: name(), what: "key" }),
-        Refusal::Unsupported { path: name(), what: name(), advice: "wait" },
+        Refusal::TooCostly { path: name(), why: name() },
         Refusal::Kind { kind: name() },
         Refusal::Selector(fleetlog_rules::labels::Selector::parse("a,,b").unwrap_err()),
         Refusal::ResourceVersion { given: name() },

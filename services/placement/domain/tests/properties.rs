@@ -11,8 +11,10 @@ use fleetlog_messages::placement::{
 };
 use fleetlog_messages::registration::{ClusterSpecified, cluster_event};
 use fleetlog_placement_domain::cluster::Cluster;
+use fleetlog_placement_domain::filter::{Seen, When};
 use fleetlog_placement_domain::fleet::Fleet;
 use fleetlog_placement_domain::plan::Plan;
+use fleetlog_placement_domain::schedule::Steadiness;
 use fleetlog_placement_domain::{Placement, PlacementCommand, World, filter};
 use fleetlog_rules::taint::Standing;
 use proptest::prelude::*;
@@ -139,12 +141,14 @@ fn eligible(story: &Story) -> Result<(), TestCaseError> {
     for (key, placement) in story.world.placements() {
         let plan = placement.object().and_then(|o| o.spec.as_ref()).map(Plan::of);
         for cluster in placement.0.decided.keys() {
-            let seen = fleet.clusters().get(cluster);
-            prop_assert!(seen.is_some_and(Cluster::is_candidate), "{cluster} of {key}");
+            let seen = fleet.clusters().get(cluster.as_str());
+            prop_assert!(seen.is_some_and(|seen| seen.is_candidate()), "{cluster} of {key}");
             let mut bound = fleet.bound(&key.namespace);
             let Some(Ok(plan)) = &plan else { continue };
             prop_assert!(bound.any(|set| plan.names(set) && fleet.is_member(cluster, set)));
-            prop_assert!(filter::fits(plan, seen.unwrap(), Standing::Chosen));
+            let looked =
+                Seen { name: cluster, cluster: seen.unwrap(), scores: story.world.scores() };
+            prop_assert!(filter::fits(plan, looked, Standing::Chosen, When::Ever));
         }
         let wanted = plan.and_then(Result::ok).and_then(|plan| plan.wanted);
         prop_assert!(wanted.is_none_or(|wanted| placement.0.decided.len() <= wanted));
@@ -155,11 +159,12 @@ fn eligible(story: &Story) -> Result<(), TestCaseError> {
 fn restored(world: &World) -> World {
     let clusters = world.fleet().clusters().iter();
     let clusters: BTreeMap<String, Cluster> =
-        clusters.map(|(name, c)| (name.clone(), Cluster::of_row(c.to_row()))).collect();
+        clusters.map(|(name, c)| (name.to_string(), Cluster::of_row(c.to_row()))).collect();
     let sets = world.fleet().sets().clone();
     let bindings = world.fleet().bindings().map(|(n, s)| (n.to_owned(), s.to_owned())).collect();
     let placements = world.placements().map(|(key, p)| (key.clone(), p.clone())).collect();
-    World::of(Fleet::of(clusters, sets, bindings), placements, world.position())
+    let fleet = Fleet::of(clusters, sets, bindings);
+    World::of(fleet, world.scores().clone(), placements, world.position())
 }
 
 proptest! {
@@ -187,7 +192,8 @@ proptest! {
         let mut story = told(steps);
         story.settle();
         for (key, placement) in story.world.placements() {
-            let schedule = Box::new(story.world.schedule(key).unwrap());
+            let schedule = story.world.schedule(key, story.now(), Steadiness::Kept);
+            let schedule = Box::new(schedule.unwrap());
             let command = PlacementCommand::Schedule { schedule, inputs: story.world.position() };
             let events = placement.decide(&command, story::AT).unwrap();
             let judged = events.iter().any(|e| matches!(e, placement_event::Event::Judged(_)));
@@ -202,7 +208,8 @@ proptest! {
         prop_assert_eq!(again.fleet(), story.world.fleet());
         for (key, placement) in story.world.placements() {
             prop_assert_eq!(again.placement(key), Some(placement));
-            prop_assert_eq!(again.schedule(key), story.world.schedule(key));
+            let look = |world: &World| world.schedule(key, story.now(), Steadiness::Kept);
+            prop_assert_eq!(look(&again), look(&story.world));
             prop_assert!(again.pending(key).is_some(), "a restored world looks in any case");
         }
     }

@@ -218,7 +218,7 @@ pub struct LabelSelectorRequirement {
     #[prost(string, optional, tag = "1")]
     #[serde(rename = "key", skip_serializing_if = "Option::is_none")]
     pub key: ::core::option::Option<::prost::alloc::string::String>,
-    /// In, NotIn, Exists or DoesNotExist.
+    /// In, NotIn, Exists or DoesNotExist; who reads the selector says what of it means nothing.
     #[prost(string, optional, tag = "2")]
     #[serde(rename = "operator", skip_serializing_if = "Option::is_none")]
     pub operator: ::core::option::Option<::prost::alloc::string::String>,

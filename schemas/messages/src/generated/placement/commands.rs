@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PlacementCommand {
-    #[prost(oneof = "placement_command::Command", tags = "1, 2, 3")]
+    #[prost(oneof = "placement_command::Command", tags = "1, 2, 3, 4")]
     pub command: ::core::option::Option<placement_command::Command>,
 }
 /// Nested message and enum types in `PlacementCommand`.
@@ -21,6 +21,8 @@ pub mod placement_command {
         Delete(super::DeletePlacement),
         #[prost(message, tag = "3")]
         Schedule(super::Schedule),
+        #[prost(message, tag = "4")]
+        Rebalance(super::Rebalance),
     }
 }
 /// Create or change.
@@ -48,3 +50,48 @@ pub struct DeletePlacement {}
 #[serde(default)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Schedule {}
+/// Choose afresh: being chosen already counts for nothing this once.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rebalance {}
+/// A command on an AddOnPlacementScore (kind token `score`; the namespace is the cluster).
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScoreCommand {
+    #[prost(oneof = "score_command::Command", tags = "1, 2")]
+    pub command: ::core::option::Option<score_command::Command>,
+}
+/// Nested message and enum types in `ScoreCommand`.
+pub mod score_command {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Command {
+        #[prost(message, tag = "1")]
+        Apply(super::ApplyScore),
+        #[prost(message, tag = "2")]
+        Delete(super::DeleteScore),
+    }
+}
+/// Create or change; the status is what counts.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplyScore {
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "score", skip_serializing_if = "Option::is_none")]
+    pub score: ::core::option::Option<crate::placement::AddOnPlacementScore>,
+    #[prost(string, tag = "2")]
+    #[serde(rename = "resourceVersion", skip_serializing_if = "crate::wire::is_default")]
+    pub resource_version: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    #[serde(rename = "replaceMetadata", skip_serializing_if = "crate::wire::is_default")]
+    pub replace_metadata: bool,
+}
+/// Remove it: its scores count 0.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteScore {}

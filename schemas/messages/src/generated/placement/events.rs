@@ -74,9 +74,18 @@ pub struct PlacementDecided {
     #[prost(uint32, tag = "7")]
     #[serde(rename = "unmet", skip_serializing_if = "crate::wire::is_default")]
     pub unmet: u32,
+    /// The moment that tolerations and scores were judged at.
     #[prost(message, optional, tag = "8")]
     #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
     pub at: ::core::option::Option<crate::common::Time>,
+    /// Being chosen already counted for nothing.
+    #[prost(bool, tag = "9")]
+    #[serde(rename = "rebalanced", skip_serializing_if = "crate::wire::is_default")]
+    pub rebalanced: bool,
+    /// What was passed over: scores that ran out. The first few.
+    #[prost(string, repeated, tag = "10")]
+    #[serde(rename = "warnings", skip_serializing_if = "crate::wire::is_default")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One chosen cluster.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -114,4 +123,42 @@ pub struct PlacementJudged {
     #[prost(uint64, tag = "3")]
     #[serde(rename = "inputs", skip_serializing_if = "crate::wire::is_default")]
     pub inputs: u64,
+}
+/// One event of an AddOnPlacementScore (`fl.ev.placement.score.<cluster>.<name>`).
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScoreEvent {
+    #[prost(oneof = "score_event::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<score_event::Event>,
+}
+/// Nested message and enum types in `ScoreEvent`.
+pub mod score_event {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Specified(super::ScoreSpecified),
+        #[prost(message, tag = "2")]
+        Deleted(super::ScoreDeleted),
+    }
+}
+/// The scores as they are from now on.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScoreSpecified {
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "score", skip_serializing_if = "Option::is_none")]
+    pub score: ::core::option::Option<crate::placement::AddOnPlacementScore>,
+}
+/// The scores are gone.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScoreDeleted {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
 }

@@ -29,6 +29,20 @@ pub struct PlacementState {
     #[serde(rename = "changed", skip_serializing_if = "crate::wire::is_default")]
     pub changed: u64,
 }
+/// The scores of one cluster, as their events left them.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScoreState {
+    /// As served, without resourceVersion.
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "object", skip_serializing_if = "Option::is_none")]
+    pub object: ::core::option::Option<crate::placement::AddOnPlacementScore>,
+    /// The EVENTS sequence of the last commit that changed it.
+    #[prost(uint64, tag = "2")]
+    #[serde(rename = "changed", skip_serializing_if = "crate::wire::is_default")]
+    pub changed: u64,
+}
 /// A cluster as placement sees it.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]

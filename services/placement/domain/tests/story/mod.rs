@@ -6,8 +6,9 @@
 use fleetlog_kernel::{Decider, Position, Projection, Reaction, Timestamp, Uid};
 use fleetlog_messages::common::{Condition, LabelSelector, LabelSelectorRequirement, ObjectMeta};
 use fleetlog_messages::placement::{
-    self as message, ClusterClaimSelector, ClusterPredicate, ClusterSelector, PlacementSpec,
-    placement_event,
+    self as message, AddOnPlacementScore, AddOnPlacementScoreItem, AddOnPlacementScoreStatus,
+    ClusterClaimSelector, ClusterPredicate, ClusterSelector, PlacementSpec, ScoreSpecified,
+    placement_event, score_event,
 };
 use fleetlog_messages::registration::{
     BindingDeleted, BindingSpecified, ClusterAccepted, ClusterDeleted, ClusterFacts,
@@ -17,7 +18,9 @@ use fleetlog_messages::registration::{
     binding_event, cluster_event, cluster_set_event,
 };
 use fleetlog_placement_domain::command::Apply;
+use fleetlog_placement_domain::held_scores::ScoreKey;
 use fleetlog_placement_domain::reaction::Follows;
+use fleetlog_placement_domain::schedule::Steadiness;
 use fleetlog_placement_domain::{
     Change, Placement, PlacementCommand, PlacementKey, Refusal, World, pages,
 };
@@ -115,6 +118,10 @@ pub struct Story {
     pub looks: usize,
     /// Every event of placements.
     pub events: Vec<placement_event::Event>,
+    /// What was added to the clock by hand, in seconds.
+    pub passed: u64,
+    /// When placements are woken.
+    pub timers: BTreeMap<PlacementKey, Timestamp>,
 }
 
 impl Story {
@@ -138,6 +145,8 @@ impl Story {
         }
         let touched = Follows(&self.world).react(&position);
         self.waiting.extend(touched.clone());
+        let wake = Follows(&self.world).wake(position, self.now());
+        self.timers.extend(wake);
         touched
     }
 
@@ -165,6 +174,49 @@ impl Story {
         };
         let reported = ClusterStatusReported { facts: Some(facts) };
         self.cluster(name, cluster_event::Event::StatusReported(reported))
+    }
+
+    /// Claims, and what of 100 cpu and 100 memory is to be had.
+    pub fn allocatable(&mut self, name: &str, cpu: &str, memory: &str) -> Vec<PlacementKey> {
+        self.facts(name, &[("cpu", "100"), ("memory", "100")], &[("cpu", cpu), ("memory", memory)])
+    }
+
+    pub fn facts(
+        &mut self,
+        name: &str,
+        capacity: &[(&str, &str)],
+        allocatable: &[(&str, &str)],
+    ) -> Vec<PlacementKey> {
+        let facts = ClusterFacts {
+            capacity: pairs(capacity),
+            allocatable: pairs(allocatable),
+            ..Default::default()
+        };
+        let reported = ClusterStatusReported { facts: Some(facts) };
+        self.cluster(name, cluster_event::Event::StatusReported(reported))
+    }
+
+    /// An add-on gives a cluster scores, which count until `until`.
+    pub fn score(
+        &mut self,
+        cluster: &str,
+        name: &str,
+        scores: &[(&str, i32)],
+        until: Option<Timestamp>,
+    ) -> Vec<PlacementKey> {
+        let item = |(name, value): &(&str, i32)| AddOnPlacementScoreItem {
+            name: text(name),
+            value: Some(*value),
+        };
+        let status = AddOnPlacementScoreStatus {
+            scores: scores.iter().map(item).collect(),
+            valid_until: until.map(fleetlog_rules::time),
+            ..AddOnPlacementScoreStatus::default()
+        };
+        let object = AddOnPlacementScore { status: Some(status), ..AddOnPlacementScore::default() };
+        let event = score_event::Event::Specified(ScoreSpecified { score: Some(object) });
+        let key = ScoreKey { cluster: cluster.to_owned(), name: name.to_owned() };
+        self.commit(vec![Change::Score(key, event)])
     }
 
     pub fn leave(&mut self, name: &str) -> Vec<PlacementKey> {
@@ -199,7 +251,7 @@ impl Story {
         key: &PlacementKey,
         command: &PlacementCommand,
     ) -> Result<Vec<placement_event::Event>, Refusal> {
-        let at = AT.plus(std::time::Duration::from_secs(self.position));
+        let at = self.now();
         let unborn = Placement::default();
         let placement = self.world.placement(key).unwrap_or(&unborn);
         let events = placement.decide(command, at)?;
@@ -225,7 +277,51 @@ impl Story {
 
     /// Computes a placement's schedule and takes it over.
     pub fn look(&mut self, key: &PlacementKey) -> Vec<placement_event::Event> {
-        let Some(schedule) = self.world.schedule(key) else { return vec![] };
+        self.look_as(key, Steadiness::Kept)
+    }
+
+    /// The time; only [`Self::pass`] moves it.
+    pub fn now(&self) -> Timestamp {
+        AT.plus(std::time::Duration::from_secs(self.passed))
+    }
+
+    /// A moment some seconds ago.
+    pub fn ago(&self, seconds: i64) -> Timestamp {
+        Timestamp::of_seconds(self.now().seconds() - seconds)
+    }
+
+    /// Taints a cluster as of some seconds ago.
+    pub fn taint_ago(&mut self, name: &str, taint: Taint, seconds: i64) -> Vec<PlacementKey> {
+        let time_added = Some(fleetlog_rules::time(self.ago(seconds)));
+        self.taint(name, Taint { time_added, ..taint })
+    }
+
+    /// Lets time pass; placements are woken as they asked for, and at no other moment.
+    pub fn pass(&mut self, seconds: u64) {
+        let end = self.now().plus(std::time::Duration::from_secs(seconds));
+        loop {
+            let due = self.timers.iter().min_by_key(|(_, at)| **at);
+            let Some((key, at)) = due.map(|(k, at)| (k.clone(), *at)).filter(|(_, at)| *at <= end)
+            else {
+                break;
+            };
+            self.timers.remove(&key);
+            self.passed += at.since(self.now()).as_secs();
+            let next = self.world.deadline(&key, self.now());
+            self.timers.extend(next.map(|next| (key.clone(), next)));
+            self.look(&key);
+            self.settle();
+        }
+        self.passed += end.since(self.now()).as_secs();
+    }
+
+    /// Chooses afresh.
+    pub fn rebalance(&mut self, name: &str) -> Vec<placement_event::Event> {
+        self.look_as(&key(name), Steadiness::Waived)
+    }
+
+    fn look_as(&mut self, key: &PlacementKey, how: Steadiness) -> Vec<placement_event::Event> {
+        let Some(schedule) = self.world.schedule(key, self.now(), how) else { return vec![] };
         self.looks += 1;
         let inputs = self.world.position();
         let command = PlacementCommand::Schedule { schedule: Box::new(schedule), inputs };
