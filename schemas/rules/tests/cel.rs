@@ -187,9 +187,8 @@ fn addresses_and_ranges_are_told_apart() {
     holds(
         "!cidr('10.1.0.0/16').containsCIDR(cidr('10.0.0.0/8')) && cidr('::/0').containsIP('::1')",
     );
-    holds(
-        "cidr('10.1.2.3/16').masked() == cidr('10.1.0.0/16') && !cidr('::/0').containsIP('1.1.1.1')",
-    );
+    holds("cidr('10.1.2.3/16').masked() == cidr('10.1.0.0/16')");
+    holds("!cidr('::/0').containsIP('1.1.1.1')");
     holds("cidr('10.1.2.3/16').ip() == ip('10.1.2.3') && cidr('10.1.2.3/16').prefixLength() == 16");
     holds("string(cidr('::1/128')) == '::1/128' && cidr('0.0.0.0/0').containsIP(ip('9.9.9.9'))");
     has_no_answer("ip('nowhere').isLoopback()");
