@@ -105,7 +105,7 @@ fn server_config(
     let step = format!("make \"{}\"", nats.display());
     fs::create_dir_all(&nats).map_err(HubRefusal::io(step))?;
     let space = &config.space;
-    let limit = room.limit(stored_in(&nats), (space.free)(folder.dir()), space.reserve);
+    let limit = room.limit(stored_in(&nats.join("js")), (space.free)(folder.dir()), space.reserve);
     let text = configuration(folder.identity(), &nats, config.sync, limit);
     write_secret(&file, &text)?;
     Ok(NatsConfig {

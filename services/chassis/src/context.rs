@@ -301,14 +301,24 @@ impl<M: Machine> Context<M> {
         tokio::time::timeout(self.ground.bounds.drain, in_hand).await.is_ok()
     }
 
-    /// Repeats a step as [`Bounds::patiently`] does.
+    /// Repeats a step as [`Bounds::patiently`] does, and counts it while it waits for space.
     ///
     /// # Errors
     /// The last fault.
-    pub async fn patiently<T, F>(&self, step: impl FnMut() -> F) -> Result<T, Fault>
+    pub async fn patiently<T, F>(&self, mut step: impl FnMut() -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        self.ground.bounds.patiently(step).await
+        let waits = &self.metrics.space_wait();
+        let counted = || {
+            let tried = step();
+            async move {
+                let verdict = tried.await;
+                let full = verdict.as_ref().is_err_and(|fault| fault.retry == Retry::NoSpace);
+                waits.note(full);
+                verdict
+            }
+        };
+        self.ground.bounds.patiently(counted).await
     }
 }

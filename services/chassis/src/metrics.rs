@@ -4,6 +4,7 @@ use fleetlog_kernel::Service;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use prometheus_client::registry::Registry;
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The counters of one loop.
 #[derive(Debug, Default)]
@@ -91,6 +92,30 @@ pub struct Metrics {
     pub react: Counts,
     /// Questions.
     pub query: Counts,
+    waiting_for_space: Gauge,
+}
+
+/// One step that may find the disk full; it counts as waiting while it does.
+pub(crate) struct SpaceWait<'a> {
+    gauge: &'a Gauge,
+    counted: AtomicBool,
+}
+
+impl SpaceWait<'_> {
+    /// The step found the disk full, or did not.
+    pub(crate) fn note(&self, full: bool) {
+        match (self.counted.swap(full, Ordering::Relaxed), full) {
+            (false, true) => self.gauge.inc(),
+            (true, false) => self.gauge.dec(),
+            _ => return,
+        };
+    }
+}
+
+impl Drop for SpaceWait<'_> {
+    fn drop(&mut self) {
+        self.note(false);
+    }
 }
 
 impl Metrics {
@@ -101,5 +126,21 @@ impl Metrics {
         self.project.register(fleetlog, service, "project");
         self.react.register(fleetlog, service, "react");
         self.query.register(fleetlog, service, "query");
+        let label = (Cow::Borrowed("service"), Cow::Borrowed(service.token()));
+        fleetlog.sub_registry_with_label(label).register(
+            "waiting_for_space",
+            "Steps that wait for space on a full disk",
+            self.waiting_for_space.clone(),
+        );
+    }
+
+    /// How many steps wait for space on a full disk.
+    #[must_use]
+    pub fn waiting_for_space(&self) -> i64 {
+        self.waiting_for_space.get()
+    }
+
+    pub(crate) fn space_wait(&self) -> SpaceWait<'_> {
+        SpaceWait { gauge: &self.waiting_for_space, counted: AtomicBool::new(false) }
     }
 }

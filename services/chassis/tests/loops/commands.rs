@@ -155,6 +155,7 @@ async fn a_command_in_hand_waits_a_full_disk_out_and_is_done_once() {
     let service = stage.start().await;
     pass(Duration::from_secs(1_800)).await;
     assert!(stage.stored("EVENTS").await.is_empty() && stage.stored("RESULT").await.is_empty());
+    assert_eq!(service.metrics.waiting_for_space(), 1);
     let refused = stage.client().command(&tally("b"), "add 1".into()).await.unwrap_err();
     assert!(matches!(&refused, ClientError::Refused(r) if r.code == "HUB0011"), "{refused:?}");
     stage.memory.set_space(Space::Ample);
@@ -165,6 +166,7 @@ async fn a_command_in_hand_waits_a_full_disk_out_and_is_done_once() {
     assert_eq!(service.read(|h| h.machine().0["a"]), 3);
     assert_eq!(stage.stored("EVENTS").await.len(), 1);
     assert!(stage.buried().await.is_empty());
+    assert_eq!(service.metrics.waiting_for_space(), 0);
     let done = stage.client().command(&tally("b"), "add 1".into()).await.unwrap();
     assert_eq!(accomplished(done).position, 2);
 }
