@@ -244,6 +244,14 @@ impl Fleetlog {
         found.with_context(|| format!("there is no {victim:?}"))
     }
 
+    /// Ends the server in order and starts it again: same folder, same address.
+    ///
+    /// # Errors
+    /// One that does not start again.
+    pub async fn restart_server(&mut self) -> Result<()> {
+        self.hub.restart().await
+    }
+
     /// Every process there is.
     #[must_use]
     pub fn victims(&self) -> Vec<Victim> {

@@ -1,8 +1,9 @@
 //! Connections that are cut, held, or open one way only, between an agent and the hub and between
 //! each service and the hub: while they are, everybody else goes on; afterwards everything does.
 
+use crate::{CONNECTED, CONNECTING, all_is_well};
 use fleetlog_e2e_tests::{
-    Fleetlog, History, Line, Load, Member, Victim, Way, Writing, programs, settled, until_well,
+    Fleetlog, History, Line, Load, Member, Victim, Way, Writing, programs, until_well,
 };
 use fleetlog_kernel::Service;
 use serde_json::json;
@@ -36,13 +37,6 @@ async fn says_more(whole: &mut Fleetlog, who: &Victim, words: &str, before: usiz
     })
     .await
     .unwrap();
-}
-
-/// Everything settles, and the log holds what was acknowledged.
-async fn all_is_well(whole: &Fleetlog, members: &[Member], load: &Load, history: &mut History) {
-    let pause = load.pause().await.unwrap();
-    settled(whole, members, load, &pause).await.unwrap();
-    history.holds(load, &pause).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -90,9 +84,9 @@ async fn silence(whole: &mut Fleetlog, line: &Line, load: &mut Load) {
     });
     Writing::on(whole).apply(&lease).await.unwrap();
     // On a new connection it hears of its lease at once.
-    let connected = said(whole, "connected");
+    let connected = said(whole, CONNECTED);
     line.cut_once();
-    says_again(whole, "connected", connected).await;
+    says_again(whole, CONNECTED, connected).await;
     line.set(Way::Held);
     load.progress(5).await.unwrap();
     let unknown = "--for=condition=ManagedClusterConditionAvailable=Unknown";
@@ -100,12 +94,12 @@ async fn silence(whole: &mut Fleetlog, line: &Line, load: &mut Load) {
     line.set(Way::Open);
     whole.available(FAR).unwrap();
 
-    let (connecting, connected) = (said(whole, "connecting"), said(whole, "connected"));
+    let (connecting, connected) = (said(whole, CONNECTING), said(whole, CONNECTED));
     line.set(Way::ToHub);
-    says_again(whole, "connecting", connecting).await;
+    says_again(whole, CONNECTING, connecting).await;
     load.progress(5).await.unwrap();
     line.cut_once();
-    says_again(whole, "connected", connected).await;
+    says_again(whole, CONNECTED, connected).await;
     whole.available(FAR).unwrap();
 }
 

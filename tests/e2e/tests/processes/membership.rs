@@ -1,6 +1,7 @@
 //! Who joins and who does not, through the real registration: tokens and credentials that are
 //! wrong, expired, used before or of another hub; and a member that stays one without a token.
 
+use crate::CONNECTED;
 use fleetlog_agent::{FileKeys, KeyStore, SecretKeys};
 use fleetlog_bus::{AgentLink, Credentials, JetStream, JoinToken, Retry};
 use fleetlog_e2e_tests::{Fleetlog, History, Line, Member, Victim, programs, until_well};
@@ -111,11 +112,11 @@ async fn a_token_that_was_used_lets_nobody_take_another_s_place() {
     assert!(none.credential.is_none());
 
     // The rightful agent needs no token, and is what it was.
-    let before = whole.process(&victim("first")).unwrap().said().matches("connected").count();
+    let before = whole.process(&victim("first")).unwrap().said().matches(CONNECTED).count();
     whole.agent(&member, None, None).unwrap();
     until_well("the rightful agent is connected again", async || {
         let said = whole.process(&victim("first")).unwrap().said();
-        anyhow::ensure!(said.matches("connected").count() > before, "{said}");
+        anyhow::ensure!(said.matches(CONNECTED).count() > before, "{said}");
         Ok(())
     })
     .await
