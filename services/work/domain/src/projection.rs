@@ -87,7 +87,7 @@ pub struct Noticed {
     pub stale: BTreeSet<SetKey>,
     /// A work that is gone although the set's plan has it.
     pub lost: Option<(SetKey, Target)>,
-    /// A set whose clusters take turns, and one of them got further.
+    /// A set whose clusters take turns, and one of them made room for another.
     pub moved: Option<SetKey>,
 }
 
@@ -297,7 +297,7 @@ impl Fleet {
         let gone = after.object().is_none();
         let now_of = SetKey::parse(after.replica_set());
         let stands = turns::standing(after.object().map(|_| &after));
-        if let Some(of) = now_of.as_ref().filter(|_| stood != stands) {
+        if let Some(of) = now_of.as_ref().filter(|_| turns::makes_room(stood, stands)) {
             let placement = &after.state().placement;
             let staged = self.sets.get(of).is_some_and(|set| set.is_staged(placement));
             self.noticed.moved = staged.then(|| of.clone());

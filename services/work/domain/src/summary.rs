@@ -78,6 +78,14 @@ pub struct Wanted {
     pub groups: u32,
 }
 
+/// Whether a work has its set's template as it is now.
+#[must_use]
+pub fn has_template(work: &Work, set: &ReplicaSet) -> bool {
+    let spec = work.object().and_then(|object| object.spec.as_ref());
+    let template = set.spec().and_then(|spec| spec.manifest_work_template.as_ref());
+    work.bundle() == set.bundle() && spec == template
+}
+
 /// The share of one work in the summary of its set. A condition counts only when it speaks of
 /// the work's current generation.
 #[must_use]
@@ -87,8 +95,7 @@ pub fn share(work: &Work, set: &ReplicaSet) -> Counts {
     };
     let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let holds = |kind| feedback::holds(conditions, kind, work.generation());
-    let updated = work.bundle() == set.bundle()
-        && object.spec.as_ref() == set.spec().and_then(|s| s.manifest_work_template.as_ref());
+    let updated = has_template(work, set);
     let settled = conditions::find(conditions, "Progressing").is_none_or(|c| c.status() == "False");
     let applied = holds("Applied");
     Counts {

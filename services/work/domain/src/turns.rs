@@ -6,6 +6,7 @@ use crate::command::Chosen;
 use crate::conditions::find;
 use crate::name::Target;
 use crate::state::{ReplicaSet, Work};
+use crate::summary::has_template;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::common::{Condition, Time};
 use fleetlog_rules::rollout::{self, Kind, Rollout, Standing, Status, Strategy};
@@ -48,6 +49,13 @@ pub fn standing(work: Option<&Work>) -> Standing {
     Standing { status, since: moved.max(moment(work.state().spoke_at.as_ref())) }
 }
 
+/// Whether it may be another cluster's turn now that one got from here to there: one that is done
+/// leaves its place, one that recovers no longer holds up the others.
+#[must_use]
+pub fn makes_room(from: Standing, to: Standing) -> bool {
+    from.status != to.status && (to.status == Status::Succeeded || from.status == Status::Failed)
+}
+
 /// Who gets the template now, by placement; those that give it to all at once are left out.
 #[must_use]
 pub fn starts(
@@ -87,7 +95,8 @@ fn staged<'a>(
     })
 }
 
-/// How far the clusters are that have the current template.
+/// How far the clusters are that were given the current template. What a work says of an older one
+/// counts for nothing.
 #[must_use]
 pub fn standings<'a>(
     set: &ReplicaSet,
@@ -97,5 +106,6 @@ pub fn standings<'a>(
 ) -> BTreeMap<String, Standing> {
     let targets = clusters.iter().map(|cluster| Target::new(placement, cluster));
     let current = targets.filter(|target| set.has_current(target));
-    current.map(|target| (target.cluster.clone(), standing(work(&target)))).collect()
+    let known = |target: &Target| work(target).filter(|work| has_template(work, set));
+    current.map(|target| (target.cluster.clone(), standing(known(&target)))).collect()
 }

@@ -14,10 +14,12 @@ use fleetlog_messages::work::{
     MandatoryDecisionGroup, ManifestWorkReplicaSet, RolloutProgressive, RolloutProgressivePerGroup,
     RolloutStrategy, replica_set_command, work_event,
 };
+use fleetlog_rules::rollout::Status;
 use fleetlog_work_domain::command::{Member, OfWork, SetCommand, WorkCommand};
 use fleetlog_work_domain::name::{PlacementKey, SetKey, Target, WorkKey};
 use fleetlog_work_domain::projection::Presence;
-use fleetlog_work_domain::{Change, Fleet, Follow, fanout};
+use fleetlog_work_domain::{Change, Fleet, Follow, fanout, turns};
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -349,4 +351,56 @@ fn a_work_that_got_lost_comes_back_out_of_turn() {
     let plan = set.decide(&of_set(SetCommand::Plan { chosen, lost }), at(hub.second)).unwrap();
     let [SetEvent::FanOutPlanned(plan)] = plan.as_slice() else { panic!("{plan:?}") };
     assert_eq!(plan.deliver, targets("east", &["c1"]));
+}
+
+/// A hub of a thousand clusters does not plan anew for every word of each.
+#[test]
+fn only_what_makes_room_is_planned() {
+    let set = progressive(at_a_time(1));
+    let mut hub = Hub::new(set, &[("", &["c1", "c2"])]);
+    let follows = |hub: &mut Hub, said: &[(&str, &str)]| {
+        let before = hub.position;
+        hub.report("c1", said);
+        hub.position - before
+    };
+    assert_eq!(follows(&mut hub, &[]), 1, "the report alone");
+    assert_eq!(follows(&mut hub, &[("Progressing", "True")]), 1);
+    assert_eq!(follows(&mut hub, &[("Progressing", "True"), ("Degraded", "True")]), 1);
+    assert_eq!(follows(&mut hub, &[("Progressing", "False")]), 3, "a plan and the next work");
+}
+
+proptest! {
+    /// Whatever works say, whatever is applied: the places are never overrun, and where everybody
+    /// gets done in the end everybody has the template.
+    #[test]
+    fn never_more_are_at_it_than_may(
+        places in 1_i64..4,
+        steps in prop::collection::vec((0_usize..6, 0_usize..5), 0..60),
+    ) {
+        let names = ["c1", "c2", "c3", "c4", "c5", "c6"];
+        let form = RolloutProgressive { max_failures: percent("100%"), ..at_a_time(places) };
+        let mut hub = Hub::new(progressive(form.clone()), &[("", &names)]);
+        for (step, (cluster, what)) in steps.into_iter().enumerate() {
+            let work = hub.fleet.works().get(&Hub::on(names[cluster]));
+            let known = work.is_some();
+            // Who was done and begins again does so beside those that took the place.
+            let done = turns::standing(work).status == Status::Succeeded;
+            match what {
+                0 => hub.apply(progressive(form.clone()), &format!("b{}", step % 3)),
+                1 if known && !done => hub.progresses(names[cluster]),
+                2 if known && !done => hub.fails(names[cluster]),
+                3 if known => hub.succeeds(names[cluster]),
+                _ => hub.wait(1),
+            }
+            let busy = hub.have().into_iter().filter(|cluster| {
+                let work = hub.fleet.works().get(&Hub::on(cluster));
+                turns::standing(work).status != Status::Succeeded
+            });
+            prop_assert!(busy.count() <= usize::try_from(places).unwrap());
+        }
+        for _ in names {
+            hub.have().iter().for_each(|cluster| hub.succeeds(cluster));
+        }
+        prop_assert_eq!(hub.have(), names);
+    }
 }
