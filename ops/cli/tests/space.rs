@@ -135,9 +135,9 @@ impl Drop for Disk {
 
 #[test]
 fn a_hub_fills_a_real_disk_to_its_reserve_and_no_further() {
-    let Some(disk) = Disk::of(40, "a hub on a real full disk") else { return };
+    let Some(disk) = Disk::of(28, "a hub on a real full disk") else { return };
     let dir = disk.0.path().join("hub");
-    let dev = Dev::start_with(&dir, &["--clusters", "1", "--reserve", "16Mi"]);
+    let dev = Dev::start_with(&dir, &["--clusters", "1", "--reserve", "12Mi"]);
     dev.clusters_available();
     let mut taken = 0;
     let refused = loop {
@@ -146,13 +146,13 @@ fn a_hub_fills_a_real_disk_to_its_reserve_and_no_further() {
             break ran;
         }
         taken += 1;
-        assert!(taken < 80, "40 MiB took {taken} works of half a MiB");
+        assert!(taken < 56, "28 MiB took {taken} works of half a MiB");
     };
     assert!(taken > 10, "only {taken} were taken");
     assert!(refused.refused().contains("its disk is full"));
     dev.says("HUB0011: the disk is full");
     let free = fleetlog_topology::space::free_space(&dir).unwrap();
-    assert!(free > 8 * MIB, "{free} bytes are left of a reserve of 16 MiB");
+    assert!(free > 6 * MIB, "{free} bytes are left of a reserve of 12 MiB");
 
     disk.grow_to(256);
     dev.says("there is space again");
