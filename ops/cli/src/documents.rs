@@ -102,6 +102,16 @@ pub fn read(sources: &[Source], namespace: Option<&str>) -> Result<Vec<Given>, F
     }
 }
 
+/// Every object of some texts as it is written, unchecked; lists are taken apart.
+///
+/// # Errors
+/// Texts that cannot be read.
+pub fn whole(sources: &[Source]) -> Result<Vec<(String, Value)>, Failure> {
+    let mut wrong = vec![];
+    let values = values(sources, &mut wrong);
+    Failure::all(wrong).map_or(Ok(values), Err)
+}
+
 /// What files name: kinds and names alone are read, the rest may be anything.
 ///
 /// # Errors

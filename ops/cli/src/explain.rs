@@ -47,10 +47,20 @@ pub struct Chain {
 /// # Errors
 /// A server that does not answer, or an object that never was.
 pub async fn explain(hub: &Hub, target: &Target) -> Result<Chain, Failure> {
+    explain_at(hub, target, u64::MAX).await
+}
+
+/// Explains an object as it was right after `position`.
+///
+/// # Errors
+/// As [`explain`]; an object that was not there yet.
+pub async fn explain_at(hub: &Hub, target: &Target, position: u64) -> Result<Chain, Failure> {
     crate::log::filter(Some(target))?;
     let history = hub.history().await?;
     let aggregate = kinds::aggregate(target.info, target.namespace.as_deref(), &target.name)?;
-    let own = incarnation(history.of(&aggregate).await?);
+    let mut own = history.of(&aggregate).await?;
+    own.retain(|commit| commit.position.0 <= position);
+    let own = incarnation(own);
     if own.is_empty() {
         return Err(target.not_found());
     }
@@ -58,6 +68,7 @@ pub async fn explain(hub: &Hub, target: &Target) -> Result<Chain, Failure> {
         Some((commit, specified)) => explain_work(&history, &own, commit, &specified).await?,
         None => explain_any(&history, &own).await?,
     };
+    steps.retain(|step| step.line.as_ref().is_none_or(|line| line.position <= position));
     steps.sort_by_key(|step| step.line.as_ref().map_or(u64::MAX, |line| line.position));
     Ok(Chain { object: target.reference(), steps: once_each(steps) })
 }
@@ -238,6 +249,12 @@ impl Chain {
     /// For people: one line a step, with the time since the first.
     #[must_use]
     pub fn text(&self, paint: Paint) -> String {
+        format!("{}\n{}", paint.bold(&self.object), self.rows())
+    }
+
+    /// The same without the object's name.
+    #[must_use]
+    pub fn rows(&self) -> String {
         let mut rows = Rows::new(["step", "position", "time", "says"]);
         for Step { step, line } in &self.steps {
             let (position, time, says) = match line {
@@ -246,7 +263,7 @@ impl Chain {
             };
             rows.push(vec![(*step).to_owned(), position, time, says]);
         }
-        format!("{}\n{}", paint.bold(&self.object), rows.render())
+        rows.render()
     }
 
     /// As JSON.

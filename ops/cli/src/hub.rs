@@ -136,6 +136,24 @@ impl Hub {
         Ok((position, objects))
     }
 
+    /// Asks a question of a service's own, by its verb; the answer's messages as they came, and the
+    /// position that they stand at.
+    ///
+    /// # Errors
+    /// As [`Self::objects`].
+    pub async fn ask(
+        &self,
+        service: Service,
+        verb: &str,
+        query: Query,
+    ) -> Result<(u64, Vec<Vec<u8>>), Failure> {
+        let seen = self.seen.load(Ordering::Relaxed);
+        let query = Query { min_position: query.min_position.max(seen), ..query };
+        let pages = self.client.ask(service, verb, query).await?;
+        let position = pages.last().map(|page| page.position).unwrap_or_default();
+        Ok((position, pages.into_iter().flat_map(|page| page.objects).collect()))
+    }
+
     /// One object by its name; `None` when there is none.
     ///
     /// # Errors

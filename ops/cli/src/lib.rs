@@ -15,7 +15,9 @@ mod log;
 mod orders;
 mod print;
 mod story;
+mod supposed;
 mod target;
+mod why;
 
 pub use args::Cli;
 pub use failure::{Done, Failure};

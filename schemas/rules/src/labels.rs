@@ -126,6 +126,13 @@ impl Selector {
         self.0.iter().all(|requirement| requirement.matches(labels))
     }
 
+    /// The first requirement that does not hold, as `kubectl -l` takes it, with its key.
+    #[must_use]
+    pub fn unmet(&self, labels: &Labels) -> Option<(String, &str)> {
+        let unmet = self.0.iter().find(|requirement| !requirement.matches(labels))?;
+        Some((unmet.to_string(), &unmet.key))
+    }
+
     /// The values that a matching key must have one of: by each requirement that says so.
     pub fn pinned(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
         self.0.iter().filter_map(|requirement| match &requirement.test {

@@ -5,6 +5,7 @@ mod answer;
 mod looked;
 mod machine;
 mod parse;
+mod questions;
 mod rows;
 mod shell;
 

@@ -4,7 +4,7 @@
 use crate::looked::Looked;
 use crate::parse::Asked;
 use crate::shell::Wake;
-use crate::{answer, parse, rows};
+use crate::{answer, parse, questions, rows};
 use bytes::Bytes;
 use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Unreadable};
 use fleetlog_kernel::{Decider, Projection, Reaction, Service, Timestamp};
@@ -181,6 +181,20 @@ impl Machine for Scheduling {
 
     fn answer(&self, query: &Query) -> Result<Vec<Bytes>, Said> {
         answer::objects(&self.world, query).map_err(Into::into)
+    }
+
+    fn question(
+        &self,
+        verb: &str,
+        query: &Query,
+        at: Timestamp,
+    ) -> Option<Result<Vec<Bytes>, Said>> {
+        let answered = match verb {
+            "explain" => questions::explain(&self.world, query, at),
+            "simulate" => questions::simulate(&self.world, query, at),
+            _ => return None,
+        };
+        Some(answered.map_err(Into::into))
     }
 
     fn rows(&self) -> Vec<Row> {

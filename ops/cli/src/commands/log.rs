@@ -1,6 +1,6 @@
-//! `log` and `explain`: what happened, and why something is as it is.
+//! `log`: what happened.
 
-use crate::args::{ExplainArgs, LogArgs, Output};
+use crate::args::{LogArgs, Output};
 use crate::failure::{Done, Failure};
 use crate::hub::Hub;
 use crate::log::{Line, filter, lines_of, read};
@@ -37,21 +37,4 @@ pub async fn run(args: &LogArgs, hub: &Hub) -> Done {
         lines_of(&entry?).iter().for_each(|found| line(&show(found)));
     }
     Err(Failure::new("CLI0010", "the log ended", "see whether the hub still runs"))
-}
-
-/// `fleetlog explain`.
-///
-/// # Errors
-/// Unknown kinds, an object that never was, a server that does not answer.
-pub async fn explain(args: &ExplainArgs, hub: &Hub) -> Done {
-    let chain = crate::explain::explain(hub, &Target::parse(&args.object)?).await?;
-    match args.output.output {
-        Output::Json => line(&chain.json()),
-        Output::Yaml => {
-            let value = serde_json::to_value(&chain).map_err(anyhow::Error::from)?;
-            out(&fleetlog_objects::to_yaml(&value));
-        }
-        Output::Table | Output::Wide | Output::Name => out(&chain.text(Paint::of_stdout())),
-    }
-    Ok(())
 }

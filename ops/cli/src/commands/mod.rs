@@ -6,6 +6,7 @@ pub mod clusters;
 pub mod delete;
 pub mod describe;
 pub mod dlq;
+mod explain;
 pub mod get;
 mod label;
 mod log;
@@ -13,12 +14,13 @@ mod log;
 mod on_memory;
 mod rebalance;
 mod sim;
+mod simulate;
 mod token;
 mod version;
 pub mod wait;
 mod watch;
 
-use crate::args::{Cli, Command, HubCommand, TokenCommand};
+use crate::args::{Cli, Command, HubCommand, SimulateCommand, TokenCommand};
 use crate::embedded;
 use crate::failure::{Done, Failure};
 use crate::hub::Hub;
@@ -51,7 +53,10 @@ pub async fn run(cli: Cli) -> Done {
         }
         Command::Sim(args) => sim::run(&args, &Hub::open(data).await?).await,
         Command::Log(args) => log::run(&args, &Hub::open(data).await?).await,
-        Command::Explain(args) => log::explain(&args, &Hub::open(data).await?).await,
+        Command::Explain(args) => explain::run(&args, &Hub::open(data).await?).await,
+        Command::Simulate(SimulateCommand::Placement(args)) => {
+            simulate::run(&args, &Hub::open(data).await?).await
+        }
         Command::Dlq(command) => dlq::run(&command, &Hub::open(data).await?).await,
         Command::Version(args) => version::run(&args, data),
         // Answered before a runtime is started.

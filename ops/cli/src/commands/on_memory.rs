@@ -5,6 +5,8 @@
 mod dlq;
 #[cfg(test)]
 mod failover;
+#[cfg(test)]
+mod why;
 
 use super::apply::{Applied, Change, apply_documents, prepare};
 use super::delete::{delete, gone};

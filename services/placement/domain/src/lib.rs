@@ -22,7 +22,9 @@ pub mod schedule;
 pub mod score;
 pub mod spread;
 pub mod state;
+pub mod suppose;
 pub mod weights;
+pub mod why;
 
 pub use command::{PlacementCommand, PlacementKey};
 pub use projection::{Change, World};

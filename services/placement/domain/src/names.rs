@@ -42,6 +42,12 @@ pub mod reason {
 
 /// The rules that drop clusters, as `PlacementDecided.dropped` names them.
 pub mod rule {
+    /// The fleet has no such cluster; no rule counts these.
+    pub const GONE: &str = "NotInFleet";
+    /// It is in none of the sets; no rule counts these.
+    pub const SETS: &str = "ClusterSets";
+    /// The spec cannot be acted on.
+    pub const MISCONFIGURED: &str = "Misconfigured";
     /// The hub does not accept the cluster.
     pub const ACCEPTED: &str = "Accepted";
     /// The cluster is on its way out.

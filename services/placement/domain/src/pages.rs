@@ -52,6 +52,12 @@ fn pages(decision: &Decision, order: Order) -> Vec<Page<'_>> {
     pages
 }
 
+/// How many pages a decision has.
+#[must_use]
+pub fn count(decision: &Decision, order: Order) -> u64 {
+    pages(decision, order).len() as u64
+}
+
 fn page_name(placement: &str, number: usize) -> String {
     format!("{placement}-decision-{number}")
 }

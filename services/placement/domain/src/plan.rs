@@ -55,6 +55,12 @@ pub struct Expression {
 }
 
 impl Expression {
+    /// As the user wrote it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether it can see the scores of add-ons.
     #[must_use]
     pub fn reads_scores(&self) -> bool {

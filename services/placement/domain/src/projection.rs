@@ -160,6 +160,17 @@ impl World {
         Some(schedule::schedule(placed.plan.as_ref(), &placed.placement.0.decided, &scene))
     }
 
+    /// What a placement is decided by at `at`: its plan, itself, and what it can see.
+    pub(crate) fn stage<'a>(
+        &'a self,
+        key: &PlacementKey,
+        at: Timestamp,
+    ) -> Option<(Result<&'a Plan, &'a Flaw>, &'a Placement, Scene<'a>)> {
+        let placed = self.placements.get(key)?;
+        let scene = self.scene(key, placed, at.whole_seconds(), Steadiness::Kept);
+        Some((placed.plan.as_ref(), &placed.placement, scene))
+    }
+
     fn scene<'a>(
         &'a self,
         key: &PlacementKey,

@@ -69,6 +69,18 @@ pub enum Refusal {
         /// What was given.
         given: String,
     },
+    /// Something is supposed of a cluster that is not there.
+    #[error("the fleet has no cluster \"{cluster}\"")]
+    NoCluster {
+        /// Its name.
+        cluster: String,
+    },
+    /// A question whose own part cannot be read.
+    #[error("the question cannot be read: {why}")]
+    Question {
+        /// What is wrong with it.
+        why: String,
+    },
     /// A command that placement tells itself only.
     #[error("\"{actor}\" cannot ask for scheduling")]
     NotTold {
@@ -94,6 +106,8 @@ impl Refusal {
             Self::ResourceVersion { .. } => "PLC0009",
             Self::NotTold { .. } => "PLC0010",
             Self::NoScore { .. } => "PLC0011",
+            Self::NoCluster { .. } => "PLC0013",
+            Self::Question { .. } => "PLC0014",
         }
     }
 
@@ -124,6 +138,12 @@ impl Refusal {
             Self::ResourceVersion { .. } => {
                 "give metadata.resourceVersion as it was read, or leave it out".into()
             }
+            Self::NoCluster { .. } => {
+                "name a cluster of fleetlog get managedclusters, or describe it with --clusters \
+                 FILE"
+                    .into()
+            }
+            Self::Question { .. } => "ask with a client of this hub's version".into(),
             Self::NotTold { .. } => {
                 "change the placement or a cluster: scheduling follows by itself".into()
             }

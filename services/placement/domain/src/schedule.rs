@@ -193,7 +193,8 @@ fn drop_by(rule: &str, number: usize, dropped: &mut BTreeMap<String, u32>) {
 
 type Clusters<'a> = Vec<(&'a str, &'a Cluster)>;
 
-fn fitting<'a>(
+/// The candidates that pass every filter; what the others fail is counted.
+pub(crate) fn fitting<'a>(
     plan: &Plan,
     before: &Decision,
     scene: &Scene<'a>,
@@ -217,6 +218,18 @@ pub fn standing(before: &Decision, cluster: &str) -> Standing {
     if before.contains_key(cluster) { Standing::Chosen } else { Standing::New }
 }
 
+/// Everybody's scores.
+pub(crate) fn table(
+    plan: &Plan,
+    before: &Decision,
+    scene: &Scene<'_>,
+    fitting: &[(&str, &Cluster)],
+) -> Table {
+    let Scene { load, scores: given, now, steadiness, .. } = scene;
+    let chosen = (*steadiness == Steadiness::Kept).then_some(before);
+    Table::of(&plan.weights, fitting, &Ground { load: *load, chosen, given, now: *now })
+}
+
 type Scored<'a> = Vec<(&'a str, &'a Cluster, i64)>;
 
 /// The `number` clusters of the highest totals, in the order of names, and what was passed over.
@@ -227,10 +240,7 @@ fn best<'a>(
     fitting: &[(&'a str, &'a Cluster)],
     number: usize,
 ) -> (Scored<'a>, Vec<String>) {
-    let Scene { load, scores: given, now, steadiness, .. } = scene;
-    let load = *load;
-    let chosen = (*steadiness == Steadiness::Kept).then_some(before);
-    let table = Table::of(&plan.weights, fitting, &Ground { load, chosen, given, now: *now });
+    let table = table(plan, before, scene, fitting);
     let totals = table.totals(fitting.len());
     let scored = |(place, total): (usize, i64)| (fitting[place].0, fitting[place].1, total);
     let mut first: Scored<'a> = if plan.spread.is_none() {

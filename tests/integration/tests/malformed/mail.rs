@@ -146,7 +146,7 @@ impl Writer {
 
     fn requests(&mut self, place: &Place) -> Vec<Mail> {
         let verbs: &[&str] = match place.pattern.split('.').nth(1) {
-            Some("qry") => &["get", "outcome", "hash", "rows", "nonsense"],
+            Some("qry") => &["get", "outcome", "hash", "rows", "explain", "simulate", "nonsense"],
             Some("put") => &["blob", "nonsense"],
             _ => &[""],
         };

@@ -1,0 +1,240 @@
+//! Why a placement chose whom it chose, and what it would choose if something were otherwise.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod story;
+
+use fleetlog_messages::placement::{
+    ClusterExplained, PlacementSpec, SupposedChange, SupposedGone, SupposedLabel, SupposedTaint,
+    Toleration, supposed_change::Change,
+};
+use fleetlog_messages::registration::{ManagedCluster, cluster_event};
+use fleetlog_placement_domain::Refusal;
+use fleetlog_placement_domain::suppose::{Supposed, simulate};
+use fleetlog_placement_domain::why::Why;
+use proptest::prelude::*;
+use story::{Story, apply, key, misconfigured, number, predicate, set_by, specified, taint, text};
+
+fn why(story: &Story, cluster: &str) -> ClusterExplained {
+    let key = key("p");
+    Why::of(&story.world, &key, story.now()).unwrap().cluster(cluster)
+}
+
+fn said(story: &Story, cluster: &str) -> (String, String) {
+    let explained = why(story, cluster);
+    assert!(explained.chosen || !explained.advice.is_empty(), "{explained:?}");
+    (explained.rule, explained.sentence)
+}
+
+fn dropped(rule: &str, sentence: &str) -> (String, String) {
+    (rule.to_owned(), sentence.to_owned())
+}
+
+#[test]
+fn each_rule_that_drops_a_cluster_is_told_with_what_it_met() {
+    let mut story = Story::of(&["c1", "c2"]);
+    story.set("other", set_by(None));
+    story.cluster("far", specified("other", &[]));
+    story.cluster("west", specified("s", &[("region", "us")]));
+    story.cluster("eu", specified("s", &[("region", "eu")]));
+    story.taint("eu", taint("gpu", "true", "NoSelect"));
+    let predicates = vec![predicate(&[("region", "eu")], &[])];
+    story.place("p", PlacementSpec { predicates, ..PlacementSpec::default() });
+    let gpu = "taint gpu=true:NoSelect is not tolerated";
+    assert_eq!(said(&story, "eu"), dropped("TaintToleration", gpu));
+    let west = "label region=eu does not hold: it is us";
+    assert_eq!(said(&story, "west"), dropped("Predicate", west));
+    let none = "label region=eu does not hold: it has none";
+    assert_eq!(said(&story, "c1"), dropped("Predicate", none));
+    let far = "it is in no set that the placement chooses from (its sets: other; those of \
+               \"ns\": s)";
+    assert_eq!(said(&story, "far"), dropped("ClusterSets", far));
+    let nobody = "the fleet has no such cluster";
+    assert_eq!(said(&story, "nobody"), dropped("NotInFleet", nobody));
+}
+
+#[test]
+fn a_toleration_that_ended_says_when() {
+    let mut story = Story::of(&["c1"]);
+    story.taint_ago("c1", taint("gpu", "", "NoSelect"), 60);
+    let toleration = Toleration {
+        key: text("gpu"),
+        operator: text("Exists"),
+        toleration_seconds: Some(60),
+        ..Toleration::default()
+    };
+    let spec = PlacementSpec { tolerations: vec![toleration], ..PlacementSpec::default() };
+    assert!(story.place("p", spec).is_empty());
+    let sentence = "taint gpu:NoSelect is not tolerated any more since 2023-11-14T22:13:20Z";
+    assert_eq!(said(&story, "c1"), dropped("TaintToleration", sentence));
+}
+
+#[test]
+fn the_order_is_told_with_ranks_totals_and_scores() {
+    let mut story = Story::of(&["c1", "c2", "c3"]);
+    story.place("q", PlacementSpec { number_of_clusters: Some(1), ..PlacementSpec::default() });
+    story.place("p", number(2));
+    let first = why(&story, "c2");
+    assert!(first.chosen);
+    assert_eq!((first.rank, first.total, first.scores), (1, 200, vec![100, 100]));
+    assert_eq!(first.sentence, "it ranks 1 of 3 with 200: Balance 100, Steady 100");
+    let last = why(&story, "c1");
+    assert_eq!((last.rank, last.total, last.scores), (3, -100, vec![-100, 0]));
+    assert_eq!((last.rule.as_str(), last.chosen), ("NumberOfClusters", false));
+    assert_eq!(last.sentence, "it ranks 3 of 3 with -100, and the placement takes 2");
+    let key = key("p");
+    let placement = Why::of(&story.world, &key, story.now()).unwrap().placement();
+    assert_eq!((placement.wanted, placement.fitting, placement.chosen), (Some(2), 3, 2));
+    assert_eq!(placement.dropped, [("NumberOfClusters".to_owned(), 1)].into());
+    let names: Vec<_> = placement.prioritizers.iter().map(|p| (&*p.name, p.weight)).collect();
+    assert_eq!(names, [("Balance", 1), ("Steady", 1)]);
+    assert!(placement.settled);
+}
+
+#[test]
+fn a_misconfigured_placement_keeps_its_clusters_and_says_why() {
+    let mut story = Story::of(&["c1"]);
+    story.place("p", PlacementSpec::default());
+    story.place("p", misconfigured());
+    let explained = why(&story, "c1");
+    assert!(explained.chosen && explained.sentence.starts_with("the last good decision stays"));
+    let key = key("p");
+    let placement = Why::of(&story.world, &key, story.now()).unwrap().placement();
+    assert!(placement.misconfigured.starts_with("Predicate:") && placement.settled);
+}
+
+fn change(change: Change) -> SupposedChange {
+    SupposedChange { change: Some(change) }
+}
+
+fn label(cluster: &str, key: &str, value: Option<&str>) -> SupposedChange {
+    let (cluster, key, value) = (cluster.to_owned(), key.to_owned(), value.map(str::to_owned));
+    change(Change::Label(SupposedLabel { cluster, key, value }))
+}
+
+fn of_taint(cluster: &str) -> SupposedTaint {
+    let taint = Some(taint("gpu", "true", "NoSelect"));
+    SupposedTaint { cluster: cluster.to_owned(), taint }
+}
+
+/// Gained and lost.
+fn otherwise(story: &Story, supposed: &Supposed) -> (Vec<String>, Vec<String>) {
+    let before = story.world.clone();
+    let (simulated, clusters) = simulate(&story.world, &key("p"), supposed, story.now()).unwrap();
+    assert!(before == story.world, "nothing is decided");
+    let names: Vec<_> = clusters.into_iter().map(|explained| explained.cluster).collect();
+    assert_eq!(names, [simulated.gained.clone(), simulated.lost.clone()].concat());
+    (simulated.gained, simulated.lost)
+}
+
+#[test]
+fn what_would_be_gained_and_lost_is_what_then_comes() {
+    let mut story = Story::of(&["c1", "c2"]);
+    story.cluster("eu", specified("s", &[("region", "eu")]));
+    let predicates = vec![predicate(&[("region", "eu")], &[])];
+    story.place("p", PlacementSpec { predicates, ..PlacementSpec::default() });
+    let gone = SupposedGone { cluster: "eu".to_owned() };
+    let new = match specified("s", &[("region", "eu")]) {
+        cluster_event::Event::Specified(specified) => specified.cluster.unwrap(),
+        _ => panic!(),
+    };
+    let mut new = ManagedCluster { ..new };
+    new.metadata.as_mut().unwrap().name = text("new");
+    let supposed = Supposed {
+        clusters: vec![new],
+        changes: vec![label("c1", "region", Some("eu")), change(Change::Gone(gone))],
+        placement: None,
+    };
+    let (gained, lost) = otherwise(&story, &supposed);
+    assert_eq!((gained, lost), (vec!["c1".to_owned(), "new".to_owned()], vec!["eu".to_owned()]));
+    let changes = vec![change(Change::Taint(of_taint("eu")))];
+    let tainted = Supposed { changes: changes.clone(), ..Supposed::default() };
+    assert_eq!(otherwise(&story, &tainted).1, ["eu"]);
+    let both = [changes, vec![change(Change::Untaint(of_taint("eu")))]].concat();
+    let untainted = Supposed { changes: both, ..Supposed::default() };
+    assert_eq!(otherwise(&story, &untainted), (vec![], vec![]));
+    let unlabelled = Supposed { changes: vec![label("eu", "region", None)], ..Supposed::default() };
+    assert_eq!(otherwise(&story, &unlabelled).1, ["eu"]);
+}
+
+#[test]
+fn another_spec_and_a_new_placement_can_be_supposed() {
+    let mut story = Story::of(&["c1", "c2", "c3"]);
+    story.place("p", number(1));
+    let supposed = |spec| Supposed { placement: Some(apply("p", spec)), ..Supposed::default() };
+    assert_eq!(otherwise(&story, &supposed(number(2))).0, ["c2"]);
+    story.delete("p");
+    let (simulated, _) =
+        simulate(&story.world, &key("p"), &supposed(number(2)), story.now()).unwrap();
+    assert_eq!((simulated.before, simulated.after), (0, 2));
+    assert_eq!((simulated.pages_before, simulated.pages_after), (0, 1));
+    let flawed = simulate(&story.world, &key("p"), &supposed(misconfigured()), story.now());
+    assert!(flawed.unwrap().0.misconfigured.starts_with("Predicate:"));
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    let mut story = Story::of(&["c1"]);
+    let none = Supposed::default();
+    let refused = simulate(&story.world, &key("p"), &none, story.now());
+    assert_eq!(refused.unwrap_err(), Refusal::NotFound { name: "ns/p".into() });
+    assert!(Why::of(&story.world, &key("p"), story.now()).is_none());
+    story.place("p", number(1));
+    let changes = vec![label("c9", "a", None)];
+    let refused = simulate(&story.world, &key("p"), &Supposed { changes, ..none }, story.now());
+    assert_eq!(refused.unwrap_err(), Refusal::NoCluster { cluster: "c9".into() });
+}
+
+fn few() -> ProptestConfig {
+    ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(few())]
+
+    /// The answer to "what if" is what then happens, and everybody's reason fits it.
+    #[test]
+    fn what_was_simulated_is_what_is_decided(
+        regions in prop::collection::vec(0..3_u8, 1..8),
+        number_of in 0..5_i32,
+        moved in 0..8_usize,
+        to in 0..3_u8,
+    ) {
+        let mut story = Story::of(&[]);
+        let names: Vec<String> = (0..regions.len()).map(|at| format!("c{at}")).collect();
+        let region = |at: u8| format!("r{at}");
+        for (name, at) in names.iter().zip(&regions) {
+            story.cluster(name, specified("s", &[("region", &region(*at))]));
+        }
+        let predicates = vec![predicate(&[("region", "r1")], &[])];
+        let spec = PlacementSpec {
+            predicates,
+            number_of_clusters: Some(number_of),
+            ..PlacementSpec::default()
+        };
+        story.place("p", spec);
+        let before = story.decided("p");
+        let name = &names[moved % names.len()];
+        let changes = vec![label(name, "region", Some(&region(to)))];
+        let supposed = Supposed { changes, ..Supposed::default() };
+        let (gained, lost) = otherwise(&story, &supposed);
+        story.cluster(name, specified("s", &[("region", &region(to))]));
+        story.settle();
+        let after = story.decided("p");
+        let new: Vec<String> = after.iter().filter(|n| !before.contains(n)).cloned().collect();
+        let old: Vec<String> = before.iter().filter(|n| !after.contains(n)).cloned().collect();
+        prop_assert_eq!((gained, lost), (new, old));
+        let key = key("p");
+        let why = Why::of(&story.world, &key, story.now()).unwrap();
+        prop_assert!(why.placement().settled);
+        for explained in why.clusters() {
+            prop_assert_eq!(explained.chosen, after.contains(&explained.cluster));
+            prop_assert_eq!(explained.chosen, explained.rule.is_empty());
+            prop_assert!(!explained.sentence.is_empty());
+        }
+        let mut rules = std::collections::BTreeMap::<String, u32>::new();
+        for explained in why.clusters().into_iter().filter(|e| !e.chosen) {
+            *rules.entry(explained.rule).or_default() += 1;
+        }
+        prop_assert_eq!(rules, why.placement().dropped);
+    }
+}
