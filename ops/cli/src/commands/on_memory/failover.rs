@@ -94,8 +94,8 @@ impl Stage {
 fn step(chain: &Chain, name: &str, words: &[&str]) -> u64 {
     let says = |says: &str| words.iter().all(|word| says.contains(word));
     let named = chain.steps.iter().filter(|step| step.step == name);
-    let lines = named.filter_map(|step| step.line.as_ref());
-    let found = lines.filter(|line| says(&line.says)).last();
+    let mut lines = named.filter_map(|step| step.line.as_ref());
+    let found = lines.rfind(|line| says(&line.says));
     found.unwrap_or_else(|| panic!("no {name} {words:?} in {chain:#?}")).position
 }
 
