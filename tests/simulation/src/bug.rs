@@ -16,16 +16,16 @@ pub enum Bug {
     ReactionReplayedInRebuild,
     /// What lies in the log after a snapshot is not read.
     LostTailAfterSnapshot,
-}
-
-impl Bug {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::AcknowledgeBeforeDurable,
-        Self::NoDeduplication,
-        Self::OlderGenerationAccepted,
-        Self::DeleteBeforeFirstSync,
-        Self::ReactionReplayedInRebuild,
-        Self::LostTailAfterSnapshot,
-    ];
+    /// A starting registration takes every missing lease for a silence.
+    ComparesAtOnce,
+    /// A beat is answered and renews no lease.
+    BeatRenewsNothing,
+    /// An edited lease runs out when the old one would have.
+    EditKeepsExpiry,
+    /// A cluster that returns keeps its taint.
+    TaintStays,
+    /// A placement gives clusters up in one revision, and chooses others in none.
+    DecidesInTwo,
+    /// A work whose cluster is not chosen any more is never removed.
+    WithdrawalForgotten,
 }

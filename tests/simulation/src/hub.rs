@@ -5,7 +5,8 @@ use crate::bug::Bug;
 use crate::chance::Faults;
 use crate::life::{Life, Who};
 use crate::line::{Line, Sightings};
-use crate::planted::Arrivals;
+use crate::planted::{self, Arrivals};
+use crate::pulse::Pulse;
 use fleetlog_addon::AddOns;
 use fleetlog_bus::{Broker as _, Fault, Memory, SharedBroker};
 use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, TaskFailed, Tasks};
@@ -72,7 +73,9 @@ pub struct Hub {
     pub sightings: Sightings,
     /// The time.
     pub clock: Clock,
-    bug: Option<Bug>,
+    /// Which beats were taken, and since when the hub was there.
+    pub pulse: Arc<Pulse>,
+    pub(crate) bug: Option<Bug>,
     arrivals: Arc<Arrivals>,
     delivery_key: KeyPair,
     role_key: KeyPair,
@@ -93,11 +96,13 @@ impl Hub {
         let memory = Memory::starting_at(streams, queues, start);
         let delivery_key = key(KeyPairType::Account, seed, 1)?;
         let again = key(KeyPairType::Account, seed, 1)?;
+        let clock = Clock::tokio(start);
         Ok(Self {
             memory,
             faults: Arc::new(Faults::new(seed)),
             sightings: Sightings::default(),
-            clock: Clock::tokio(start),
+            pulse: Arc::new(Pulse::new(clock.clone())),
+            clock,
             bug,
             arrivals: Arc::new(Arrivals::new(again)),
             delivery_key,
@@ -120,6 +125,7 @@ impl Hub {
             sightings: self.sightings.clone(),
             losses: Arc::default(),
             arrivals: self.arrivals.clone(),
+            pulse: self.pulse.clone(),
         })
     }
 
@@ -132,6 +138,23 @@ impl Hub {
     /// A service is to start at once.
     pub fn start(&mut self, service: Service) {
         self.due.insert(service, Instant::now());
+    }
+
+    /// Services die at once, and are away for a time.
+    pub fn leave(&mut self, services: &[Service], lasts: Duration) {
+        for service in services {
+            if let Some(alive) = self.alive.remove(service) {
+                alive.life.end();
+                alive.tasks.abort();
+            }
+            self.due.insert(*service, Instant::now() + lasts);
+        }
+    }
+
+    /// The server restarts: what it kept in memory is gone.
+    pub fn restart_server(&self) {
+        self.memory.restart();
+        self.pulse.begins();
     }
 
     /// Buries the dead, starts what is due, and looks whether something failed.
@@ -181,6 +204,10 @@ impl Hub {
         let life = Arc::new(Life::new(Who::Service(service), reacted_before));
         let tasks = Tasks::default();
         self.lives += 1;
+        if service == Service::Registration {
+            self.pulse.begins();
+            planted::compare_at_once(self).await;
+        }
         let ground = Ground {
             bus: Bus::new(self.line(&life), &tasks),
             clock: self.clock.clone(),

@@ -3,11 +3,13 @@
 //! wrong any more.
 
 mod add_ons;
+mod failover;
 
+use crate::breach::Breach;
 use crate::fleet::{Made, Member};
-use crate::history::History;
+use crate::history::{Expiry, History};
 use crate::hub::Hub;
-use crate::scenario::{Contents, LEASE_SECONDS, Scenario};
+use crate::scenario::{Contents, Scenario};
 use crate::user::{ACTOR, Sent, User};
 use fleetlog_bus::{Broker as _, Works};
 use fleetlog_kernel::{Position, Service};
@@ -21,6 +23,8 @@ use std::time::Duration;
 
 /// How much longer than its grace a heard cluster's lease may seem to run out: a step's length.
 const SLACK: Duration = Duration::from_secs(40);
+/// From this grace on, chance does not lose all beats of one.
+const LONG_GRACE: Duration = Duration::from_secs(50);
 
 /// What agents are told now: cluster and work, with the delivery.
 type Told = BTreeMap<(String, String), Delivery>;
@@ -51,29 +55,33 @@ impl Invariants {
         fleet: &[Member],
         user: &User,
         contents: &Contents,
-    ) -> Result<(), String> {
+    ) -> Result<(), Breach> {
         let sighting = hub.sightings.lock().ok().and_then(|mut seen| seen.pop());
         if let Some(sighting) = sighting {
-            return Err(sighting);
+            return Err(sighting.into());
         }
         self.history.read_on(&hub.memory).await?;
         self.now = self.history.position;
         self.absences(hub, fleet)?;
+        self.silences(&hub.pulse)?;
         self.states(hub)?;
         for (id, sent) in user.sent() {
             self.outcome(&id, &sent)?;
         }
-        self.deliveries(hub, fleet, contents).await
+        self.deliveries(hub, fleet, contents).await?;
+        Ok(())
     }
 
     /// Invariant 13: only a cluster that was silent loses its lease.
     fn absences(&self, hub: &Hub, fleet: &[Member]) -> Result<(), String> {
-        let grace = Duration::from_secs(LEASE_SECONDS * 5);
-        for (cluster, at) in &self.history.expired {
+        for Expiry { cluster, at, grace, .. } in &self.history.liveness.expired {
+            if *grace < LONG_GRACE {
+                continue;
+            }
             let member = fleet.iter().find(|member| member.name.as_str() == cluster);
             let heard = member.map_or(Duration::ZERO, |m| m.heard_since.elapsed());
             let since = hub.clock.now().since(*at);
-            if heard > since + grace + SLACK {
+            if heard > since + *grace + SLACK {
                 return Err(format!(
                     "the lease of \"{cluster}\" ran out {since:?} ago, though its agent was there \
                      for {heard:?} (invariant 13)"
@@ -208,28 +216,32 @@ impl Invariants {
         hub: &Hub,
         fleet: &[Member],
         scenario: &Scenario,
-    ) -> Result<(), String> {
+    ) -> Result<(), Breach> {
         for service in Service::ALL {
             let state = hub.service(service).and_then(|running| running.state());
             if state.is_none_or(|(position, _)| position != self.history.position) {
-                return Err(format!("{service} does not stand at the end of the log"));
+                return Err(format!("{service} does not stand at the end of the log").into());
             }
         }
         for queue in fleetlog_topology::queues() {
             let in_hand = hub.memory.in_hand(queue.stream, &queue.durable).await;
             let (from, to) = in_hand.map_err(|fault| fault.to_string())?;
             if from != to {
-                return Err(format!("\"{}\" has messages after {from} in hand", queue.durable));
+                let whose = queue.durable;
+                return Err(format!("\"{whose}\" has messages after {from} in hand").into());
             }
         }
-        for (placement, decided) in &self.history.decided {
-            if decided.len() != scenario.chosen() {
-                return Err(format!("\"{placement}\" chose {decided:?}"));
+        for (placement, decided) in &self.history.choices.decided {
+            if decided.len() != scenario.chosen(&placement.name) {
+                return Err(format!("\"{placement}\" chose {decided:?}").into());
             }
         }
+        self.returned_are_untainted()?;
+        self.works_follow_decisions()?;
         self.works_are_told()?;
         self.add_ons_are_there()?;
-        self.works_are_made(fleet, &scenario.contents)
+        self.works_are_made(fleet, &scenario.contents)?;
+        Ok(())
     }
 
     /// WORK holds what the log says, no more and no less.

@@ -2,9 +2,12 @@
 //! step. Drives the chassis' own loops over the broker in memory, on a paused clock. What a single
 //! service decides is tested with it.
 
+mod breach;
 mod bug;
 mod chance;
+mod failover;
 mod fleet;
+mod happening;
 mod history;
 mod hub;
 mod invariants;
@@ -12,10 +15,13 @@ mod life;
 mod line;
 mod planted;
 mod play;
+mod pulse;
 mod scenario;
 mod streams;
 mod user;
 
+pub use breach::{Breach, Invariant};
 pub use bug::Bug;
 pub use chance::{Chance, Kind};
-pub use play::{Report, Violation, run};
+pub use happening::Happening;
+pub use play::{Report, Story, Violation, run};

@@ -5,6 +5,7 @@ use crate::bug::Bug;
 use crate::chance::{Faults, Kind};
 use crate::life::{Life, Who};
 use crate::planted::{self, Arrivals};
+use crate::pulse::Pulse;
 use crate::streams;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use fleetlog_bus::{
     Broker, Fault, Memory, Message, Publish, PublishError, Queue, Reading, Stored, StoredMessage,
 };
 use fleetlog_messages::envelope::header;
-use fleetlog_messages::subject::Subject;
+use fleetlog_messages::subject::{self, Subject};
 use futures::stream::BoxStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,7 @@ pub struct Line {
     pub(crate) losses: Arc<Notify>,
     /// What an agent with the bug [`Bug::OlderGenerationAccepted`] needs.
     pub(crate) arrivals: Arc<Arrivals>,
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 impl Line {
@@ -115,8 +117,15 @@ impl Broker for Line {
             tokio::time::sleep(UNANSWERED).await;
             return unknown();
         }
+        if planted::swallows(self, &message).await {
+            return Ok(Stored { sequence: 0, duplicate: false });
+        }
+        let message = planted::rewritten(self.bug, message);
         let copy = || planted::without_deduplication(self.bug, message.clone());
         let mut stored = self.memory.publish(copy()).await;
+        if let (Ok(_), Some(cluster)) = (&stored, subject::of_lease(&message.subject)) {
+            self.pulse.leased(cluster.as_str());
+        }
         if self.faults.strikes(Kind::Duplication) {
             let again = self.memory.publish(copy()).await;
             stored = if self.faults.chance().below(2) == 0 { again } else { stored };
@@ -135,7 +144,9 @@ impl Broker for Line {
             tokio::time::sleep(UNANSWERED).await;
             return unknown();
         }
-        let bare = |message| planted::without_deduplication(self.bug, message);
+        let bare = |message| {
+            planted::without_deduplication(self.bug, planted::rewritten(self.bug, message))
+        };
         let messages = messages.into_iter().map(bare).collect();
         let stored = self.memory.publish_atomic(messages).await;
         if self.faults.strikes(Kind::LostAnswer) {
@@ -208,6 +219,10 @@ impl Broker for Line {
         within: Duration,
     ) -> Result<Message, Fault> {
         self.calling("ask").await?;
+        let asks = subject::asking_cluster(subject.as_str());
+        let beats =
+            asks.filter(|_| self.life.who == Who::Agent && subject.as_str().ends_with(".beat"));
+        let _beating = beats.map(|cluster| self.pulse.beating(cluster.as_str()));
         let twice = self.faults.strikes(Kind::Duplication);
         let mut answer = self.memory.request(subject, payload.clone(), within).await?;
         if twice {

@@ -1,6 +1,10 @@
 //! How a program with one of the planted bugs would look from outside, put between it and its
 //! broker.
 
+mod failover;
+
+pub(crate) use failover::{compare_at_once, rewritten, swallows};
+
 use crate::bug::Bug;
 use bytes::Bytes;
 use fleetlog_bus::{Blobs, Fault, Memory, Message, Publish, SYNC_END, StoredMessage, signature};

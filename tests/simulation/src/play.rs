@@ -1,8 +1,10 @@
 //! One run: a seed decides everything, from the keys to the last fault.
 
+use crate::breach::Breach;
 use crate::bug::Bug;
 use crate::chance::Kind;
 use crate::fleet::Member;
+use crate::happening::Happening;
 use crate::hub::Hub;
 use crate::invariants::Invariants;
 use crate::scenario::{CLUSTERS, Scenario};
@@ -21,11 +23,23 @@ const OUTCOME_WITHIN: Duration = Duration::from_secs(300);
 /// How long it may take until all is well once nothing goes wrong any more.
 const SETTLED_WITHIN: Duration = Duration::from_secs(900);
 
+/// What a run is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Story {
+    /// A user changes everything, while everything goes wrong.
+    Storm,
+    /// Clusters fall silent and return, the hub is away, leases are edited; while everything goes
+    /// wrong, and then once more in a calm.
+    Failover,
+}
+
 /// What a run was.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// How often each kind of fault struck.
     pub faults: BTreeMap<Kind, u64>,
+    /// How often each thing happened that a failover is made of.
+    pub happened: BTreeMap<Happening, u64>,
     /// How many commits the log has.
     pub commits: u64,
     /// How much time it took, on its own clock.
@@ -42,13 +56,13 @@ pub struct Violation {
     /// When, on the run's own clock.
     pub at: Duration,
     /// What does not hold.
-    pub what: String,
+    pub breach: Breach,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, step, at, what } = self;
-        write!(f, "seed {seed}, after {step}, {at:?} in: {what}")
+        let Self { seed, step, at, breach } = self;
+        write!(f, "seed {seed}, after {step}, {at:?} in: {breach}")
     }
 }
 
@@ -56,33 +70,40 @@ impl fmt::Display for Violation {
 ///
 /// # Errors
 /// The first invariant that does not hold.
-pub fn run(seed: u64, bug: Option<Bug>) -> Result<Report, Violation> {
+pub fn run(story: Story, seed: u64, bug: Option<Bug>) -> Result<Report, Violation> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let violation =
-        |what: String| Violation { seed, step: "the start".to_owned(), at: Duration::ZERO, what };
+    let violation = |breach: Breach| {
+        let (step, at) = ("the start".to_owned(), Duration::ZERO);
+        Violation { seed, step, at, breach }
+    };
     let runtime = builder.enable_time().start_paused(true).build();
-    let runtime = runtime.map_err(|error| violation(error.to_string()))?;
+    let runtime = runtime.map_err(|error| violation(error.to_string().into()))?;
     runtime.block_on(async {
-        let mut run = Run::new(seed, bug).map_err(violation)?;
-        let played = run.play().await;
-        let at = run.begun.elapsed();
-        let step = run.step.clone();
-        played.map_err(|what| Violation { seed, step, at, what })
+        let mut run = Run::new(story, seed, bug).map_err(|what| violation(what.into()))?;
+        let played = match story {
+            Story::Storm => run.storm().await,
+            Story::Failover => run.failover().await,
+        };
+        let (at, step) = (run.begun.elapsed(), run.step.clone());
+        played.map(|()| run.report()).map_err(|breach| Violation { seed, step, at, breach })
     })
 }
 
-struct Run {
-    hub: Hub,
-    fleet: Vec<Member>,
+/// A run under way.
+pub(crate) struct Run {
+    story: Story,
+    pub(crate) hub: Hub,
+    pub(crate) fleet: Vec<Member>,
     user: User,
-    invariants: Invariants,
+    pub(crate) invariants: Invariants,
     scenario: Option<Scenario>,
     begun: Instant,
-    step: String,
+    pub(crate) step: String,
+    pub(crate) happened: BTreeMap<Happening, u64>,
 }
 
 impl Run {
-    fn new(seed: u64, bug: Option<Bug>) -> Result<Self, String> {
+    fn new(story: Story, seed: u64, bug: Option<Bug>) -> Result<Self, String> {
         let mut hub = Hub::new(seed, bug).map_err(|fault| fault.to_string())?;
         Service::ALL.into_iter().for_each(|service| hub.start(service));
         let mut fleet = vec![];
@@ -93,22 +114,40 @@ impl Run {
         let user = User::new(&hub);
         let scenario = Some(Scenario::new(seed, user.clone()));
         let invariants = Invariants::default();
-        let begun = Instant::now();
-        Ok(Self { hub, fleet, user, invariants, scenario, begun, step: "the start".to_owned() })
+        let (begun, step) = (Instant::now(), "the start".to_owned());
+        let happened = BTreeMap::new();
+        Ok(Self { story, hub, fleet, user, invariants, scenario, begun, step, happened })
     }
 
-    async fn play(&mut self) -> Result<Report, String> {
-        self.step = "setting up".to_owned();
-        self.during(async |scenario| {
-            scenario.set_up().await;
-            "setting up"
-        })
-        .await?;
-        // From here on there is always a cluster to choose.
-        while !self.invariants.history.all_available(CLUSTERS.len()) {
+    fn report(&self) -> Report {
+        let history = &self.invariants.history;
+        let mut happened = self.happened.clone();
+        let (expiries, returns) = history.liveness.totals;
+        happened.insert(Happening::Expiry, expiries);
+        happened.insert(Happening::Return, returns);
+        happened.insert(Happening::Move, history.choices.moved);
+        happened.insert(Happening::Withdrawal, history.removals);
+        Report {
+            faults: self.hub.faults.counts(),
+            happened,
+            commits: history.position.0,
+            lasted: self.begun.elapsed(),
+        }
+    }
+
+    /// Waits until every cluster is available: from here on there is one to choose.
+    pub(crate) async fn all_available(&mut self) -> Result<(), Breach> {
+        while !self.invariants.history.liveness.all_available(CLUSTERS.len()) {
             self.pause(Duration::from_secs(1)).await?;
             self.check().await?;
         }
+        Ok(())
+    }
+
+    async fn storm(&mut self) -> Result<(), Breach> {
+        self.step = "setting up".to_owned();
+        self.during(async |scenario| scenario.set_up().await).await?;
+        self.all_available().await?;
         for number in 1..=STEPS {
             let what = self.during(async |scenario| scenario.act().await).await?;
             self.step = format!("step {number} ({what})");
@@ -118,20 +157,15 @@ impl Run {
             self.pause(pause).await?;
             self.check().await?;
         }
-        self.settle().await?;
-        Ok(Report {
-            faults: self.hub.faults.counts(),
-            commits: self.invariants.history.position.0,
-            lasted: self.begun.elapsed(),
-        })
+        self.settle().await
     }
 
     /// Lets the user do something, while everything else goes on and goes wrong.
-    async fn during(
+    pub(crate) async fn during<T>(
         &mut self,
-        act: impl AsyncFnOnce(&mut Scenario) -> &'static str,
-    ) -> Result<&'static str, String> {
-        let Some(mut scenario) = self.scenario.take() else { return Err("no user".to_owned()) };
+        act: impl AsyncFnOnce(&mut Scenario) -> T,
+    ) -> Result<T, Breach> {
+        let Some(mut scenario) = self.scenario.take() else { return Err(no_user()) };
         let done = {
             let mut acting = pin!(act(&mut scenario));
             loop {
@@ -142,7 +176,8 @@ impl Run {
                     () = tokio::time::sleep(tick) => self.tend().await?,
                 }
                 if self.user.waited() >= OUTCOME_WITHIN {
-                    break Err(format!("no outcome after {OUTCOME_WITHIN:?} (invariant 10)"));
+                    let what = format!("no outcome after {OUTCOME_WITHIN:?} (invariant 10)");
+                    break Err(what.into());
                 }
             }
         };
@@ -150,7 +185,7 @@ impl Run {
         done
     }
 
-    async fn pause(&mut self, lasts: Duration) -> Result<(), String> {
+    pub(crate) async fn pause(&mut self, lasts: Duration) -> Result<(), Breach> {
         let until = Instant::now() + lasts;
         while Instant::now() < until {
             let tick = self.hub.faults.chance().between(5, 400);
@@ -161,15 +196,16 @@ impl Run {
     }
 
     /// What happens by itself: the dead are buried, others born, servers and lines fail.
-    async fn tend(&mut self) -> Result<(), String> {
+    async fn tend(&mut self) -> Result<(), Breach> {
         self.hub.tend().await.map_err(|failed| failed.to_string())?;
         for member in &mut self.fleet {
             member.tend(&self.hub).map_err(|failed| failed.to_string())?;
         }
         let faults = self.hub.faults.clone();
         // One at a time, so that there is always a cluster to choose.
-        let all_there = self.fleet.iter().all(|member| member.gate.is_open())
-            && self.invariants.history.all_available(CLUSTERS.len());
+        let all_there = self.story == Story::Storm
+            && self.fleet.iter().all(|member| member.gate.is_open())
+            && self.invariants.history.liveness.all_available(CLUSTERS.len());
         if all_there && faults.strikes(Kind::Silence) {
             let number = faults.chance().below(self.fleet.len() as u64);
             if let Some(member) = usize::try_from(number).ok().and_then(|n| self.fleet.get_mut(n)) {
@@ -179,18 +215,27 @@ impl Run {
         }
         if faults.strikes(Kind::ServerRestart) {
             tracing::info!("the server restarts");
-            self.hub.memory.restart();
+            self.hub.restart_server();
         }
         Ok(())
     }
 
-    async fn check(&mut self) -> Result<(), String> {
-        let Some(scenario) = &self.scenario else { return Err("no user".to_owned()) };
+    pub(crate) async fn check(&mut self) -> Result<(), Breach> {
+        let Some(scenario) = &self.scenario else { return Err(no_user()) };
         self.invariants.check(&self.hub, &self.fleet, &self.user, &scenario.contents).await
     }
 
+    /// Whether all is as it should be when nothing goes on any more.
+    pub(crate) async fn settled(&self) -> Result<(), Breach> {
+        let Some(scenario) = &self.scenario else { return Err(no_user()) };
+        if !self.hub.is_whole() {
+            return Err("a service is away".to_owned().into());
+        }
+        self.invariants.settled(&self.hub, &self.fleet, scenario).await
+    }
+
     /// Nothing goes wrong any more: all has to be well soon.
-    async fn settle(&mut self) -> Result<(), String> {
+    pub(crate) async fn settle(&mut self) -> Result<(), Breach> {
         self.step = "the storm".to_owned();
         self.hub.faults.calm();
         self.hub.revive();
@@ -199,17 +244,19 @@ impl Run {
         loop {
             self.pause(Duration::from_secs(5)).await?;
             self.check().await?;
-            let Some(scenario) = &self.scenario else { return Err("no user".to_owned()) };
-            let settled = self.invariants.settled(&self.hub, &self.fleet, scenario).await;
-            match settled {
-                Ok(()) if self.hub.is_whole() => {
-                    return self.invariants.concluded(&self.hub, &self.user, scenario).await;
-                }
+            match self.settled().await {
+                Ok(()) => break,
                 Err(missing) if Instant::now() >= until => {
-                    return Err(format!("{SETTLED_WITHIN:?} after the storm: {missing}"));
+                    return Err(missing.told(|it| format!("{SETTLED_WITHIN:?} on: {it}")));
                 }
-                _ => {}
+                Err(_) => {}
             }
         }
+        let Some(scenario) = &self.scenario else { return Err(no_user()) };
+        Ok(self.invariants.concluded(&self.hub, &self.user, scenario).await?)
     }
+}
+
+fn no_user() -> Breach {
+    "no user".to_owned().into()
 }

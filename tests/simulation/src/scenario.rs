@@ -2,6 +2,7 @@
 //! thing after the other, so that the log's order is the user's.
 
 mod add_on;
+mod failover;
 
 use crate::chance::Chance;
 use crate::user::User;
@@ -28,7 +29,8 @@ pub const CLUSTERS: [&str; 3] = ["c1", "c2", "c3"];
 /// Seconds between an agent's beats; its lease holds five times as long.
 pub const LEASE_SECONDS: u64 = 10;
 const NAMESPACE: &str = "shop";
-const PLACEMENT: &str = "where";
+/// The placement that wants some, and tolerates nothing.
+pub const PLACEMENT: &str = "where";
 /// The replica set, and the config map that its works make.
 const APP: &str = "app";
 
@@ -48,6 +50,8 @@ pub struct Scenario {
     pub wanted: usize,
     /// Whether it wants those of region "east" only.
     pub narrow: bool,
+    /// Seconds between the beats of each cluster.
+    pub leases: BTreeMap<&'static str, u64>,
     has_app: bool,
     own: BTreeSet<&'static str>,
 }
@@ -64,14 +68,18 @@ impl Scenario {
             revision: 0,
             wanted: 2,
             narrow: false,
+            leases: CLUSTERS.map(|name| (name, LEASE_SECONDS)).into(),
             has_app: false,
             own: BTreeSet::new(),
         }
     }
 
-    /// How many clusters the placement has to choose in the end.
+    /// How many clusters a placement has to choose in the end.
     #[must_use]
-    pub fn chosen(&self) -> usize {
+    pub fn chosen(&self, placement: &str) -> usize {
+        if placement == failover::EVERYWHERE {
+            return CLUSTERS.len();
+        }
         self.wanted.min(if self.narrow { 2 } else { CLUSTERS.len() })
     }
 
@@ -149,17 +157,21 @@ impl Scenario {
 
     /// The cluster is there before its agent asks, so that the first beat is at the right pace.
     async fn accept(&self, name: &'static str) {
-        let to = AggregateId::global(Service::Registration, "cluster", name);
-        let region = if name == "c3" { "west" } else { "east" };
-        let cluster = json!({
-            "metadata": {"name": name, "labels": {"region": region}},
-            "spec": {"leaseDurationSeconds": LEASE_SECONDS},
-        });
-        let apply = ApplyCluster { cluster: object(cluster), ..ApplyCluster::default() };
-        let command = Some(cluster_command::Command::Apply(apply));
-        self.ask(&to, ClusterCommand { command }.encode_to_vec()).await;
+        self.specify(name).await;
         let command = Some(cluster_command::Command::Accept(AcceptCluster {}));
-        self.ask(&to, ClusterCommand { command }.encode_to_vec()).await;
+        self.ask(&cluster(name), ClusterCommand { command }.encode_to_vec()).await;
+    }
+
+    /// The cluster as it should be.
+    async fn specify(&self, name: &'static str) {
+        let region = if name == "c3" { "west" } else { "east" };
+        let given = json!({
+            "metadata": {"name": name, "labels": {"region": region}},
+            "spec": {"leaseDurationSeconds": self.leases.get(name)},
+        });
+        let apply = ApplyCluster { cluster: object(given), ..ApplyCluster::default() };
+        let command = Some(cluster_command::Command::Apply(apply));
+        self.ask(&cluster(name), ClusterCommand { command }.encode_to_vec()).await;
     }
 
     async fn place(&self) {
@@ -169,23 +181,30 @@ impl Scenario {
             }}]),
             false => json!([]),
         };
-        let placement = json!({
-            "metadata": {"name": PLACEMENT, "namespace": NAMESPACE},
-            "spec": {"numberOfClusters": self.wanted, "predicates": predicates},
-        });
-        let apply = ApplyPlacement { placement: object(placement), ..ApplyPlacement::default() };
+        let spec = json!({"numberOfClusters": self.wanted, "predicates": predicates});
+        self.apply_placement(PLACEMENT, spec).await;
+    }
+
+    async fn apply_placement(&self, name: &str, spec: Value) {
+        let given = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
+        let apply = ApplyPlacement { placement: object(given), ..ApplyPlacement::default() };
         let command = Some(placement_command::Command::Apply(apply));
-        let to = AggregateId::namespaced(Service::Placement, "placement", NAMESPACE, PLACEMENT);
+        let to = AggregateId::namespaced(Service::Placement, "placement", NAMESPACE, name);
         self.ask(&to, PlacementCommand { command }.encode_to_vec()).await;
     }
 
     async fn apply_app(&mut self) {
         self.has_app = true;
         let bundle = self.bundle(APP).await;
+        self.apply_set(APP, PLACEMENT, bundle).await;
+    }
+
+    /// A replica set on the clusters of a placement.
+    async fn apply_set(&self, name: &str, placement: &str, bundle: Bundle) {
         let set = json!({
-            "metadata": {"name": APP, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": {
-                "placementRefs": [{"name": PLACEMENT, "rolloutStrategy": {"type": "All"}}],
+                "placementRefs": [{"name": placement, "rolloutStrategy": {"type": "All"}}],
                 "manifestWorkTemplate": {"workload": {}},
             },
         });
@@ -195,7 +214,8 @@ impl Scenario {
             ..ApplyReplicaSet::default()
         };
         let command = Some(replica_set_command::Command::Apply(apply));
-        self.ask(&app(), ReplicaSetCommand { command }.encode_to_vec()).await;
+        let to = AggregateId::namespaced(Service::Work, "replicaset", NAMESPACE, name);
+        self.ask(&to, ReplicaSetCommand { command }.encode_to_vec()).await;
     }
 
     async fn own_work(&mut self) {
@@ -249,6 +269,10 @@ impl Scenario {
     async fn ask(&self, to: &AggregateId, payload: Vec<u8>) {
         self.user.command(&self.user.id(), to, payload.into()).await;
     }
+}
+
+fn cluster(name: &str) -> AggregateId {
+    AggregateId::global(Service::Registration, "cluster", name)
 }
 
 fn app() -> AggregateId {

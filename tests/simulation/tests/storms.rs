@@ -1,7 +1,7 @@
 //! Seeds play through without a violation, and each planted bug is found.
 #![allow(clippy::panic, reason = "tests fail by panicking")]
 
-use fleetlog_simulation::{Bug, Kind, run};
+use fleetlog_simulation::{Bug, Kind, Story, run};
 use std::collections::BTreeMap;
 
 /// How many seeds are played without a bug; more by `FLEETLOG_SEEDS`.
@@ -32,7 +32,7 @@ fn every_invariant_holds_in_every_storm() {
     let play = |half: u64| {
         let mut faults: BTreeMap<Kind, u64> = BTreeMap::new();
         for seed in (first..first + count).filter(|seed| seed % 2 == half) {
-            let report = run(seed, None).unwrap_or_else(|violation| {
+            let report = run(Story::Storm, seed, None).unwrap_or_else(|violation| {
                 panic!("{violation}\nplay it again with FLEETLOG_SEED={seed}")
             });
             for (kind, times) in report.faults {
@@ -57,7 +57,7 @@ fn every_invariant_holds_in_every_storm() {
 
 #[track_caller]
 fn is_found(bug: Bug) {
-    let found = (1..=FOUND_WITHIN).find_map(|seed| run(seed, Some(bug)).err());
+    let found = (1..=FOUND_WITHIN).find_map(|seed| run(Story::Storm, seed, Some(bug)).err());
     match found {
         Some(violation) => println!("{bug:?} is found: {violation}"),
         None => panic!("{bug:?} was not found within {FOUND_WITHIN} seeds"),
@@ -96,7 +96,8 @@ fn a_tail_that_is_lost_after_a_snapshot_is_found() {
 
 #[test]
 fn a_seed_plays_the_same_run_again() {
-    let play = || run(3, None).map(|report| (report.faults, report.commits, report.lasted));
+    let play =
+        || run(Story::Storm, 3, None).map(|report| (report.faults, report.commits, report.lasted));
     let (once, again) = (play(), play());
     match (once, again) {
         (Ok(once), Ok(again)) => assert_eq!(once, again),

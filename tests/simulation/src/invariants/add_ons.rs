@@ -1,13 +1,18 @@
 //! What must hold of add-ons once nothing goes wrong any more.
 
 use super::Invariants;
+use crate::scenario::PLACEMENT;
 use std::collections::BTreeSet;
 
 impl Invariants {
     /// Every chosen cluster has each add-on, available; no add-on's work outlives it.
     pub(super) fn add_ons_are_there(&self) -> Result<(), String> {
         let fleet = self.history.addon.machine().fleet();
-        let chosen: BTreeSet<&String> = self.history.decided.values().flatten().collect();
+        let decided = self.history.choices.decided.iter();
+        let chosen: BTreeSet<&String> = decided
+            .filter(|(placement, _)| placement.name == PLACEMENT)
+            .flat_map(|(_, clusters)| clusters)
+            .collect();
         for (name, definition) in fleet.definitions() {
             if definition.is_deleting() {
                 return Err(format!("add-on {name} is still to be removed"));
