@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Builds the command and the benchmarks, then runs a suite; true when it ran to its end.
+/// Builds the programs that are measured and the benchmarks, then runs a suite; true when it ran
+/// to its end.
 ///
 /// # Errors
 /// A build that cannot be run.
@@ -16,7 +17,8 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
     };
     // Standard output belongs to the figures.
     let built = cargo()
-        .args(["build", "--release", "--package", "fleetlog-cli", "--package", "fleetlog-bench"])
+        .args(["build", "--release", "--package", "fleetlog-cli"])
+        .args(["--package", "fleetlog-work", "--package", "fleetlog-bench"])
         .stdout(Stdio::null())
         .status()
         .context("build the benchmarks")?;

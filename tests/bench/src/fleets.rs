@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use tokio::time::{Duration, Instant, sleep};
 
 const WITHIN: Duration = Duration::from_secs(300);
-const BOUTIQUE: &str = include_str!("../../../ops/cli/demo/boutique.yaml");
+/// The boutique of the demo.
+pub(crate) const BOUTIQUE: &str = include_str!("../../../ops/cli/demo/boutique.yaml");
 const TWO: &str = "
 apiVersion: cluster.open-cluster-management.io/v1beta2
 kind: ManagedClusterSetBinding
@@ -175,18 +176,18 @@ async fn directly(fleet: &Fleet) -> Result<f64> {
     }
 }
 
-async fn apply(hub: &Hub, text: &str) -> Result<()> {
+pub(crate) async fn apply(hub: &Hub, text: &str) -> Result<()> {
     let source = Source { name: "bench".to_owned(), text: text.to_owned() };
     apply_documents(hub, prepare(&[source], None)?, &mut |_| {}).await?;
     Ok(())
 }
 
-async fn get(hub: &Hub, service: Service, kind: &str) -> Result<Vec<Value>> {
+pub(crate) async fn get(hub: &Hub, service: Service, kind: &str) -> Result<Vec<Value>> {
     let query = Query { kind: kind.to_owned(), without_bodies: true, ..Query::default() };
     Ok(hub.objects(service, query).await?)
 }
 
-async fn until(
+pub(crate) async fn until(
     hub: &Hub,
     service: Service,
     kind: &str,
@@ -201,7 +202,7 @@ async fn until(
     Ok(())
 }
 
-fn condition(object: &Value, kind: &str) -> bool {
+pub(crate) fn condition(object: &Value, kind: &str) -> bool {
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
     let is = |c: &Value| c["type"] == kind && c["status"] == "True";
     conditions.is_some_and(|all| all.iter().any(is))

@@ -18,7 +18,7 @@ const LOOKS: u64 = 10;
 const BETWEEN: Duration = Duration::from_millis(500);
 
 /// A process that ends with this value.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -110,7 +110,7 @@ async fn looked(look: impl Fn() -> Result<f64>) -> Result<f64> {
 }
 
 /// A program that was built beside this one.
-fn sibling(name: &str) -> Result<PathBuf> {
+pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let path = own.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     ensure!(path.is_file(), "\"{}\" is not built; run cargo xtask bench", path.display());

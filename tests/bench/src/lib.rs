@@ -2,9 +2,11 @@
 //! not tests: nothing fails because it is slow.
 
 pub mod durable;
+pub mod failover;
 pub mod figure;
 pub mod fleets;
 pub mod idle;
 pub mod members;
 pub mod memory;
 mod plain;
+pub mod restart;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use fleetlog_bench::figure::Figure;
-use fleetlog_bench::{durable, fleets, idle, members};
+use fleetlog_bench::{durable, failover, fleets, idle, members, restart};
 use fleetlog_chassis::Clock;
 use fleetlog_cli::embedded::EmbeddedHub;
 use std::path::PathBuf;
@@ -36,6 +36,9 @@ enum Suite {
         /// How many works one agent gets.
         #[arg(long, default_value_t = 1_000)]
         works: usize,
+        /// How many works the log has on which the work service is started again.
+        #[arg(long, default_value_t = 10_000)]
+        logged: usize,
     },
     /// One agent of a real member cluster until it is killed.
     #[command(hide = true)]
@@ -66,9 +69,9 @@ fn main() -> Result<()> {
             let figures = runtime.block_on(e2e(clusters))?;
             print(&figures, json)?;
         }
-        Suite::Failover { json, works } => {
+        Suite::Failover { json, works, logged } => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let figures = runtime.block_on(failover(works))?;
+            let figures = runtime.block_on(bad_days(works, logged))?;
             print(&figures, json)?;
         }
         Suite::MemberAgent { hub, token, kubeconfig } => {
@@ -93,8 +96,14 @@ fn print(figures: &[Figure], json: bool) -> Result<()> {
     Ok(())
 }
 
-async fn failover(works: usize) -> Result<Vec<Figure>> {
+async fn bad_days(works: usize, logged: usize) -> Result<Vec<Figure>> {
     let mut figures = vec![];
+    let (_folder, hub) = started().await?;
+    eprintln!("a cluster falls silent");
+    figures.push(failover::failover(&hub).await?);
+    hub.stop().await;
+    eprintln!("the work service starts again on {logged} works");
+    figures.push(restart::restart_work_service(logged).await?);
     eprintln!("{works} works on a real kube-apiserver");
     figures.extend(members::works(works).await?);
     eprintln!("kube-prometheus on a real kube-apiserver");
