@@ -38,6 +38,9 @@ pub const MAX_DEPTH: usize = 32;
 /// lookup are one, and so is what a function reads or copies of so many bytes.
 pub const BUDGET: u64 = 200_000;
 
+/// How many steps all expressions of one placement may take together for one cluster.
+pub const BUDGET_TOGETHER: u64 = 1_000_000;
+
 /// The input that an expression is admitted for. On larger ones the bound is computed again.
 const USUAL: Sizes = Sizes { items: 64, text: 1_024, weight: 16_384 };
 
@@ -99,6 +102,19 @@ pub fn compile(text: &str) -> Result<Program, Problem> {
         return Err(Problem::TooCostly(costly));
     }
     Ok(program)
+}
+
+/// Checks that the expressions of one placement do not take too many steps together.
+///
+/// # Errors
+/// [`Problem::TooCostly`].
+pub fn together<'a>(programs: impl IntoIterator<Item = &'a Program>) -> Result<(), Problem> {
+    let cost = programs.into_iter().map(Program::cost).fold(0, u64::saturating_add);
+    if cost > BUDGET_TOGETHER {
+        let costly = format!("and the others may take {cost} steps, {BUDGET_TOGETHER} are allowed");
+        return Err(Problem::TooCostly(costly));
+    }
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<IdedExpr, Problem> {

@@ -5,7 +5,7 @@ use fleetlog_messages::placement::AddOnPlacementScoreItem;
 use fleetlog_messages::registration::{
     ManagedCluster, ManagedClusterClaim, ManagedClusterStatus, ManagedClusterVersion,
 };
-use fleetlog_rules::cel::{BUDGET, Problem, Subject, compile};
+use fleetlog_rules::cel::{BUDGET, Problem, Subject, compile, together};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -252,6 +252,17 @@ fn what_may_take_too_long_is_refused() {
     assert!(matches!(compile(&long), Err(Problem::TooCostly(_))));
     let wide = vec!["true"; 500].join(" || ");
     holds(&wide);
+}
+
+/// Number 92, for all expressions of a placement.
+#[test]
+fn many_expressions_have_a_budget_together() {
+    let claims = "managedCluster.status.clusterClaims";
+    let dear = compile(&format!("{claims}.all(a, {claims}.exists(b, a.name == b.name))")).unwrap();
+    let fit = usize::try_from(1_000_000 / dear.cost()).unwrap();
+    assert_eq!(together(std::iter::repeat_n(&dear, fit)), Ok(()));
+    let refused = together(std::iter::repeat_n(&dear, fit + 1)).unwrap_err();
+    assert!(refused.to_string().contains("1000000 are allowed"), "{refused}");
 }
 
 /// Number 92, for the input: a cluster with 10,000 labels and claims.

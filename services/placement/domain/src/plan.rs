@@ -8,7 +8,7 @@ use crate::weights::Weights;
 use fleetlog_messages::placement::{
     ClusterCelSelector, ClusterPredicate, ClusterSelector, PlacementSpec, Toleration,
 };
-use fleetlog_rules::cel::{Problem, Program};
+use fleetlog_rules::cel::{self, Problem, Program};
 use fleetlog_rules::duration::GoDuration;
 use fleetlog_rules::labels::{Selector, SelectorError};
 use fleetlog_rules::taint;
@@ -129,7 +129,12 @@ impl Plan {
     pub fn of(spec: &PlacementSpec) -> Result<Self, Flaw> {
         let predicates = spec.predicates.iter().enumerate();
         let predicates = predicates.map(|(index, given)| predicate(index, given));
-        let predicates = predicates.collect::<Result<_, _>>()?;
+        let predicates = predicates.collect::<Result<Vec<Predicate>, _>>()?;
+        let expressions = predicates.iter().flat_map(|predicate| &predicate.expressions);
+        cel::together(expressions.map(|expression| &expression.program)).map_err(|problem| {
+            let (path, why) = ("spec.predicates".to_owned(), problem.to_string());
+            Flaw::TooCostly(Refusal::TooCostly { path, why })
+        })?;
         for (index, toleration) in spec.tolerations.iter().enumerate() {
             let path = format!("spec.tolerations[{index}]");
             let wrong = |error| Flaw::misconfigured("TaintToleration", error, &path);
@@ -187,7 +192,7 @@ fn predicate(index: usize, given: &ClusterPredicate) -> Result<Predicate, Flaw> 
     Ok(Predicate {
         labels: labels.map_err(wrong("labelSelector"))?.unwrap_or_default(),
         claims: claims.transpose().map_err(wrong("claimSelector"))?.unwrap_or_default(),
-        expressions: cel_selector.as_ref().map_or(Ok(vec![]), |cel| expressions(index, cel))?,
+        expressions: cel_selector.as_ref().map_or(Ok(vec![]), |given| expressions(index, given))?,
     })
 }
 
@@ -196,7 +201,7 @@ fn expressions(index: usize, given: &ClusterCelSelector) -> Result<Vec<Expressio
         let path = format!(
             "spec.predicates[{index}].requiredClusterSelector.celSelector.celExpressions[{number}]"
         );
-        let program = fleetlog_rules::cel::compile(text).map_err(|problem| match problem {
+        let program = cel::compile(text).map_err(|problem| match problem {
             Problem::TooCostly(_) => {
                 Flaw::TooCostly(Refusal::TooCostly { path: path.clone(), why: problem.to_string() })
             }

@@ -106,6 +106,14 @@ fn rp092_an_expression_over_the_budget_is_refused_where_it_is_given() {
     let Refusal::TooCostly { path, why } = &refusal else { panic!("{refusal:?}") };
     assert_eq!(path, "spec.predicates[0].requiredClusterSelector.celSelector.celExpressions[1]");
     assert!(why.contains("200000 are allowed"), "{why}");
+    let twice = format!("{labels}.exists(a, {labels}.exists(b, a == b))");
+    let together: Vec<&str> = std::iter::repeat_n(twice.as_str(), 30).collect();
+    let many = PlacementCommand::Apply(Box::new(apply("p", by(&together))));
+    let Err(Refusal::TooCostly { path, why }) = Placement::default().decide(&many, AT) else {
+        panic!("thirty are too many")
+    };
+    assert_eq!(path, "spec.predicates");
+    assert!(why.contains("1000000 are allowed"), "{why}");
     let mut story = Story::of(&["c1"]);
     story.place("p", PlacementSpec::default());
     assert_eq!(story.command(&key("p"), &command), Err(refusal));
