@@ -15,6 +15,8 @@ use tokio::time::Instant;
 /// How often one is said, and how far apart.
 const TIMES: u32 = 5;
 const APART: Duration = Duration::from_secs(1);
+/// How many agents are told together after a start.
+const AT_ONCE: usize = 1_000;
 
 /// The agents that were not heard since they should be told.
 #[derive(Default)]
@@ -67,6 +69,27 @@ impl Nudges {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// After a start, has every agent told once: an earlier life may have ended between a change of a
+/// rhythm and its nudge. The shortest graces come first, so many at a time.
+pub(crate) async fn everybody(context: Running, nudges: Arc<Nudges>) -> Result<(), Fault> {
+    context.live().await;
+    let mut awaited: Vec<(Duration, ClusterName)> = context.read(|hosted| {
+        let clusters = hosted.machine().fleet().clusters().iter();
+        let awaited = clusters.filter(|(_, cluster)| cluster.awaits_beats());
+        awaited.filter_map(|(name, c)| Some((c.grace(), ClusterName::parse(name).ok()?))).collect()
+    });
+    awaited.sort_unstable();
+    for some in awaited.chunks(AT_ONCE) {
+        some.iter().for_each(|(_, cluster)| nudges.ask(cluster.clone()));
+        tokio::select! {
+            biased;
+            () = context.ground.tasks.stopped() => return Ok(()),
+            () = tokio::time::sleep(APART) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Tells agents to beat until the tasks are asked to stop.

@@ -117,7 +117,8 @@ async fn start_all(
     tasks.spawn("joins", joins::joins(context.clone(), settings.clone()));
     tasks.spawn("renewals", joins::renewals(context.clone(), settings.clone()));
     tasks.spawn("beats", beats::beats(context.clone(), nudges.clone()));
-    tasks.spawn("nudges", nudges::nudge(context.clone(), nudges));
+    tasks.spawn("nudges", nudges::nudge(context.clone(), nudges.clone()));
+    tasks.spawn("first-nudges", nudges::everybody(context.clone(), nudges));
     tasks.spawn("leases", leases::watch(context.clone(), settings.clone(), attendance));
     tasks.spawn("counts", counts::count(context.clone(), settings, counts));
     tasks.spawn("built-in-sets", built_in_sets(context.clone()));

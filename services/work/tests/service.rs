@@ -25,7 +25,7 @@ use fleetlog_messages::work::{
     Bundle, DeleteWork, Delivery, ReportWork, RolloutProgressive, RolloutStrategy, WorkCommand,
     work_command as on_work,
 };
-use fleetlog_test_support::{TestHub, eventually};
+use fleetlog_test_support::{TestHub, eventually, eventually_within};
 use fleetlog_work::{Settings, Works};
 use fleetlog_work_domain::name::{Target, WorkKey};
 use futures::StreamExt as _;
@@ -338,7 +338,8 @@ async fn a_thousand_works_fan_out_from_one_plan() -> anyhow::Result<()> {
     stage.command(&set_key().aggregate(), apply_set(&said, "Background")).await.unwrap();
     Stage::append(&stage.placement, decision(1, &names, &[]), 0, 1).await;
     let works = fleetlog_bus::Works::new(stage.service.ground.bus.broker.clone());
-    eventually("every cluster has its work", async || {
+    let within = Duration::from_secs(120);
+    eventually_within(within, "every cluster has its work", async || {
         (works.all().await.ok()?.len() == names.len()).then_some(())
     })
     .await?;

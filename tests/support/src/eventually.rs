@@ -12,11 +12,20 @@ const EVERY: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// Names what was waited for when it has not come after twenty seconds.
-pub async fn eventually<T>(
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> anyhow::Result<T> {
+    eventually_within(WITHIN, what, look).await
+}
+
+/// The same for what takes long on a busy machine.
+///
+/// # Errors
+/// Names what was waited for when it has not come by then.
+pub async fn eventually_within<T>(
+    within: Duration,
     what: &str,
     mut look: impl AsyncFnMut() -> Option<T>,
 ) -> anyhow::Result<T> {
-    let found = tokio::time::timeout(WITHIN, async {
+    let found = tokio::time::timeout(within, async {
         loop {
             if let Some(found) = look().await {
                 return found;
@@ -26,6 +35,6 @@ pub async fn eventually<T>(
     });
     match found.await {
         Ok(found) => Ok(found),
-        Err(_) => bail!("after {WITHIN:?} still not: {what}"),
+        Err(_) => bail!("after {within:?} still not: {what}"),
     }
 }

@@ -6,7 +6,7 @@ mod eventually;
 mod hub;
 mod kube_member;
 
-pub use eventually::eventually;
+pub use eventually::{eventually, eventually_within};
 pub use hub::TestHub;
 pub use kube_member::KubeMember;
 

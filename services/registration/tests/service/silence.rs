@@ -291,3 +291,14 @@ async fn a_lease_that_was_written_late_for_an_older_grace_expires_nobody() {
     assert_eq!(availability(&stage, "c1").await, "True", "its grace is 100 s now");
     stage.until("c1", AVAILABLE, "Unknown").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_agent_is_told_to_beat_after_a_start_for_a_change_may_not_have_been_told() {
+    let mut stage = Stage::new().await;
+    let agent = beating(&stage, "c1", 60).await;
+    let mut told = agent.link.told_to_beat().await.unwrap();
+    stage.kill().await;
+    stage.start().await;
+    let within = Duration::from_secs(1);
+    assert_eq!(tokio::time::timeout(within, told.next()).await, Ok(Some(())));
+}
