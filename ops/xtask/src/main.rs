@@ -22,7 +22,7 @@ enum Chore {
         #[arg(long)]
         json: bool,
     },
-    /// Measure, built optimised; `e2e` is the main job end to end.
+    /// Measure, built optimised; `e2e` is the main job end to end, `placement` choosing alone.
     Bench {
         /// The suite, and what it takes: `e2e --json`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
@@ -30,6 +30,9 @@ enum Chore {
     },
     /// Kill every process in turn under load, for many rounds; the last line says how it ended.
     Soak {
+        /// How many histories of placement are compared with the reference before.
+        #[arg(long, default_value_t = 10_000)]
+        histories: u32,
         /// How many rounds; in each of them every process is killed once.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
@@ -50,9 +53,9 @@ fn main() -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Chore::Soak { rounds, seed } => {
+        Chore::Soak { histories, rounds, seed } => {
             let seed = seed.unwrap_or_else(soak::any_seed);
-            if !soak::run(&root, rounds, seed)? {
+            if !soak::histories(&root, histories)? || !soak::run(&root, rounds, seed)? {
                 return Ok(ExitCode::FAILURE);
             }
         }

@@ -1,5 +1,5 @@
-//! The long run: every process killed in turn, for many rounds. What is killed and what has to hold
-//! is `tests/e2e`'s.
+//! The long run: placement held against its reference over many histories, then every process
+//! killed in turn, for many rounds. What has to hold is the tests'.
 
 use anyhow::{Context as _, Result};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -22,6 +22,23 @@ pub fn run(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
         .current_dir(root)
         .status();
     Ok(status.context("run the kills")?.success())
+}
+
+/// Has so many histories of placement compared with the reference scheduler; true when none
+/// differs.
+///
+/// # Errors
+/// A test that cannot be run at all.
+pub fn histories(root: &Path, histories: u32) -> Result<bool> {
+    println!("soak: {histories} histories of placement against the reference");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["test", "--locked", "--release", "--workspace", "--test", "against_reference"])
+        .args(["--", "many_histories"])
+        .env("FLEETLOG_SEEDS", histories.to_string())
+        .current_dir(root)
+        .status();
+    Ok(status.context("run the histories")?.success())
 }
 
 /// A seed for who names none: another one each time, short enough to be typed again.

@@ -8,15 +8,14 @@
     reason = "tests fail by panicking, and the reference counts small numbers"
 )]
 
+mod history;
 mod reference;
 mod story;
 
-use fleetlog_messages::common::{IntOrString, LabelSelector, Time, int_or_string::Value};
+use fleetlog_messages::common::{LabelSelector, Time};
 use fleetlog_messages::placement::{
-    AddOnPlacementScore, AddOnPlacementScoreItem, AddOnPlacementScoreStatus, AddOnScore,
-    ClusterCelSelector, DecisionGroup, DecisionStrategy, GroupClusterSelector, GroupStrategy,
-    PlacementSpec, PrioritizerConfig, PrioritizerPolicy, ScoreCoordinate, ScoreSpecified,
-    SpreadConstraint, SpreadPolicy, Toleration, score_event,
+    AddOnPlacementScore, AddOnPlacementScoreItem, AddOnPlacementScoreStatus, PlacementSpec,
+    PrioritizerConfig, ScoreSpecified, score_event,
 };
 use fleetlog_messages::registration::{
     ClusterDeleted, ClusterFacts, ClusterSpecified, ClusterStatusReported, ManagedClusterClaim,
@@ -26,217 +25,13 @@ use fleetlog_placement_domain::held_scores::ScoreKey;
 use fleetlog_placement_domain::schedule::{Schedule, Steadiness};
 use fleetlog_placement_domain::{Change, PlacementCommand, PlacementKey};
 use fleetlog_rules::membership::SET_LABEL;
+use history::{SETS, Step, step};
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use reference::{Answer, Asked, Facts};
 use std::collections::{BTreeMap, BTreeSet};
-use story::{Story, apply, key, misconfigured, pairs, predicate, set_by, taint, text};
-
-const CLUSTERS: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
-const SETS: [&str; 3] = ["s", "t", "global"];
-const PLACEMENTS: [&str; 3] = ["p", "q", "r"];
-const SCORES: [&str; 2] = ["demo", "other"];
-
-/// One thing that happens.
-#[derive(Clone, Debug)]
-enum Step {
-    Specify { cluster: &'static str, set: &'static str, app: &'static str, zone: u8, ends: bool },
-    Accept(&'static str, bool),
-    Facts { cluster: &'static str, claim: &'static str, cpu: Option<u8>, memory: Option<u8> },
-    Taint { cluster: &'static str, key: &'static str, effect: &'static str, ago: u8 },
-    Untaint { cluster: &'static str, key: &'static str, effect: &'static str },
-    Leave(&'static str),
-    Score { cluster: &'static str, name: &'static str, value: i32, lasts: Option<u8> },
-    Unscore { cluster: &'static str, name: &'static str },
-    Set(&'static str, bool),
-    DropSet(&'static str),
-    Bind(&'static str, bool),
-    Place(&'static str, Box<PlacementSpec>),
-    Delete(&'static str),
-    Rebalance(&'static str),
-    Pass(u8),
-}
-
-fn config() -> impl Strategy<Value = PrioritizerConfig> {
-    let built_in = select(vec![
-        "Balance",
-        "Steady",
-        "ResourceAllocatableCPU",
-        "ResourceAllocatableMemory",
-        "Spread",
-    ]);
-    let built_in = built_in.prop_map(|name| ScoreCoordinate {
-        r#type: text("BuiltIn"),
-        built_in: text(name),
-        ..ScoreCoordinate::default()
-    });
-    let add_on = (select(SCORES.to_vec()), select(vec!["cpu", "gpu"])).prop_map(|(of, score)| {
-        let add_on = AddOnScore { resource_name: text(of), score_name: text(score) };
-        ScoreCoordinate { r#type: text("AddOn"), add_on: Some(add_on), ..Default::default() }
-    });
-    (prop_oneof![2 => built_in, 1 => add_on], -3_i32..4).prop_map(|(coordinate, weight)| {
-        PrioritizerConfig { score_coordinate: Some(coordinate), weight: Some(weight) }
-    })
-}
-
-/// Each score of an add-on once.
-fn policy() -> impl Strategy<Value = Option<PrioritizerPolicy>> {
-    let configurations = prop::collection::vec(config(), 0..4);
-    let policy = (select(vec!["Additive", "Exact"]), configurations).prop_map(|(mode, given)| {
-        let mut configurations: Vec<PrioritizerConfig> = vec![];
-        for config in given {
-            let coordinate = |c: &PrioritizerConfig| c.score_coordinate.clone();
-            if !configurations.iter().any(|known| coordinate(known) == coordinate(&config)) {
-                configurations.push(config);
-            }
-        }
-        PrioritizerPolicy { mode: text(mode), configurations }
-    });
-    prop::option::weighted(0.6, policy)
-}
-
-fn tolerations() -> impl Strategy<Value = Vec<Toleration>> {
-    let one = (
-        select(vec!["", "k", "l"]),
-        select(vec!["", "NoSelect", "NoSelectIfNew"]),
-        prop::option::weighted(0.7, 0_i64..30),
-    );
-    let one = one.prop_map(|(key, effect, toleration_seconds)| Toleration {
-        key: text(key),
-        operator: text("Exists"),
-        effect: (!effect.is_empty()).then(|| effect.to_owned()),
-        toleration_seconds,
-        ..Toleration::default()
-    });
-    prop::collection::vec(one, 0..3)
-}
-
-fn spread() -> impl Strategy<Value = Option<SpreadPolicy>> {
-    let one = (
-        select(vec![("zone", "Label"), ("app", "Label"), ("app", "Claim")]),
-        1_i32..3,
-        select(vec!["DoNotSchedule", "ScheduleAnyway"]),
-    );
-    let one = one.prop_map(|((key, kind), skew, otherwise)| SpreadConstraint {
-        topology_key: text(key),
-        topology_key_type: text(kind),
-        max_skew: Some(skew),
-        when_unsatisfiable: text(otherwise),
-    });
-    let all = prop::collection::vec(one, 1..3)
-        .prop_map(|spread_constraints| SpreadPolicy { spread_constraints });
-    prop::option::weighted(0.3, all)
-}
-
-fn strategy() -> impl Strategy<Value = Option<DecisionStrategy>> {
-    let size = prop_oneof![
-        (0_i64..4).prop_map(Value::Int),
-        (1_u8..101).prop_map(|percent| Value::Str(format!("{percent}%"))),
-    ];
-    let named = prop::collection::vec(select(vec!["web", "db"]), 0..3);
-    let strategy = (prop::option::of(size), named).prop_map(|(size, named)| {
-        let group = |app: &str| DecisionGroup {
-            group_name: text(app),
-            group_cluster_selector: Some(GroupClusterSelector {
-                label_selector: Some(LabelSelector {
-                    match_labels: pairs(&[("app", app)]),
-                    ..LabelSelector::default()
-                }),
-                claim_selector: None,
-            }),
-        };
-        let groups = GroupStrategy {
-            decision_groups: named.into_iter().map(group).collect(),
-            clusters_per_decision_group: size.map(|value| IntOrString { value: Some(value) }),
-        };
-        DecisionStrategy { group_strategy: Some(groups) }
-    });
-    prop::option::weighted(0.3, strategy)
-}
-
-fn spec() -> impl Strategy<Value = PlacementSpec> {
-    let plain = (select(vec!["web", "db"]), 0_u8..3).prop_map(|(app, how)| match how {
-        0 => predicate(&[("app", app)], &[]),
-        1 => predicate(&[], &[("app", app)]),
-        _ => predicate(&[("app", app)], &[("app", "web")]),
-    });
-    let expression = select(vec![
-        "managedCluster.metadata.labels.app == 'web'",
-        "managedCluster.metadata.labels['zone'] != 'z1'",
-        "managedCluster.status.clusterClaims.exists(c, c.name == 'app' && c.value == 'db')",
-        "managedCluster.scores('demo').exists(s, s.value > 0)",
-        "managedCluster.spec.hubAcceptsClient && !has(managedCluster.spec.taints)",
-        "managedCluster.status.allocatable.cpu == '2'",
-        "1 + 1",
-        "no sense",
-    ]);
-    let predicate =
-        (plain, prop::option::weighted(0.3, expression)).prop_map(|(mut plain, cel)| {
-            let cel = cel.map(|text| ClusterCelSelector { cel_expressions: vec![text.to_owned()] });
-            plain.required_cluster_selector.get_or_insert_default().cel_selector = cel;
-            plain
-        });
-    let predicates = prop_oneof![
-        2 => Just(vec![]),
-        3 => prop::collection::vec(predicate, 1..3),
-    ];
-    let sets = prop::collection::vec(select(SETS.to_vec()), 0..2);
-    let number = prop::option::of(0_i32..5);
-    let parts = (predicates, sets, number, policy(), tolerations(), spread(), strategy());
-    let good =
-        parts.prop_map(|(predicates, sets, number_of_clusters, policy, tolerations, s, d)| {
-            PlacementSpec {
-                cluster_sets: sets.into_iter().map(str::to_owned).collect(),
-                number_of_clusters,
-                predicates,
-                prioritizer_policy: policy,
-                spread_policy: s,
-                tolerations,
-                decision_strategy: d,
-                ..PlacementSpec::default()
-            }
-        });
-    prop_oneof![9 => good, 1 => Just(misconfigured())]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let cluster = || select(CLUSTERS.to_vec());
-    let set = || select(SETS.to_vec());
-    let app = || select(vec!["web", "db", "x"]);
-    let placement = || select(PLACEMENTS.to_vec());
-    let score = || select(SCORES.to_vec());
-    let taint = || (cluster(), select(vec!["k", "l"]), effect());
-    let facts = (cluster(), app(), prop::option::of(0_u8..5), prop::option::of(0_u8..5));
-    let lasts = prop::option::of(0_u8..20);
-    prop_oneof![
-        6 => (cluster(), set(), app(), 0_u8..4, prop::bool::weighted(0.1))
-            .prop_map(|(cluster, set, app, zone, ends)| {
-                Step::Specify { cluster, set, app, zone, ends }
-            }),
-        2 => (cluster(), any::<bool>()).prop_map(|(cluster, yes)| Step::Accept(cluster, yes)),
-        3 => facts.prop_map(|(cluster, claim, cpu, memory)| {
-            Step::Facts { cluster, claim, cpu, memory }
-        }),
-        3 => (taint(), 0_u8..20)
-            .prop_map(|((cluster, key, effect), ago)| Step::Taint { cluster, key, effect, ago }),
-        1 => taint().prop_map(|(cluster, key, effect)| Step::Untaint { cluster, key, effect }),
-        1 => cluster().prop_map(Step::Leave),
-        3 => (cluster(), score(), -100_i32..101, lasts)
-            .prop_map(|(cluster, name, value, lasts)| Step::Score { cluster, name, value, lasts }),
-        1 => (cluster(), score()).prop_map(|(cluster, name)| Step::Unscore { cluster, name }),
-        2 => (set(), prop::bool::weighted(0.9)).prop_map(|(set, sound)| Step::Set(set, sound)),
-        1 => set().prop_map(Step::DropSet),
-        2 => (set(), prop::bool::weighted(0.8)).prop_map(|(set, on)| Step::Bind(set, on)),
-        5 => (placement(), spec()).prop_map(|(name, spec)| Step::Place(name, Box::new(spec))),
-        1 => placement().prop_map(Step::Delete),
-        1 => placement().prop_map(Step::Rebalance),
-        3 => (1_u8..15).prop_map(Step::Pass),
-    ]
-}
-
-fn effect() -> impl Strategy<Value = &'static str> {
-    select(vec!["NoSelect", "NoSelect", "PreferNoSelect", "NoSelectIfNew"])
-}
+use story::{Story, apply, key, set_by, taint, text};
 
 /// Both worlds, told the same.
 struct Both {
@@ -246,13 +41,31 @@ struct Both {
 
 impl Both {
     fn of(steps: Vec<Step>) -> Self {
+        let mut both = Self::empty();
+        steps.into_iter().for_each(|step| both.take(step));
+        both
+    }
+
+    /// Three sets, bound to the namespace `ns`, and no cluster.
+    fn empty() -> Self {
         let mut both = Self { story: Story::default(), facts: Facts::default() };
         for set in SETS {
             both.take(Step::Set(set, true));
             both.take(Step::Bind(set, true));
         }
-        steps.into_iter().for_each(|step| both.take(step));
         both
+    }
+
+    /// Where the two differ, if they do; what they say otherwise.
+    fn compare(&self, how: Steadiness) -> Result<Vec<Answer>, String> {
+        let placements = self.story.world.placements();
+        let both = placements.map(|(at, _)| {
+            let ours = self.story.world.schedule(at, self.story.now(), how).unwrap();
+            let (ours, reference) = (answered(ours), self.reference(at, how));
+            let differ = format!("{at} {how:?}: {ours:?} is not {reference:?}");
+            if ours == reference { Ok(ours) } else { Err(differ) }
+        });
+        both.collect()
     }
 
     fn cluster(&mut self, name: &str, event: cluster_event::Event) {
@@ -442,12 +255,9 @@ proptest! {
         steps in prop::collection::vec(step(), 0..40),
     ) {
         let both = Both::of(steps);
-        let now = both.story.now();
-        for (at, _) in both.story.world.placements() {
-            for how in [Steadiness::Kept, Steadiness::Waived] {
-                let ours = answered(both.story.world.schedule(at, now, how).unwrap());
-                prop_assert_eq!(ours, both.reference(at, how), "{} {:?}", at, how);
-            }
+        for how in [Steadiness::Kept, Steadiness::Waived] {
+            let compared = both.compare(how);
+            prop_assert!(compared.is_ok(), "{}", compared.unwrap_err());
         }
     }
 
@@ -469,6 +279,89 @@ proptest! {
             prop_assert_eq!(decided, wanted, "{}", at);
         }
     }
+}
+
+/// The histories of so many seeds are compared after each step; `FLEETLOG_SEEDS` asks for more.
+const SEEDS: u64 = 200;
+
+/// What has to occur for the comparison to mean something.
+const KINDS: [&str; 15] = [
+    "Specify",
+    "Accept",
+    "Facts",
+    "Taint",
+    "Untaint",
+    "Leave",
+    "Score",
+    "Unscore",
+    "Set",
+    "DropSet",
+    "Bind",
+    "Place",
+    "Delete",
+    "Rebalance",
+    "Pass",
+];
+const ANSWERS: [&str; 13] = [
+    "Misconfigured",
+    "Broken",
+    "NoManagedClusterSetBindings",
+    "NoIntersection",
+    "AllManagedClusterSetsEmpty",
+    "NoManagedClusterMatched",
+    "NotAllDecisionsScheduled",
+    "AllDecisionsScheduled",
+    "by Predicate",
+    "by TaintToleration",
+    "by Spread",
+    "by NumberOfClusters",
+    "woken",
+];
+
+fn history(seed: u64) -> Vec<Step> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    prop::collection::vec(step(), 15..35).new_tree(&mut runner).unwrap().current()
+}
+
+fn words(answer: &Answer) -> Vec<String> {
+    match answer {
+        Answer::Misconfigured(_) => vec!["Misconfigured".to_owned()],
+        Answer::Broken(_) => vec!["Broken".to_owned()],
+        Answer::Chosen { reason, dropped, .. } => {
+            let rules = dropped.keys().map(|rule| format!("by {rule}"));
+            rules.chain([reason.clone()]).collect()
+        }
+    }
+}
+
+#[test]
+fn many_histories_agree_after_each_step_and_leave_nothing_out() {
+    let seeds = std::env::var("FLEETLOG_SEEDS").ok().and_then(|text| text.parse().ok());
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for seed in 0..seeds.unwrap_or(SEEDS) {
+        let mut both = Both::empty();
+        for (number, step) in history(seed).into_iter().enumerate() {
+            let said = format!("{step:?}");
+            let kind = said.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+            seen.insert(kind.to_owned());
+            let passes = kind == "Pass";
+            let before = both.story.events.len();
+            both.take(step);
+            if passes && both.story.events.len() > before {
+                seen.insert("woken".to_owned());
+            }
+            match both.compare(Steadiness::Kept) {
+                Ok(answers) => seen.extend(answers.iter().flat_map(words)),
+                Err(differ) => panic!("seed {seed}, step {number} ({said}): {differ}"),
+            }
+        }
+    }
+    let missing: Vec<&&str> =
+        KINDS.iter().chain(&ANSWERS).filter(|kind| !seen.contains(**kind)).collect();
+    assert!(missing.is_empty(), "these never occurred: {missing:?}");
 }
 
 #[test]
