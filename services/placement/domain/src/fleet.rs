@@ -176,6 +176,11 @@ impl Fleet {
         self.flaws.get(set).map(String::as_str)
     }
 
+    /// The sets of which nobody knows who is in them.
+    pub fn flawed(&self) -> impl Iterator<Item = &str> {
+        self.flaws.keys().map(String::as_str)
+    }
+
     /// Whether a cluster is in a set.
     #[must_use]
     pub fn is_member(&self, cluster: &str, set: &str) -> bool {

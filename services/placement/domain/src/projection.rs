@@ -247,7 +247,9 @@ impl World {
     }
 
     fn cluster_changed(&mut self, moved: &Moved) {
-        let sets = moved.sets_before.union(&moved.sets_after);
+        // Nobody knows who is in a flawed set: its placements keep what they have while that is there.
+        let sets = moved.sets_before.union(&moved.sets_after).map(String::as_str);
+        let sets = sets.chain(self.fleet.flawed());
         let namespaces: BTreeSet<&str> = sets.flat_map(|set| self.fleet.namespaces(set)).collect();
         let all = namespaces.into_iter().flat_map(|namespace| self.of_namespace(namespace));
         let care = all.filter(|(key, placed)| self.cares(key, placed, moved));
@@ -276,6 +278,9 @@ impl World {
         let Ok(plan) = &placed.plan else { return decided.contains_key(&moved.name) };
         let bound: Vec<&str> =
             self.fleet.bound(&key.namespace).filter(|set| plan.names(set)).collect();
+        if bound.iter().any(|set| self.fleet.flaw(set).is_some()) {
+            return decided.contains_key(&moved.name);
+        }
         let within = |sets: &BTreeSet<String>| bound.iter().any(|set| sets.contains(*set));
         let candidate = |cluster: Option<&Cluster>, sets| {
             cluster.is_some_and(Cluster::is_candidate) && within(sets)

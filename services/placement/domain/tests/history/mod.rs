@@ -9,6 +9,7 @@ use fleetlog_messages::placement::{
 };
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::ops::Range;
 
 const CLUSTERS: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
 pub const SETS: [&str; 3] = ["s", "t", "global"];
@@ -177,24 +178,50 @@ fn spec() -> impl Strategy<Value = PlacementSpec> {
     prop_oneof![9 => good, 1 => Just(misconfigured())]
 }
 
-pub fn step() -> impl Strategy<Value = Step> {
+/// A history: most clusters and placements are there soon, then anything happens.
+pub fn history(steps: Range<usize>) -> impl Strategy<Value = Vec<Step>> {
+    let all = CLUSTERS.map(|name| (specify(Just(name)), facts(Just(name))));
+    let fleet = all.prop_map(|pairs| pairs.into_iter().flat_map(|(a, b)| [a, b]));
+    let placements = PLACEMENTS.map(|name| place(Just(name)));
+    (fleet, placements, prop::collection::vec(step(), steps))
+        .prop_map(|(fleet, placed, then)| fleet.chain(placed).chain(then).collect())
+}
+
+fn app() -> impl Strategy<Value = &'static str> {
+    select(vec!["web", "db", "x"])
+}
+
+fn specify(cluster: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Step> {
+    let parts = (cluster, select(SETS.to_vec()), app(), 0_u8..4, prop::bool::weighted(0.1));
+    parts.prop_map(|(cluster, set, app, zone, ends)| Step::Specify {
+        cluster,
+        set,
+        app,
+        zone,
+        ends,
+    })
+}
+
+fn facts(cluster: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Step> {
+    let parts = (cluster, app(), prop::option::of(0_u8..5), prop::option::of(0_u8..5));
+    parts.prop_map(|(cluster, claim, cpu, memory)| Step::Facts { cluster, claim, cpu, memory })
+}
+
+fn place(name: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Step> {
+    (name, spec()).prop_map(|(name, spec)| Step::Place(name, Box::new(spec)))
+}
+
+fn step() -> impl Strategy<Value = Step> {
     let cluster = || select(CLUSTERS.to_vec());
     let set = || select(SETS.to_vec());
-    let app = || select(vec!["web", "db", "x"]);
     let placement = || select(PLACEMENTS.to_vec());
     let score = || select(SCORES.to_vec());
     let taint = || (cluster(), select(vec!["k", "l"]), effect());
-    let facts = (cluster(), app(), prop::option::of(0_u8..5), prop::option::of(0_u8..5));
     let lasts = prop::option::of(0_u8..20);
     prop_oneof![
-        6 => (cluster(), set(), app(), 0_u8..4, prop::bool::weighted(0.1))
-            .prop_map(|(cluster, set, app, zone, ends)| {
-                Step::Specify { cluster, set, app, zone, ends }
-            }),
+        6 => specify(cluster()),
         2 => (cluster(), any::<bool>()).prop_map(|(cluster, yes)| Step::Accept(cluster, yes)),
-        3 => facts.prop_map(|(cluster, claim, cpu, memory)| {
-            Step::Facts { cluster, claim, cpu, memory }
-        }),
+        3 => facts(cluster()),
         3 => (taint(), 0_u8..20)
             .prop_map(|((cluster, key, effect), ago)| Step::Taint { cluster, key, effect, ago }),
         1 => taint().prop_map(|(cluster, key, effect)| Step::Untaint { cluster, key, effect }),
@@ -205,7 +232,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         2 => (set(), prop::bool::weighted(0.9)).prop_map(|(set, sound)| Step::Set(set, sound)),
         1 => set().prop_map(Step::DropSet),
         2 => (set(), prop::bool::weighted(0.8)).prop_map(|(set, on)| Step::Bind(set, on)),
-        5 => (placement(), spec()).prop_map(|(name, spec)| Step::Place(name, Box::new(spec))),
+        5 => place(placement()),
         1 => placement().prop_map(Step::Delete),
         1 => placement().prop_map(Step::Rebalance),
         3 => (1_u8..15).prop_map(Step::Pass),

@@ -245,6 +245,8 @@ fn rp147_an_exclusive_set_goes_by_its_label_and_an_unknown_kind_of_set_stops_not
     let message = "ManagedClusterSet \"s\": \"Legacy\" is not a selector type";
     assert_eq!(story.satisfied("p"), no("NotAllDecisionsScheduled", message));
     story.leave("c1");
+    story.settle();
+    assert_eq!(story.decided("p"), ["c2"], "what left the fleet leaves the decision");
     story.set("s", set_by(None));
     story.settle();
     assert_eq!(story.decided("p"), ["c2"]);

@@ -50,6 +50,27 @@ fn rp119_the_placements_of_a_cluster_s_old_set_are_looked_at_too() {
 }
 
 #[test]
+fn a_label_that_many_others_have_too_chooses_from_the_placement_s_own_sets_alone() {
+    let mut story = Story::of(&["c1", "c2", "c3", "c4"]);
+    story.set("t", set_by(None));
+    story.cluster("c1", specified("s", &[("a", "1")]));
+    story.cluster("far", specified("t", &[("a", "1")]));
+    let by_label = vec![predicate(&[("a", "1")], &[])];
+    let spec = PlacementSpec { predicates: by_label, ..Default::default() };
+    assert_eq!(story.place("p", spec), ["c1"]);
+}
+
+#[test]
+fn what_is_allocatable_touches_only_the_placements_that_weigh_it() {
+    let mut story = Story::of(&["c1", "c2"]);
+    story.place("plain", number(1));
+    story.place("p", weighed(number(1), "Exact", &[("ResourceAllocatableCPU", 1)]));
+    assert_eq!(story.allocatable("c2", "5", "5"), [key("p")]);
+    story.settle();
+    assert_eq!(story.decided("p"), ["c2"]);
+}
+
+#[test]
 fn rp120_nothing_is_polled_time_wakes_only_what_waits_for_it() {
     // Ours: there is no resync; drift cannot be, because pages are derived and every input is an
     // event. A placement that waits for no moment is never looked at.

@@ -1,8 +1,8 @@
 //! What clusters are scored by: 99 to 105, 107, 108, 131 to 134.
 
-use crate::specs::weighed;
-use crate::story::{Story, key, number, predicate, specified};
-use fleetlog_messages::placement::{PlacementSpec, placement_event::Event};
+use crate::specs::{toleration, weighed};
+use crate::story::{Story, key, number, predicate, specified, taint};
+use fleetlog_messages::placement::{PlacementSpec, Toleration, placement_event::Event};
 use fleetlog_placement_domain::cluster::Cluster;
 use fleetlog_placement_domain::plan::Plan;
 use fleetlog_placement_domain::schedule::Decision;
@@ -205,7 +205,29 @@ fn an_end_that_changes_nothing_does_not_hide_the_next_one() {
 }
 
 #[test]
+fn an_end_that_makes_the_others_compare_differently_is_waited_for_too() {
+    let mut story = named(3);
+    for (name, cpu, score) in [("c1", "10", 0), ("c2", "5", 20), ("c3", "100", -100)] {
+        story.allocatable(name, cpu, "1");
+        story.score(name, "demo", &[("demo", score)], None);
+    }
+    story.taint_ago("c3", taint("k", "", "NoSelect"), 0);
+    let tolerations =
+        vec![Toleration { toleration_seconds: Some(10), ..toleration("k", "Exists", "", "") }];
+    let spec = PlacementSpec { tolerations, ..number(1) };
+    assert_eq!(story.place("p", weighed(spec, "Exact", &[CPU, ("demo/demo", 2)])), ["c2"]);
+    story.pass(9);
+    assert_eq!(story.decided("p"), ["c2"]);
+    story.pass(1);
+    assert_eq!(story.decided("p"), ["c1"], "c3 is not the most any more, and was never chosen");
+}
+
+#[test]
 fn rp107_equal_totals_go_by_name() {
+    let names: Vec<String> = (0..200).map(|n| format!("c{:03}", n * 37 % 200)).collect();
+    let mut many = Story::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let first: Vec<String> = (0..90).map(|n| format!("c{n:03}")).collect();
+    assert_eq!(many.place("p", number(90)), first);
     let mut story = Story::of(&["c3", "c1", "c2"]);
     assert_eq!(story.place("p", number(2)), ["c1", "c2"]);
     let totals: Vec<i64> = story.placement("p").0.decided.values().map(|d| d.score).collect();
