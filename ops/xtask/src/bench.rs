@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The suite that has a package of its own.
+/// The suite that is measured by two programs: the domain alone, and placements end to end.
 const PLACEMENT: &str = "placement";
 
 /// Builds the programs that are measured and the benchmarks, then runs a suite; true when it ran
@@ -18,9 +18,10 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
         cargo.current_dir(root);
         cargo
     };
-    let (packages, arguments): (&[&str], &[String]) = match suite.split_first() {
-        Some((first, rest)) if first == PLACEMENT => (&["fleetlog-placement-bench"], rest),
-        _ => (&["fleetlog-cli", "fleetlog-work", "fleetlog-bench"], suite),
+    let is_placement = suite.first().is_some_and(|first| first == PLACEMENT);
+    let packages: &[&str] = match is_placement {
+        true => &["fleetlog-placement-bench", "fleetlog-bench"],
+        false => &["fleetlog-cli", "fleetlog-work", "fleetlog-bench"],
     };
     // Standard output belongs to the figures.
     let named = packages.iter().flat_map(|package| ["--package", package]);
@@ -33,11 +34,36 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
     if !built.success() {
         return Ok(false);
     }
-    let last = packages.last().copied().unwrap_or_default();
-    let ran = cargo()
-        .args(["run", "--release", "--quiet", "--package", last, "--"])
-        .args(arguments)
-        .status()
-        .context("run the benchmarks")?;
-    Ok(ran.success())
+    let program = |package: &str, arguments: &[String]| {
+        let mut run = cargo();
+        run.args(["run", "--release", "--quiet", "--package", package, "--"]).args(arguments);
+        run
+    };
+    if !is_placement {
+        let ran = program("fleetlog-bench", suite).status().context("run the benchmarks")?;
+        return Ok(ran.success());
+    }
+    let flags = &suite[1..];
+    let decide: Vec<String> = [vec!["decide".to_owned()], flags.to_vec()].concat();
+    both(program("fleetlog-placement-bench", flags), program("fleetlog-bench", &decide), flags)
+}
+
+/// Runs two programs one after the other; their JSON is printed as one array.
+fn both(mut first: Command, mut second: Command, flags: &[String]) -> Result<bool> {
+    if !flags.iter().any(|flag| flag == "--json") {
+        let ran = |run: &mut Command| run.status().context("run the benchmarks");
+        return Ok(ran(&mut first)?.success() && ran(&mut second)?.success());
+    }
+    let mut figures: Vec<serde_json::Value> = vec![];
+    for run in [&mut first, &mut second] {
+        let ran = run.stderr(Stdio::inherit()).output().context("run the benchmarks")?;
+        if !ran.status.success() {
+            return Ok(false);
+        }
+        let some: Vec<serde_json::Value> =
+            serde_json::from_slice(&ran.stdout).context("read the figures")?;
+        figures.extend(some);
+    }
+    println!("{}", serde_json::to_string(&figures)?);
+    Ok(true)
 }

@@ -1,6 +1,7 @@
 //! Figures: each with its setting, its goal and a baseline of the same run. They are measurements,
 //! not tests: nothing fails because it is slow.
 
+pub mod decide;
 pub mod durable;
 pub mod failover;
 pub mod figure;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use fleetlog_bench::figure::Figure;
-use fleetlog_bench::{durable, failover, fleets, idle, members, restart};
+use fleetlog_bench::{decide, durable, failover, fleets, idle, members, restart};
 use fleetlog_chassis::Clock;
 use fleetlog_cli::embedded::EmbeddedHub;
 use std::path::PathBuf;
@@ -40,6 +40,15 @@ enum Suite {
         #[arg(long, default_value_t = 10_000)]
         logged: usize,
     },
+    /// Placements from their command to their durable decision.
+    Decide {
+        /// Print a JSON array of figures and nothing else.
+        #[arg(long)]
+        json: bool,
+        /// How many clusters there are to choose from.
+        #[arg(long, default_value_t = 3_000)]
+        clusters: usize,
+    },
     /// One agent of a real member cluster until it is killed.
     #[command(hide = true)]
     MemberAgent {
@@ -73,6 +82,10 @@ fn main() -> Result<()> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let figures = runtime.block_on(bad_days(works, logged))?;
             print(&figures, json)?;
+        }
+        Suite::Decide { json, clusters } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            print(&runtime.block_on(decisions(clusters))?, json)?;
         }
         Suite::MemberAgent { hub, token, kubeconfig } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -108,6 +121,14 @@ async fn bad_days(works: usize, logged: usize) -> Result<Vec<Figure>> {
     figures.extend(members::works(works).await?);
     eprintln!("kube-prometheus on a real kube-apiserver");
     figures.push(members::kube_prometheus().await?);
+    Ok(figures)
+}
+
+async fn decisions(clusters: usize) -> Result<Vec<Figure>> {
+    let (_folder, hub) = started().await?;
+    eprintln!("placements over {clusters} clusters");
+    let figures = decide::decide(&hub, clusters).await?;
+    hub.stop().await;
     Ok(figures)
 }
 

@@ -19,8 +19,11 @@ mod world;
 use anyhow::{Context as _, Result};
 use figure::{Better, Figure, median};
 use fleetlog_kernel::Position;
+use fleetlog_messages::placement::{SupposedChange, SupposedLabel, supposed_change::Change};
 use fleetlog_placement_domain::PlacementKey;
 use fleetlog_placement_domain::schedule::Steadiness;
+use fleetlog_placement_domain::suppose::{self, Supposed};
+use fleetlog_placement_domain::why::Why;
 use tokio::time::Instant;
 use world::{Hub, NOW};
 
@@ -34,6 +37,7 @@ fn main() -> Result<()> {
     figures.push(expressions()?);
     figures.push(label_change()?);
     figures.push(joins()?);
+    figures.extend(questions()?);
     if json {
         println!("{}", serde_json::to_string(&figures)?);
     } else {
@@ -126,6 +130,37 @@ fn joins() -> Result<Figure> {
     let setting = "10,000 clusters, 1,000 placements of a sixteenth each that take 10; a cluster \
                    joins, all that it touches decide; without the log";
     Ok(figure.measured(500, setting).wanted(50.0))
+}
+
+/// Why a cluster is or is not chosen, and what a changed label would come to.
+fn questions() -> Result<[Figure; 2]> {
+    let mut hub = Hub::of(10_000);
+    let key = hub.place("p", world::best_of("gold", 10));
+    let mut ranked = 0;
+    let mut explained = timed(101, || {
+        let why = Why::of(&hub.world, &key, NOW);
+        ranked = why.map_or(0, |why| why.placement().fitting + why.cluster("c000007").rank);
+    });
+    anyhow::ensure!(ranked > 0, "somebody fits");
+    let explain = Figure::new("explain_ms", median(&mut explained), "ms", Better::Lower);
+    let label = SupposedLabel {
+        cluster: "c000007".to_owned(),
+        key: "tier".to_owned(),
+        value: Some("gold".to_owned()),
+    };
+    let change = SupposedChange { change: Some(Change::Label(label)) };
+    let supposed = Supposed { changes: vec![change], ..Supposed::default() };
+    let mut after = 0;
+    let mut simulated = timed(31, || {
+        let simulated = suppose::simulate(&hub.world, &key, &supposed, NOW);
+        after = simulated.map_or(0, |(simulated, _)| simulated.after);
+    });
+    anyhow::ensure!(after == 10, "{after} would be chosen");
+    let simulate = Figure::new("simulate_10000_ms", median(&mut simulated), "ms", Better::Lower);
+    Ok([
+        explain.measured(101, "10,000 clusters: the whole and one cluster's reason").wanted(20.0),
+        simulate.measured(31, "10,000 clusters: a label of one of them is another").wanted(50.0),
+    ])
 }
 
 /// What 100,000 clusters and 1,000 placements take.
