@@ -247,7 +247,7 @@ impl World {
     }
 
     fn cluster_changed(&mut self, moved: &Moved) {
-        // Nobody knows who is in a flawed set: its placements keep what they have while that is there.
+        // Nobody knows who is in a flawed set: its placements keep what they have, while it stays.
         let sets = moved.sets_before.union(&moved.sets_after).map(String::as_str);
         let sets = sets.chain(self.fleet.flawed());
         let namespaces: BTreeSet<&str> = sets.flat_map(|set| self.fleet.namespaces(set)).collect();
