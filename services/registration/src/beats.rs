@@ -35,6 +35,8 @@ async fn beat(
     if let Err(refusal) = read::<Beat>(context, message).await? {
         return Ok(refused(refusal, name));
     }
+    // Before the state is read: what changes from here on may be news to this agent.
+    nudges.heard(&cluster);
     // Judged as it would be decided: a refusal is answered at once, a usual beat decides nothing.
     let at = context.ground.clock.now();
     let (verdict, lease_duration_seconds, grace) = context.read(|hosted| {
@@ -46,8 +48,6 @@ async fn beat(
         Ok(usual) => usual,
         Err(refusal) => return Ok(refused(refusal, name)),
     };
-    // Before the answer: what is asked for from here on is news to this agent.
-    nudges.heard(&cluster);
     leases.beat(&cluster, grace).await?;
     if !usual {
         told::beat(context, name).await?;

@@ -143,6 +143,8 @@ impl Detector {
             (events.is_ok_and(|events| !events.is_empty()), known.grace())
         });
         if !matters {
+            self.written.remove(cluster);
+            self.own.remove(cluster);
             return Ok(());
         }
         self.probe().await;

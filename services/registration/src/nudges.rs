@@ -58,6 +58,14 @@ impl Nudges {
         self.waiting().unheard.remove(cluster);
     }
 
+    /// It was said often enough.
+    fn ends(&self, turn: &Turn) {
+        let mut waiting = self.waiting();
+        if waiting.unheard.get(&turn.cluster) == Some(&turn.ask) {
+            waiting.unheard.remove(&turn.cluster);
+        }
+    }
+
     fn stands(&self, turn: &Turn) -> bool {
         self.waiting().unheard.get(&turn.cluster) == Some(&turn.ask)
     }
@@ -130,7 +138,7 @@ async fn tell(context: &Running, nudges: &Nudges, turn: Turn) -> Option<Turn> {
         tracing::warn!(cluster = %turn.cluster, %fault, "an agent could not be told to beat");
     }
     if turn.left == 1 {
-        nudges.heard(&turn.cluster);
+        nudges.ends(&turn);
         return None;
     }
     Some(Turn { at: Instant::now() + APART, left: turn.left - 1, ..turn })

@@ -15,10 +15,6 @@ use fleetlog_registration_domain::Refusal;
 use fleetlog_registration_domain::reaction::{Follow, repairs};
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
-
-/// How long until a lease that could not be read is read again.
-const AGAIN: Duration = Duration::from_millis(100);
 
 struct Tending {
     leases: Leases,
@@ -38,17 +34,16 @@ impl Shell<Registration> for Tending {
             return Ok(());
         }
         let Ok(cluster) = ClusterName::parse(&request.target.name) else { return Ok(()) };
-        loop {
-            match self.is_over(&cluster).await {
+        if let Some(context) = self.context.get().and_then(Weak::upgrade) {
+            match context.patiently(|| self.is_over(&context, &cluster)).await {
                 Ok(true) => return Ok(()),
-                Ok(false) => {
-                    let refusal = Refusal::LeaseHolds { name: cluster.to_string() };
-                    return Err(Denied::Refused(refusal.into()));
-                }
-                Err(fault) => tracing::warn!(%fault, %cluster, "its lease cannot be read"),
+                Ok(false) => {}
+                // Whoever loses sight of the leases begins every grace anew, and notices it again.
+                Err(fault) => tracing::error!(%fault, %cluster, "its lease cannot be read"),
             }
-            tokio::time::sleep(AGAIN).await;
         }
+        let refusal = Refusal::LeaseHolds { name: cluster.to_string() };
+        Err(Denied::Refused(refusal.into()))
     }
 
     async fn perform(&self, effects: Vec<Own>) -> Result<(), Fault> {
@@ -69,11 +64,10 @@ impl Shell<Registration> for Tending {
 impl Tending {
     /// Whether a lease ran out, and beats were taken for the whole of its grace. One that ran out
     /// while nobody took beats is written anew.
-    async fn is_over(&self, cluster: &ClusterName) -> Result<bool, Fault> {
+    async fn is_over(&self, context: &Running, cluster: &ClusterName) -> Result<bool, Fault> {
         if !self.leases.is_over(cluster).await? {
             return Ok(false);
         }
-        let Some(context) = self.context.get().and_then(Weak::upgrade) else { return Ok(false) };
         let grace =
             context.read(|hosted| hosted.machine().fleet().cluster(cluster.as_str()).grace());
         if self.attendance.covers(grace) {
@@ -103,7 +97,7 @@ async fn start_all(
 ) -> Result<Arc<Context<Registration>>, Fault> {
     let (counts, nudges) = (Arc::new(Counts::default()), Arc::new(Nudges::default()));
     let (settings, leases) = (Arc::new(settings), Leases::new(ground.bus.broker.clone()));
-    let attendance = Arc::new(Attendance::new());
+    let attendance = Arc::new(Attendance::default());
     let shell = Arc::new(Tending {
         leases,
         attendance: attendance.clone(),
