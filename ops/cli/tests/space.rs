@@ -24,6 +24,12 @@ fn set(name: &str) -> String {
     )
 }
 
+fn cluster() -> String {
+    "{apiVersion: cluster.open-cluster-management.io/v1, kind: ManagedCluster, \
+     metadata: {name: cluster1}, spec: {hubAcceptsClient: true}}"
+        .to_owned()
+}
+
 /// A work of half a MiB for a cluster.
 fn large_work(number: usize) -> String {
     let text = format!("{number}-").repeat(512 * 1024 / (number.to_string().len() + 1));
@@ -92,6 +98,42 @@ fn a_full_disk_is_announced_refused_and_recovered_from() {
         hub.stop().await;
     });
     assert_eq!(*told.lock().unwrap(), [Room::Full, Room::Ample]);
+}
+
+#[test]
+fn a_hub_takes_what_a_grown_disk_has_room_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (free, told) = (Arc::new(AtomicU64::new(110 * MIB)), Mutex::new(vec![]));
+    let seen = free.clone();
+    let space = SpaceConfig {
+        reserve: 100 * MIB,
+        every: Duration::from_millis(50),
+        free: Arc::new(move |_| Some(seen.load(Ordering::SeqCst))),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let hub = EmbeddedHub::start_leaving(space, folder.path(), None, &|_| {}).await.unwrap();
+        let dir = folder.path().to_owned();
+        let story = tokio::task::spawn_blocking(move || {
+            fleetlog_in(&dir, &["apply", "-f", "-"], &cluster()).ok();
+            free.store(1_000 * MIB, Ordering::SeqCst);
+            // Twice as much as it was given at its start.
+            for number in 0..40 {
+                until("a work is taken", || {
+                    (apply(&dir, &large_work(number)).code == 0).then_some(())
+                });
+            }
+        });
+        tokio::select! {
+            told = story => told.unwrap(),
+            ended = hub.tasks().join() => panic!("a service ended: {ended:?}"),
+            gave_up = hub.keep_running(|change| told.lock().unwrap().push(change.room)) => {
+                panic!("the hub gave up: {gave_up}")
+            }
+        }
+        hub.stop().await;
+    });
+    assert_eq!(*told.lock().unwrap(), [Room::Ample], "it was never full");
 }
 
 #[test]

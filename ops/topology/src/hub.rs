@@ -14,7 +14,7 @@ use crate::folder::{Folder, HubFile, write_secret};
 use crate::identity::Identity;
 use crate::refusal::HubRefusal;
 use crate::server::{Sync, configuration};
-use crate::space::{Room, RoomChange, SpaceConfig, stored_in};
+use crate::space::{Room, RoomChange, SpaceConfig, outgrown, stored_in};
 
 /// How often it is looked whether the server has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -51,6 +51,8 @@ pub struct RunningHub {
     config: HubConfig,
     /// How much room there was at the last look.
     room: Mutex<Room>,
+    /// What the server may store, in bytes, as it was told last.
+    limit: Mutex<u64>,
     /// Where agents on other machines connect.
     listens: OnceLock<String>,
 }
@@ -73,11 +75,13 @@ pub async fn start(folder: Folder, config: &HubConfig) -> Result<RunningHub, Hub
         stop_left_behind(last, &config.binary);
     }
     let room = room_at_start(&folder, &config.space)?;
-    let server = NatsServer::start(&server_config(&folder, config, room)?)?;
+    let limit = limit_now(&folder, &config.space, room);
+    let server = NatsServer::start(&server_config(&folder, config, limit)?)?;
     let url = server.url().to_owned();
     let config = HubConfig { port: port_of(&url), ..config.clone() };
     let (server, room) = (Mutex::new(Some(server)), Mutex::new(room));
-    let hub = RunningHub { url, folder, server, config, room, listens: OnceLock::new() };
+    let (limit, listens) = (Mutex::new(limit), OnceLock::new());
+    let hub = RunningHub { url, folder, server, config, room, limit, listens };
     hub.settle().await?;
     Ok(hub)
 }
@@ -94,18 +98,22 @@ fn room_at_start(folder: &Folder, space: &SpaceConfig) -> Result<Room, HubRefusa
     }
 }
 
+/// What a server may store now, in bytes.
+fn limit_now(folder: &Folder, space: &SpaceConfig, room: Room) -> u64 {
+    let stored = stored_in(&folder.nats_dir().join("js"));
+    room.limit(stored, (space.free)(folder.dir()), space.reserve)
+}
+
 /// Writes the server's configuration and says how to start it.
 fn server_config(
     folder: &Folder,
     config: &HubConfig,
-    room: Room,
+    limit: u64,
 ) -> Result<NatsConfig, HubRefusal> {
     let nats = folder.nats_dir();
     let file = nats.join("nats.conf");
     let step = format!("make \"{}\"", nats.display());
     fs::create_dir_all(&nats).map_err(HubRefusal::io(step))?;
-    let space = &config.space;
-    let limit = room.limit(stored_in(&nats.join("js")), (space.free)(folder.dir()), space.reserve);
     let text = configuration(folder.identity(), &nats, config.sync, limit);
     write_secret(&file, &text)?;
     Ok(NatsConfig {
@@ -211,7 +219,19 @@ impl RunningHub {
     }
 
     fn server_config(&self) -> Result<NatsConfig, HubRefusal> {
-        server_config(&self.folder, &self.config, self.room())
+        let limit = limit_now(&self.folder, &self.config.space, self.room());
+        let config = server_config(&self.folder, &self.config, limit)?;
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
+        Ok(config)
+    }
+
+    /// Whether the server nears its limit although the disk has clearly more by now.
+    pub(crate) fn outgrew_its_limit(&self) -> bool {
+        let (room, space) = (self.room(), &self.config.space);
+        let given = *self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = stored_in(&self.folder.nats_dir().join("js"));
+        let now = room.limit(stored, (space.free)(self.dir()), space.reserve);
+        room != Room::Full && outgrown(given, stored, now, space.reserve)
     }
 
     fn room(&self) -> Room {

@@ -11,6 +11,10 @@ use crate::hub::RunningHub;
 use crate::refusal::HubRefusal;
 use crate::space::{Room, RoomChange};
 
+/// Between two looks at what the server has stored, which walks its files, lie so many looks at the
+/// disk.
+const LOOKS: u32 = 10;
+
 /// How often a server may end before its hub gives up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restarts {
@@ -60,6 +64,10 @@ impl RunningHub {
                     tell(&change);
                     self.heed(before, &change).await;
                 }
+                () = self.limit_outgrown() => {
+                    tracing::info!("the disk has more space than nats-server was given");
+                    self.give_more().await;
+                }
             }
         }
     }
@@ -91,6 +99,22 @@ impl RunningHub {
             if let Some(changed) = self.look_at_room() {
                 return changed;
             }
+        }
+    }
+
+    /// Resolves when the server should be given more of the disk.
+    async fn limit_outgrown(&self) {
+        loop {
+            tokio::time::sleep(self.looks_every() * LOOKS).await;
+            if self.outgrew_its_limit() {
+                return;
+            }
+        }
+    }
+
+    async fn give_more(&self) {
+        if let Err(refusal) = self.set_limit().await {
+            tracing::error!(%refusal, "what nats-server may store could not be changed");
         }
     }
 

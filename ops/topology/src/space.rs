@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Tells the free bytes of the file system that a folder lies on; `None` when that cannot be told.
 pub type FreeSpace = Arc<dyn Fn(&Path) -> Option<u64> + Send + Sync>;
 
-/// What a server may store where the free space cannot be told, and at least where it can.
+/// How much more a server may store where the free space cannot be told.
 const UNKNOWN: u64 = 10 * 1024 * 1024 * 1024;
 
 /// How much space a hub leaves free, and how it looks.
@@ -86,10 +86,17 @@ impl Room {
     pub fn limit(self, used: u64, free: Option<u64>, reserve: u64) -> u64 {
         match (self, free) {
             (Self::Full, _) => 1,
-            (_, None) => UNKNOWN,
+            (_, None) => used.saturating_add(UNKNOWN),
             (_, Some(free)) => used.saturating_add(free.saturating_sub(reserve)).max(1),
         }
     }
+}
+
+/// Whether a server that has stored `used` nears what it was `given` although it may have clearly
+/// more `now`: the disk has grown, or others have left it.
+#[must_use]
+pub(crate) fn outgrown(given: u64, used: u64, now: u64, reserve: u64) -> bool {
+    used.saturating_add(reserve / 4) >= given && now >= given.saturating_add(reserve / 2)
 }
 
 impl fmt::Display for RoomChange {
@@ -170,7 +177,15 @@ mod tests {
         assert_eq!(Room::Ample.limit(30, Some(100), 20), 110);
         assert_eq!(Room::Low.limit(30, Some(10), 20), 30);
         assert_eq!(Room::Full.limit(30, Some(100), 20), 1);
-        assert_eq!(Room::Ample.limit(30, None, 20), UNKNOWN);
+        assert_eq!(Room::Ample.limit(30, None, 20), UNKNOWN + 30);
+    }
+
+    #[test]
+    fn a_limit_is_outgrown_where_it_is_near_and_the_disk_has_clearly_more() {
+        assert!(outgrown(1_000, 950, 1_100, 200));
+        assert!(!outgrown(1_000, 949, 1_100, 200), "it is not near");
+        assert!(!outgrown(1_000, 1_000, 1_099, 200), "the disk has hardly more");
+        assert!(outgrown(UNKNOWN, UNKNOWN, 2 * UNKNOWN, 200));
     }
 
     #[test]
