@@ -100,89 +100,116 @@ impl Spread {
         weight: i64,
         number: usize,
     ) -> Vec<(usize, i64)> {
-        let mut counts = Counts::of(self, clusters);
-        let mut heaps = heaps(self, clusters, totals);
+        let (mut groups, mut counts) = grouped(self, clusters, totals);
         let mut chosen = Vec::with_capacity(number.min(clusters.len()));
         while chosen.len() < number {
-            let may = heaps.iter().filter(|(topologies, _)| counts.permit(self, topologies));
-            let first = may.filter_map(|(topologies, heap)| {
-                let place = *heap.front()?;
-                let total = totals[place] + weight * counts.score(self, topologies);
-                Some((total, place, topologies.clone()))
+            let may = groups.iter().enumerate().filter(|(_, group)| counts.permit(self, group));
+            let first = may.filter_map(|(at, group)| {
+                let place = *group.waiting.front()?;
+                let total = totals[place] + weight * counts.score(self, group);
+                Some((total, place, at))
             });
             let best =
                 first.min_by(|a, b| b.0.cmp(&a.0).then(clusters[a.1].0.cmp(clusters[b.1].0)));
-            let Some((total, place, topologies)) = best else { break };
+            let Some((total, place, at)) = best else { break };
             chosen.push((place, total));
-            counts.add(&topologies);
-            if let Some(heap) = heaps.get_mut(&topologies) {
-                heap.pop_front();
+            counts.add(&groups[at]);
+            groups[at].waiting.pop_front();
+            if groups[at].waiting.is_empty() {
+                groups.swap_remove(at);
             }
         }
         chosen
     }
 }
 
-type Topologies<'a> = Vec<Option<&'a str>>;
-
 /// The clusters of equal topologies, the one to be chosen first in front: among them the spread
 /// makes no difference.
-fn heaps<'a>(
-    spread: &Spread,
-    clusters: &[(&str, &'a Cluster)],
-    totals: &[i64],
-) -> BTreeMap<Topologies<'a>, VecDeque<usize>> {
+#[derive(Default)]
+struct Group {
+    /// By constraint, the number of its topology.
+    topologies: Vec<Option<usize>>,
+    waiting: VecDeque<usize>,
+}
+
+/// The groups, and a count of nothing for each of their topologies.
+fn grouped(spread: &Spread, clusters: &[(&str, &Cluster)], totals: &[i64]) -> (Vec<Group>, Counts) {
     let mut order: Vec<usize> = (0..clusters.len()).collect();
     order.sort_unstable_by(|a, b| {
         totals[*b].cmp(&totals[*a]).then(clusters[*a].0.cmp(clusters[*b].0))
     });
-    let mut heaps: BTreeMap<Topologies<'a>, VecDeque<usize>> = BTreeMap::new();
+    let mut numbers: Vec<BTreeMap<&str, usize>> = vec![BTreeMap::new(); spread.0.len()];
+    let mut groups: BTreeMap<Vec<Option<usize>>, Group> = BTreeMap::new();
     for place in order {
-        heaps.entry(spread.topologies(clusters[place].1)).or_default().push_back(place);
+        let named = spread.topologies(clusters[place].1).into_iter().zip(&mut numbers);
+        let numbered = |(topology, numbers): (Option<_>, &mut BTreeMap<_, usize>)| {
+            let next = numbers.len();
+            topology.map(|topology| *numbers.entry(topology).or_insert(next))
+        };
+        let topologies: Vec<Option<usize>> = named.map(numbered).collect();
+        let group = groups.entry(topologies.clone()).or_default();
+        group.topologies = topologies;
+        group.waiting.push_back(place);
     }
-    heaps
+    let counts = numbers.iter().map(|numbers| Count::of(numbers.len())).collect();
+    (groups.into_values().collect(), Counts(counts))
 }
 
-/// How many chosen clusters each topology has, by constraint.
-struct Counts<'a>(Vec<BTreeMap<&'a str, u64>>);
+/// How many chosen clusters each topology of a constraint has.
+struct Count {
+    each: Vec<u64>,
+    fewest: u64,
+    /// How many topologies have the fewest.
+    at_fewest: usize,
+}
 
-impl<'a> Counts<'a> {
-    fn of(spread: &Spread, clusters: &[(&str, &'a Cluster)]) -> Self {
-        let mut counts = vec![BTreeMap::new(); spread.0.len()];
-        for (_, cluster) in clusters {
-            for (count, topology) in counts.iter_mut().zip(spread.topologies(cluster)) {
-                if let Some(topology) = topology {
-                    count.insert(topology, 0);
-                }
+impl Count {
+    fn of(topologies: usize) -> Self {
+        Self { each: vec![0; topologies], fewest: 0, at_fewest: topologies }
+    }
+
+    fn add(&mut self, topology: usize) {
+        let count = self.each[topology];
+        self.each[topology] += 1;
+        if count > self.fewest {
+            return;
+        }
+        self.at_fewest -= 1;
+        if self.at_fewest == 0 {
+            // Every topology got one since the last time, so this walk is paid for.
+            self.fewest += 1;
+            self.at_fewest = self.each.iter().filter(|count| **count == self.fewest).count();
+        }
+    }
+}
+
+/// By constraint.
+struct Counts(Vec<Count>);
+
+impl Counts {
+    fn add(&mut self, group: &Group) {
+        for (count, topology) in self.0.iter_mut().zip(&group.topologies) {
+            if let Some(topology) = topology {
+                count.add(*topology);
             }
         }
-        Self(counts)
     }
 
-    fn add(&mut self, topologies: &[Option<&'a str>]) {
-        for (count, topology) in self.0.iter_mut().zip(topologies) {
-            if let Some(count) = topology.and_then(|topology| count.get_mut(topology)) {
-                *count += 1;
-            }
-        }
+    /// The skew that one more cluster makes in each topology of a group.
+    fn skews(&self, group: &Group) -> impl Iterator<Item = Option<u64>> {
+        let skew = |(count, topology): (&Count, &Option<usize>)| {
+            topology.map(|topology| count.each[topology] + 1 - count.fewest)
+        };
+        self.0.iter().zip(&group.topologies).map(skew)
     }
 
-    /// The skew that one more cluster makes in each of these topologies.
-    fn skews(&self, topologies: &[Option<&str>]) -> impl Iterator<Item = Option<u64>> {
-        self.0.iter().zip(topologies).map(|(count, topology)| {
-            let fewest = count.values().min().copied().unwrap_or(0);
-            let here = count.get((*topology)?).copied().unwrap_or(0);
-            Some(here + 1 - fewest)
-        })
-    }
-
-    fn permit(&self, spread: &Spread, topologies: &[Option<&str>]) -> bool {
-        let mut all = spread.0.iter().zip(self.skews(topologies));
+    fn permit(&self, spread: &Spread, group: &Group) -> bool {
+        let mut all = spread.0.iter().zip(self.skews(group));
         all.all(|(constraint, skew)| !constraint.hard || skew.is_some_and(|s| s <= constraint.most))
     }
 
-    fn score(&self, spread: &Spread, topologies: &[Option<&str>]) -> i64 {
-        let soft = spread.0.iter().zip(self.skews(topologies)).filter(|(c, _)| !c.hard);
+    fn score(&self, spread: &Spread, group: &Group) -> i64 {
+        let soft = spread.0.iter().zip(self.skews(group)).filter(|(c, _)| !c.hard);
         let (mut sum, mut best) = (0_u64, 0_u64);
         for (constraint, skew) in soft {
             let over = skew.map_or(LEVEL, |skew| skew.saturating_sub(constraint.most));
