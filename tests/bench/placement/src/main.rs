@@ -35,6 +35,7 @@ fn main() -> Result<()> {
         figures.push(core(clusters, goal)?);
     }
     figures.push(expressions()?);
+    figures.push(spread()?);
     figures.push(label_change()?);
     figures.push(joins()?);
     figures.extend(questions()?);
@@ -89,6 +90,17 @@ fn expressions() -> Result<Figure> {
         timed(31, || drop(std::hint::black_box(hub.world.schedule(&key, NOW, Steadiness::Kept))));
     let figure = Figure::new("cel_10000_p50_ms", median(&mut times), "ms", Better::Lower);
     Ok(figure.measured(31, "as core_10000, and one CEL expression on each of the 1,000 that match"))
+}
+
+/// Everybody, spread over a thousand topologies.
+fn spread() -> Result<Figure> {
+    let mut hub = Hub::alone(10_000);
+    let key = hub.place("p", world::spread_over_apps());
+    anyhow::ensure!(hub.decided(&key) == 10_000, "everybody is chosen");
+    let mut times =
+        timed(11, || drop(std::hint::black_box(hub.world.schedule(&key, NOW, Steadiness::Kept))));
+    let figure = Figure::new("spread_10000_p50_ms", median(&mut times), "ms", Better::Lower);
+    Ok(figure.measured(11, "all of 10,000 clusters, spread over 1,000 topologies of ten"))
 }
 
 /// One label of one cluster changes; 60 of 1,000 placements select by it.

@@ -6,7 +6,7 @@ use fleetlog_kernel::{Decider, Position, Projection, Timestamp, Uid};
 use fleetlog_messages::common::{LabelSelector, ObjectMeta};
 use fleetlog_messages::placement::{
     self as message, ClusterCelSelector, ClusterPredicate, ClusterSelector, PlacementSpec,
-    PrioritizerConfig, PrioritizerPolicy, ScoreCoordinate,
+    PrioritizerConfig, PrioritizerPolicy, ScoreCoordinate, SpreadConstraint, SpreadPolicy,
 };
 use fleetlog_messages::registration::{
     BindingSpecified, ClusterFacts, ClusterSetSpecified, ClusterSpecified, ClusterStatusReported,
@@ -207,6 +207,18 @@ pub fn by_expression(tier: &str, number: i32) -> PlacementSpec {
         selector.cel_selector = Some(ClusterCelSelector { cel_expressions: vec![text] });
     }
     spec
+}
+
+/// Everybody, spread evenly over the applications.
+pub fn spread_over_apps() -> PlacementSpec {
+    let constraint = SpreadConstraint {
+        max_skew: Some(1),
+        topology_key: Some("app".to_owned()),
+        topology_key_type: Some("Label".to_owned()),
+        when_unsatisfiable: Some("DoNotSchedule".to_owned()),
+    };
+    let policy = SpreadPolicy { spread_constraints: vec![constraint] };
+    PlacementSpec { spread_policy: Some(policy), ..PlacementSpec::default() }
 }
 
 /// Those of an application.
