@@ -61,8 +61,15 @@ impl RunningHub {
                     }
                 }
                 (before, change) = self.room_changed() => {
-                    tell(&change);
+                    // What is said is so: it takes nothing new from now on, or something again.
+                    let opens = before == Room::Full;
+                    if !opens {
+                        tell(&change);
+                    }
                     self.heed(before, &change).await;
+                    if opens {
+                        tell(&change);
+                    }
                 }
                 () = self.limit_outgrown() => {
                     tracing::info!("the disk has more space than nats-server was given");
