@@ -73,10 +73,11 @@ fn the_story(dir: &Path, free: &AtomicU64) {
     assert_eq!(equal.matches(" equal ").count(), 4, "{equal}");
 }
 
-#[test]
-fn a_full_disk_is_announced_refused_and_recovered_from() {
+/// Plays a story on a hub whose disk has `free` bytes, of which 100 MiB are its reserve; what was
+/// told of its room.
+fn on_a_disk(free: u64, story: impl FnOnce(&Path, &AtomicU64) + Send + 'static) -> Vec<Room> {
     let folder = tempfile::tempdir().unwrap();
-    let (free, told) = (Arc::new(AtomicU64::new(1_000 * MIB)), Mutex::new(vec![]));
+    let (free, told) = (Arc::new(AtomicU64::new(free)), Mutex::new(vec![]));
     let seen = free.clone();
     let space = SpaceConfig {
         reserve: 100 * MIB,
@@ -87,7 +88,7 @@ fn a_full_disk_is_announced_refused_and_recovered_from() {
     runtime.block_on(async {
         let hub = EmbeddedHub::start_leaving(space, folder.path(), None, &|_| {}).await.unwrap();
         let dir = folder.path().to_owned();
-        let story = tokio::task::spawn_blocking(move || the_story(&dir, &free));
+        let story = tokio::task::spawn_blocking(move || story(&dir, &free));
         tokio::select! {
             told = story => told.unwrap(),
             ended = hub.tasks().join() => panic!("a service ended: {ended:?}"),
@@ -97,43 +98,25 @@ fn a_full_disk_is_announced_refused_and_recovered_from() {
         }
         hub.stop().await;
     });
-    assert_eq!(*told.lock().unwrap(), [Room::Full, Room::Ample]);
+    told.into_inner().unwrap()
+}
+
+#[test]
+fn a_full_disk_is_announced_refused_and_recovered_from() {
+    assert_eq!(on_a_disk(1_000 * MIB, the_story), [Room::Full, Room::Ample]);
 }
 
 #[test]
 fn a_hub_takes_what_a_grown_disk_has_room_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let (free, told) = (Arc::new(AtomicU64::new(110 * MIB)), Mutex::new(vec![]));
-    let seen = free.clone();
-    let space = SpaceConfig {
-        reserve: 100 * MIB,
-        every: Duration::from_millis(50),
-        free: Arc::new(move |_| Some(seen.load(Ordering::SeqCst))),
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let hub = EmbeddedHub::start_leaving(space, folder.path(), None, &|_| {}).await.unwrap();
-        let dir = folder.path().to_owned();
-        let story = tokio::task::spawn_blocking(move || {
-            fleetlog_in(&dir, &["apply", "-f", "-"], &cluster()).ok();
-            free.store(1_000 * MIB, Ordering::SeqCst);
-            // Twice as much as it was given at its start.
-            for number in 0..40 {
-                until("a work is taken", || {
-                    (apply(&dir, &large_work(number)).code == 0).then_some(())
-                });
-            }
-        });
-        tokio::select! {
-            told = story => told.unwrap(),
-            ended = hub.tasks().join() => panic!("a service ended: {ended:?}"),
-            gave_up = hub.keep_running(|change| told.lock().unwrap().push(change.room)) => {
-                panic!("the hub gave up: {gave_up}")
-            }
+    let told = on_a_disk(110 * MIB, |dir, free| {
+        fleetlog_in(dir, &["apply", "-f", "-"], &cluster()).ok();
+        free.store(1_000 * MIB, Ordering::SeqCst);
+        // Twice as much as it was given at its start.
+        for number in 0..40 {
+            until("a work is taken", || (apply(dir, &large_work(number)).code == 0).then_some(()));
         }
-        hub.stop().await;
     });
-    assert_eq!(*told.lock().unwrap(), [Room::Ample], "it was never full");
+    assert_eq!(told, [Room::Ample], "it was never full");
 }
 
 #[test]
