@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 /// The suite that is measured by two programs: the domain alone, and placements end to end.
 const PLACEMENT: &str = "placement";
+/// The suite that has a program of its own.
+const LOG: &str = "log";
 
 /// Builds the programs that are measured and the benchmarks, then runs a suite; true when it ran
 /// to its end.
@@ -18,10 +20,11 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
         cargo.current_dir(root);
         cargo
     };
-    let is_placement = suite.first().is_some_and(|first| first == PLACEMENT);
-    let packages: &[&str] = match is_placement {
-        true => &["fleetlog-placement-bench", "fleetlog-bench"],
-        false => &["fleetlog-cli", "fleetlog-work", "fleetlog-bench"],
+    let name = suite.first().map_or("", String::as_str);
+    let packages: &[&str] = match name {
+        PLACEMENT => &["fleetlog-placement-bench", "fleetlog-bench"],
+        LOG => &["fleetlog-log-bench"],
+        _ => &["fleetlog-cli", "fleetlog-work", "fleetlog-bench"],
     };
     // Standard output belongs to the figures.
     let named = packages.iter().flat_map(|package| ["--package", package]);
@@ -39,11 +42,14 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
         run.args(["run", "--release", "--quiet", "--package", package, "--"]).args(arguments);
         run
     };
-    if !is_placement {
-        let ran = program("fleetlog-bench", suite).status().context("run the benchmarks")?;
-        return Ok(ran.success());
+    let flags = suite.get(1..).unwrap_or_default();
+    if name != PLACEMENT {
+        let mut run = match name {
+            LOG => program("fleetlog-log-bench", flags),
+            _ => program("fleetlog-bench", suite),
+        };
+        return Ok(run.status().context("run the benchmarks")?.success());
     }
-    let flags = &suite[1..];
     let decide: Vec<String> = [vec!["decide".to_owned()], flags.to_vec()].concat();
     both(program("fleetlog-placement-bench", flags), program("fleetlog-bench", &decide), flags)
 }

@@ -22,7 +22,8 @@ enum Chore {
         #[arg(long)]
         json: bool,
     },
-    /// Measure, built optimised; `e2e` is the main job end to end, `placement` choosing alone.
+    /// Measure, built optimised; `e2e` is the main job end to end, `placement` choosing alone,
+    /// `log` what the log costs.
     Bench {
         /// The suite, and what it takes: `e2e --json`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]

@@ -1,0 +1,77 @@
+//! What the log costs, measured: appends, outcomes, followers. Each group of figures has a file of
+//! its own and a line in [`GROUPS`].
+#![allow(dead_code, reason = "the figures serve other benchmarks too")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what is counted here is small"
+)]
+
+mod append;
+#[path = "../../src/figure.rs"]
+mod figure;
+mod ground;
+mod outcome;
+mod subscribers;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use figure::Figure;
+use futures::future::{BoxFuture, FutureExt as _};
+use ground::Scale;
+
+/// Some figures that are measured together: their names, and how.
+struct Group(&'static [&'static str], fn(Scale) -> BoxFuture<'static, Result<Vec<Figure>>>);
+
+/// Every group, in the order in which they run.
+const GROUPS: &[Group] = &[
+    Group(&["append_always_per_s", "append_always_ratio", "append_always_p99_ms"], |scale| {
+        append::always(scale).boxed()
+    }),
+    Group(&["append_1m_aggregates_per_s", "append_1m_aggregates_ratio"], |scale| {
+        append::many_aggregates(scale).boxed()
+    }),
+    Group(&["command_outcome_p50_ms", "command_outcome_p99_ms"], |scale| {
+        outcome::command(scale).boxed()
+    }),
+    Group(&["chain_3_hops_p50_ms"], |scale| outcome::chain(scale).boxed()),
+    Group(&["slow_subscriber_cost_ratio"], |scale| subscribers::slow(scale).boxed()),
+];
+
+/// Measures; exit 0 also when a goal is missed.
+#[derive(Parser)]
+#[command(name = "fleetlog-log-bench", max_term_width = 100)]
+struct Cli {
+    /// Print a JSON array of figures and nothing else.
+    #[arg(long)]
+    json: bool,
+    /// Only figures whose names begin so; may be repeated.
+    #[arg(long)]
+    only: Vec<String>,
+    /// A part of each size: 1 is what the goals are for.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+}
+
+fn main() -> Result<()> {
+    fleetlog_tools::supervise::enter();
+    let cli = Cli::parse();
+    ensure!(cli.scale > 0.0, "a scale is more than 0");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let wanted = |name: &str| cli.only.is_empty() || cli.only.iter().any(|o| name.starts_with(o));
+    let groups = GROUPS.iter().filter(|Group(names, _)| names.iter().any(|name| wanted(name)));
+    let mut figures: Vec<Figure> = vec![];
+    for Group(names, measure) in groups {
+        eprintln!("{}", names.join(", "));
+        let measured = runtime.block_on(measure(Scale(cli.scale)))?;
+        figures.extend(measured.into_iter().filter(|figure| wanted(&figure.name)));
+    }
+    ensure!(!figures.is_empty(), "no figure begins with {}", cli.only.join(" or "));
+    if cli.json {
+        println!("{}", serde_json::to_string(&figures)?);
+    } else {
+        figures.iter().for_each(|figure| println!("{}", figure.line()));
+    }
+    Ok(())
+}
