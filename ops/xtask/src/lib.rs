@@ -5,5 +5,6 @@
 pub mod bench;
 pub mod catalogue;
 pub mod covered;
+pub mod golden;
 pub mod soak;
 pub mod verify;

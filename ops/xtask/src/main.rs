@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use fleetlog_xtask::{bench, catalogue, covered, soak, verify};
+use fleetlog_xtask::{bench, catalogue, covered, golden, soak, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -29,6 +29,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         suite: Vec<String>,
     },
+    /// Write golden bytes for messages whose shape has none yet; what is there is never changed.
+    Golden,
     /// Kill every process in turn under load, for many rounds; the last line says how it ended.
     Soak {
         /// How many histories of placement are compared with the reference before.
@@ -53,6 +55,11 @@ fn main() -> Result<ExitCode> {
             if !bench::run(&root, &suite)? {
                 return Ok(ExitCode::FAILURE);
             }
+        }
+        Chore::Golden => {
+            let written = golden::write(&root)?;
+            written.iter().for_each(|path| println!("{}", path.display()));
+            println!("{} golden files written", written.len());
         }
         Chore::Soak { histories, rounds, seed } => {
             let seed = seed.unwrap_or_else(soak::any_seed);

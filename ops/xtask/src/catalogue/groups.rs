@@ -44,9 +44,18 @@ pub fn is_ours(message: &MessageDescriptor) -> bool {
         && !message.is_map_entry()
 }
 
-/// `registration` of `fleetlog.registration.v1.X`.
+/// `registration` of `fleetlog.registration.v1.X`, `registration_v2` of `….v2.X`.
 pub fn package(message: &MessageDescriptor) -> String {
-    message.package_name().split('.').nth(1).unwrap_or_default().to_owned()
+    module(message.package_name())
+}
+
+/// The Rust module of a package.
+pub fn module(package: &str) -> String {
+    let mut parts = package.split('.').skip(1);
+    match (parts.next().unwrap_or_default(), parts.next()) {
+        (name, None | Some("v1")) => name.to_owned(),
+        (name, Some(version)) => format!("{name}_{version}"),
+    }
 }
 
 fn settle(message: &MessageDescriptor, home: &str, homes: &mut BTreeMap<String, String>) {

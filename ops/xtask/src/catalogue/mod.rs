@@ -1,10 +1,13 @@
 //! Everything that is generated from `schemas/proto`: Rust and the schema document, as texts by
 //! path. Writing and comparing them is the caller's.
 
+mod events;
 mod groups;
 mod kinds;
 mod rust;
 mod schema;
+
+pub(crate) use groups::is_ours;
 
 use anyhow::{Context as _, Result};
 use prost_reflect::DescriptorPool;
@@ -24,7 +27,7 @@ pub(crate) struct Protos {
 }
 
 impl Protos {
-    fn compile(root: &Path) -> Result<Self> {
+    pub(crate) fn compile(root: &Path) -> Result<Self> {
         let folder = root.join("schemas/proto");
         let mut files = vec![];
         find(&folder, &mut files)?;
@@ -48,6 +51,8 @@ pub fn generate(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let groups = groups::all(&protos.pool);
     let mut files = rust::files(&protos, &groups)?;
     files.insert("kinds.rs".to_owned(), kinds::list(&protos.pool)?);
+    files.insert("events.rs".to_owned(), events::list(&protos.pool)?);
+    files.insert("messages.rs".to_owned(), events::messages(&protos.pool)?);
     let mut generated = BTreeMap::new();
     for (name, text) in files {
         let text = format(&text).with_context(|| format!("format {name}"))?;

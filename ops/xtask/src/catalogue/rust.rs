@@ -26,8 +26,9 @@ pub fn files(protos: &Protos, groups: &[Group]) -> Result<BTreeMap<String, Strin
         .to_owned();
     for (package, modules) in modules {
         let mut text = format!(
-            "//! The messages of `fleetlog.{package}.v1`. Generated from `schemas/proto`; do not \
-             edit.\n\n"
+            "//! The messages of {}. Generated from `schemas/proto`; do not \
+             edit.\n\n",
+            proto_package(package)
         );
         for module in &modules {
             writeln!(text, "mod {module};")?;
@@ -38,9 +39,18 @@ pub fn files(protos: &Protos, groups: &[Group]) -> Result<BTreeMap<String, Strin
         files.insert(format!("{package}/mod.rs"), text);
         writeln!(root, "pub mod {package};")?;
     }
-    root.push_str("mod kinds;\npub use kinds::KINDS;\n");
+    root.push_str("mod events;\nmod kinds;\nmod messages;\npub use events::EVENTS;\n");
+    root.push_str("pub use kinds::KINDS;\npub use messages::MESSAGES;\n");
     files.insert("mod.rs".to_owned(), root);
     Ok(files)
+}
+
+/// `registration_v2` as people find it in the protos.
+fn proto_package(module: &str) -> String {
+    match module.rsplit_once("_v") {
+        Some((name, version)) => format!("`fleetlog.{name}.v{version}`"),
+        None => format!("`fleetlog.{module}.v1`"),
+    }
 }
 
 fn generate(protos: &Protos, group: &Group) -> Result<String> {
@@ -54,17 +64,18 @@ fn generate(protos: &Protos, group: &Group) -> Result<String> {
             config.extern_path(format!(".{}", message.full_name()), path);
         }
     }
-    let wanted = format!("fleetlog.{}.v1", group.package);
     let set = protos.sources.file_descriptor_set();
     let files = set.file.into_iter().filter(|file| {
         file.package().starts_with("fleetlog.") && !file.name().ends_with("options.proto")
     });
     let requests =
         files.map(|file| (Module::from_protobuf_package_name(file.package()), file)).collect();
+    let wanted = group.messages.first().and_then(|name| name.rsplit_once('.'));
+    let wanted = wanted.context("a group has messages")?.0;
     let generated = config.generate(requests)?;
     let body = generated
         .into_iter()
-        .find(|(module, _)| *module == Module::from_protobuf_package_name(&wanted))
+        .find(|(module, _)| *module == Module::from_protobuf_package_name(wanted))
         .context("prost generated nothing")?
         .1;
     let mut text = format!(

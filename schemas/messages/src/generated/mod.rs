@@ -2,8 +2,12 @@
 
 pub mod addon;
 pub mod common;
+mod events;
 mod kinds;
+mod messages;
 pub mod placement;
 pub mod registration;
 pub mod work;
+pub use events::EVENTS;
 pub use kinds::KINDS;
+pub use messages::MESSAGES;

@@ -1,6 +1,8 @@
 //! Generated files are exactly what the protos say, no more and no less.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod golden;
+
 use fleetlog_xtask::{catalogue, covered};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
