@@ -1,5 +1,9 @@
 //! What can happen to a fleet and its placements, and strategies that draw it.
 
+mod kinds;
+
+pub use kinds::{KINDS, Occurred};
+
 use crate::story::{misconfigured, pairs, predicate, text};
 use fleetlog_messages::common::{IntOrString, LabelSelector, int_or_string::Value};
 use fleetlog_messages::placement::{
@@ -15,18 +19,52 @@ const CLUSTERS: [&str; 6] = ["c1", "c2", "c3", "c4", "c5", "c6"];
 pub const SETS: [&str; 3] = ["s", "t", "global"];
 const PLACEMENTS: [&str; 3] = ["p", "q", "r"];
 const SCORES: [&str; 2] = ["demo", "other"];
+/// The taint of a cluster that is not heard any more.
+pub const UNREACHABLE: &str = "cluster.open-cluster-management.io/unreachable";
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub enum Step {
-    Specify { cluster: &'static str, set: &'static str, app: &'static str, zone: u8, ends: bool },
+    Specify {
+        cluster: &'static str,
+        set: &'static str,
+        app: &'static str,
+        zone: u8,
+        ends: bool,
+    },
     Accept(&'static str, bool),
-    Facts { cluster: &'static str, claim: &'static str, cpu: Option<u8>, memory: Option<u8> },
-    Taint { cluster: &'static str, key: &'static str, effect: &'static str, ago: u8 },
-    Untaint { cluster: &'static str, key: &'static str, effect: &'static str },
+    Facts {
+        cluster: &'static str,
+        claim: &'static str,
+        cpu: Option<u8>,
+        memory: Option<u8>,
+    },
+    Taint {
+        cluster: &'static str,
+        key: &'static str,
+        effect: &'static str,
+        ago: u8,
+    },
+    Untaint {
+        cluster: &'static str,
+        key: &'static str,
+        effect: &'static str,
+    },
+    /// Its lease runs out.
+    Silence(&'static str),
+    /// It is heard again.
+    Return(&'static str),
     Leave(&'static str),
-    Score { cluster: &'static str, name: &'static str, value: i32, lasts: Option<u8> },
-    Unscore { cluster: &'static str, name: &'static str },
+    Score {
+        cluster: &'static str,
+        name: &'static str,
+        value: i32,
+        lasts: Option<u8>,
+    },
+    Unscore {
+        cluster: &'static str,
+        name: &'static str,
+    },
     Set(&'static str, bool),
     DropSet(&'static str),
     Bind(&'static str, bool),
@@ -76,7 +114,7 @@ fn policy() -> impl Strategy<Value = Option<PrioritizerPolicy>> {
 
 fn tolerations() -> impl Strategy<Value = Vec<Toleration>> {
     let one = (
-        select(vec!["", "k", "l"]),
+        select(vec!["", "k", "l", UNREACHABLE]),
         select(vec!["", "NoSelect", "NoSelectIfNew"]),
         prop::option::weighted(0.7, 0_i64..30),
     );
@@ -224,14 +262,16 @@ fn step() -> impl Strategy<Value = Step> {
         3 => facts(cluster()),
         3 => (taint(), 0_u8..20)
             .prop_map(|((cluster, key, effect), ago)| Step::Taint { cluster, key, effect, ago }),
-        1 => taint().prop_map(|(cluster, key, effect)| Step::Untaint { cluster, key, effect }),
+        4 => taint().prop_map(|(cluster, key, effect)| Step::Untaint { cluster, key, effect }),
+        3 => cluster().prop_map(Step::Silence),
+        3 => cluster().prop_map(Step::Return),
         1 => cluster().prop_map(Step::Leave),
         3 => (cluster(), score(), -100_i32..101, lasts)
             .prop_map(|(cluster, name, value, lasts)| Step::Score { cluster, name, value, lasts }),
         1 => (cluster(), score()).prop_map(|(cluster, name)| Step::Unscore { cluster, name }),
         2 => (set(), prop::bool::weighted(0.9)).prop_map(|(set, sound)| Step::Set(set, sound)),
-        1 => set().prop_map(Step::DropSet),
-        2 => (set(), prop::bool::weighted(0.8)).prop_map(|(set, on)| Step::Bind(set, on)),
+        2 => set().prop_map(Step::DropSet),
+        2 => (set(), prop::bool::weighted(0.7)).prop_map(|(set, on)| Step::Bind(set, on)),
         5 => place(placement()),
         1 => placement().prop_map(Step::Delete),
         1 => placement().prop_map(Step::Rebalance),

@@ -1,16 +1,13 @@
 //! Which clusters are chosen where no numbered behaviour says so: what is ours, and what OCM's
 //! cases leave open.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod story;
-
+use crate::story::{Story, misconfigured, number, predicate, set_by, specified, taint, text};
 use fleetlog_messages::common::{IntOrString, LabelSelector, Time, int_or_string::Value};
 use fleetlog_messages::placement::{
     DecisionGroup, DecisionStrategy, GroupClusterSelector, GroupStrategy, PlacementSpec,
     PrioritizerConfig, PrioritizerPolicy, ScoreCoordinate,
 };
 use fleetlog_messages::registration::cluster_event;
-use story::{Story, misconfigured, number, predicate, set_by, specified, taint, text};
 
 fn spec() -> PlacementSpec {
     PlacementSpec::default()
@@ -32,7 +29,7 @@ const NO_MATCH: &str = "No ManagedCluster matches any of the cluster predicate";
 fn a_set_by_selector_follows_the_labels_and_the_empty_one_takes_all() {
     let mut story = Story::default();
     let vendor = |vendor: &str| {
-        let match_labels = story::pairs(&[("vendor", vendor)]);
+        let match_labels = crate::story::pairs(&[("vendor", vendor)]);
         LabelSelector { match_labels, ..LabelSelector::default() }
     };
     story.set("global", set_by(Some(LabelSelector::default())));
@@ -160,7 +157,7 @@ fn groups(named: &[(&str, &str)], size: Option<Value>) -> PlacementSpec {
         group_name: text(name),
         group_cluster_selector: Some(GroupClusterSelector {
             label_selector: Some(LabelSelector {
-                match_labels: story::pairs(&[("cloud", cloud)]),
+                match_labels: crate::story::pairs(&[("cloud", cloud)]),
                 ..LabelSelector::default()
             }),
             claim_selector: None,

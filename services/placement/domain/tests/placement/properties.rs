@@ -1,9 +1,7 @@
 //! What holds for any history: it folds, decisions hold eligible clusters only, a settled world
 //! stays as it is, and what is remembered by row is remembered whole.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod story;
-
+use crate::story::{Story, apply, key, misconfigured, predicate, set_by, specified, taint, text};
 use fleetlog_kernel::Decider;
 use fleetlog_messages::common::Time;
 use fleetlog_messages::placement::{
@@ -20,7 +18,6 @@ use fleetlog_rules::taint::Standing;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::BTreeMap;
-use story::{Story, apply, key, misconfigured, predicate, set_by, specified, taint, text};
 
 const CLUSTERS: [&str; 5] = ["c1", "c2", "c3", "c4", "c5"];
 const SETS: [&str; 3] = ["s", "t", "global"];
@@ -195,7 +192,7 @@ proptest! {
             let schedule = story.world.schedule(key, story.now(), Steadiness::Kept);
             let schedule = Box::new(schedule.unwrap());
             let command = PlacementCommand::Schedule { schedule, inputs: story.world.position() };
-            let events = placement.decide(&command, story::AT).unwrap();
+            let events = placement.decide(&command, crate::story::AT).unwrap();
             let judged = events.iter().any(|e| matches!(e, placement_event::Event::Judged(_)));
             prop_assert!(!judged, "{key}: {events:?}");
         }
@@ -222,8 +219,8 @@ proptest! {
         let story = told(steps);
         let command = PlacementCommand::Apply(Box::new(apply("p", with)));
         let placement = story.placement("p");
-        let once = placement.decide(&command, story::AT);
-        prop_assert_eq!(placement.decide(&command, story::AT), once);
+        let once = placement.decide(&command, crate::story::AT);
+        prop_assert_eq!(placement.decide(&command, crate::story::AT), once);
     }
 
     #[test]
@@ -234,7 +231,7 @@ proptest! {
         let mut placement = Placement::default();
         if born {
             let command = PlacementCommand::Apply(Box::new(apply("p", PlacementSpec::default())));
-            for event in placement.decide(&command, story::AT).unwrap() {
+            for event in placement.decide(&command, crate::story::AT).unwrap() {
                 placement = placement.evolve(&event);
             }
         }

@@ -1,6 +1,6 @@
 //! What a policy may say, and spreading: 106.
 
-use crate::specs::{config, misconfiguration, weighed};
+use super::specs::{config, misconfiguration, weighed};
 use crate::story::{AT, Story, apply, key, number, specified, text};
 use fleetlog_kernel::Decider;
 use fleetlog_messages::placement::{

@@ -1,16 +1,13 @@
 //! What a change costs: only placements that could care are looked at, and what cannot alter a
 //! decision touches none.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod story;
-
+use crate::story::{Story, key, misconfigured, number, predicate, set_by, specified, taint};
 use fleetlog_messages::placement::PlacementSpec;
 use fleetlog_messages::registration::{
     ClusterBecameAvailable, ClusterFacts, ClusterSetCounted, ClusterStatusReported, LeaseExpired,
     cluster_event::Event, cluster_set_event,
 };
 use fleetlog_placement_domain::{Change, PlacementKey};
-use story::{Story, key, misconfigured, number, predicate, set_by, specified, taint};
 
 fn by_label(value: &str) -> PlacementSpec {
     PlacementSpec {
@@ -24,8 +21,8 @@ fn beats_capacity_and_counts_touch_nothing() {
     let mut story = Story::of(&["c1"]);
     story.place("p", PlacementSpec::default());
     let facts = ClusterFacts {
-        capacity: story::pairs(&[("cpu", "4")]),
-        allocatable: story::pairs(&[("cpu", "3")]),
+        capacity: crate::story::pairs(&[("cpu", "4")]),
+        allocatable: crate::story::pairs(&[("cpu", "3")]),
         ..ClusterFacts::default()
     };
     let quiet = [

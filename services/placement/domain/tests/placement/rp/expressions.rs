@@ -1,6 +1,6 @@
 //! CEL: 89 to 92 and 143.
 
-use crate::specs::{configured, misconfiguration};
+use super::specs::{configured, misconfiguration};
 use crate::story::{AT, Story, apply, key, pairs, predicate, specified, text};
 use fleetlog_kernel::Decider;
 use fleetlog_messages::placement::{ClusterCelSelector, ClusterPredicate, PlacementSpec};

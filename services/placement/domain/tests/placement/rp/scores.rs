@@ -1,6 +1,6 @@
 //! What clusters are scored by: 99 to 105, 107, 108, 131 to 134.
 
-use crate::specs::{toleration, weighed};
+use super::specs::{toleration, weighed};
 use crate::story::{Story, key, number, predicate, specified, taint};
 use fleetlog_messages::placement::{PlacementSpec, Toleration, placement_event::Event};
 use fleetlog_placement_domain::cluster::Cluster;

@@ -1,6 +1,6 @@
 //! What makes a placement be looked at again, and what does not: 118 to 120, 144, 148, 150.
 
-use crate::specs::weighed;
+use super::specs::weighed;
 use crate::story::{Story, key, number, predicate, set_by, specified};
 use fleetlog_messages::placement::PlacementSpec;
 use fleetlog_placement_domain::PlacementKey;

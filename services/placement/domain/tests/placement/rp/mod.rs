@@ -1,6 +1,5 @@
 //! The behaviours of placement by their numbers in `tests/catalogue/rp.md`: each test's name begins
 //! with its number. Where ours differs on purpose, the first line says so.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod choosing;
 mod expressions;
@@ -9,6 +8,4 @@ mod groups;
 mod policies;
 mod scores;
 mod specs;
-#[path = "../story/mod.rs"]
-mod story;
 mod taints;

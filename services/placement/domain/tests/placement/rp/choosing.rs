@@ -1,6 +1,6 @@
 //! Sets, bindings, numbers, predicates: 81 to 88, 142, 145, 147, 149.
 
-use crate::specs::{all, configured, misconfiguration, no, no_match};
+use super::specs::{all, configured, misconfiguration, no, no_match};
 use crate::story::{Story, key, number, predicate, requirement, set_by, specified, text};
 use fleetlog_messages::common::{LabelSelector, Time};
 use fleetlog_messages::placement::{

@@ -1,7 +1,5 @@
 //! Rollouts: the numbered behaviours as tables, and any rollout against a plain reference.
 
-mod reference;
-
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::common::{IntOrString, int_or_string::Value};
 use fleetlog_messages::work::{
@@ -355,7 +353,7 @@ proptest! {
         known in any_standings(),
     ) {
         let rollout = plan(&rules, &groups, &known, NOW);
-        prop_assert_eq!(rollout, reference::plan(&rules, &groups, &known, NOW));
+        prop_assert_eq!(rollout, crate::reference::plan(&rules, &groups, &known, NOW));
     }
 
     /// Until it says to look again, time changes nothing.

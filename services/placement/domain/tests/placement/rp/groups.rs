@@ -1,6 +1,6 @@
 //! Decision groups and pages: 109 to 114, 139 to 141, 146.
 
-use crate::specs::{clouds, configured, grouped, grouped_by_claim, misconfiguration, strategy};
+use super::specs::{clouds, configured, grouped, grouped_by_claim, misconfiguration, strategy};
 use crate::story::{AT, Story, apply, number, pairs, requirement, specified};
 use fleetlog_kernel::Decider;
 use fleetlog_messages::common::{LabelSelector, int_or_string::Value};

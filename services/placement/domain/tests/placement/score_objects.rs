@@ -1,5 +1,4 @@
 //! Each command on scores and each refusal: given, when, then.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use fleetlog_kernel::spec::given;
 use fleetlog_kernel::{Position, Timestamp, Uid};

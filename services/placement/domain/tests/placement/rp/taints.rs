@@ -1,6 +1,6 @@
 //! Taints, tolerations and time: 93 to 98, 135 to 138.
 
-use crate::specs::{misconfiguration, no, no_match, tolerating, toleration};
+use super::specs::{misconfiguration, no, no_match, tolerating, toleration};
 use crate::story::{Story, key, number, taint};
 use fleetlog_messages::placement::{PlacementSpec, Toleration};
 use fleetlog_placement_domain::filter::{self, Seen, When};

@@ -1,8 +1,8 @@
 //! Why a placement chose whom it chose, and what it would choose if something were otherwise.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod story;
-
+use crate::story::{
+    Story, apply, key, misconfigured, number, predicate, set_by, specified, taint, text,
+};
 use fleetlog_messages::placement::{
     ClusterExplained, PlacementSpec, SupposedChange, SupposedGone, SupposedLabel, SupposedTaint,
     Toleration, supposed_change::Change,
@@ -12,7 +12,6 @@ use fleetlog_placement_domain::Refusal;
 use fleetlog_placement_domain::suppose::{Supposed, simulate};
 use fleetlog_placement_domain::why::Why;
 use proptest::prelude::*;
-use story::{Story, apply, key, misconfigured, number, predicate, set_by, specified, taint, text};
 
 fn why(story: &Story, cluster: &str) -> ClusterExplained {
     let key = key("p");

@@ -1,8 +1,6 @@
 //! Each command of a placement and each refusal: given, when, then.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod story;
-
+use crate::story::{AT, apply, key, misconfigured, number, predicate, text};
 use fleetlog_kernel::spec::given;
 use fleetlog_kernel::{Position, Uid};
 use fleetlog_messages::common::{IntOrString, ObjectMeta, Time, int_or_string::Value};
@@ -20,7 +18,6 @@ use fleetlog_rules::condition::Status;
 use fleetlog_rules::labels::LabelError;
 use fleetlog_rules::metadata::Change;
 use std::collections::BTreeMap;
-use story::{AT, apply, key, misconfigured, number, predicate, text};
 
 fn spec() -> PlacementSpec {
     PlacementSpec {
@@ -130,13 +127,13 @@ fn another_spec_moves_the_generation() {
 fn another_label_does_not_move_the_generation_and_a_merge_keeps_those_that_are_there() {
     let with = |labels: &[(&str, &str)]| {
         let mut object = object(spec());
-        object.metadata.as_mut().unwrap().labels = story::pairs(labels);
+        object.metadata.as_mut().unwrap().labels = crate::story::pairs(labels);
         object
     };
     let labelled = |change| {
         let mut apply = apply("p", number(2));
         apply.change = change;
-        apply.object.metadata.get_or_insert_default().labels = story::pairs(&[("b", "2")]);
+        apply.object.metadata.get_or_insert_default().labels = crate::story::pairs(&[("b", "2")]);
         applying(apply)
     };
     let history = || [specified(with(&[("a", "1")]))];
@@ -175,7 +172,7 @@ fn an_object_of_another_name_or_namespace_is_refused() {
 #[test]
 fn a_label_that_no_object_can_have_is_refused() {
     let mut apply = apply("p", number(1));
-    apply.object.metadata.get_or_insert_default().labels = story::pairs(&[("a", "-")]);
+    apply.object.metadata.get_or_insert_default().labels = crate::story::pairs(&[("a", "-")]);
     let label = LabelError { text: "-".to_owned(), what: "value" };
     given::<Placement>([]).when(applying(apply)).then_refused(Refusal::Label(label));
 }
@@ -329,7 +326,7 @@ fn a_placement_that_is_gone_or_left_to_another_scheduler_is_left_alone() {
     given::<Placement>([]).when(to()).then_nothing();
     let mut disabled = object(spec());
     let name = "cluster.open-cluster-management.io/experimental-scheduling-disable";
-    disabled.metadata.as_mut().unwrap().annotations = story::pairs(&[(name, "true")]);
+    disabled.metadata.as_mut().unwrap().annotations = crate::story::pairs(&[(name, "true")]);
     given::<Placement>([specified(disabled)]).when(to()).then_nothing();
 }
 
