@@ -1,7 +1,9 @@
 //! What can be typed: the commands, their flags and what `--help` teaches.
 
+mod diff;
 mod simulate;
 
+pub use diff::DiffArgs;
 pub use simulate::{SimulateArgs, SimulateCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -62,6 +64,8 @@ pub enum Command {
     Sim(SimArgs),
     /// Show the event log as people read it.
     Log(LogArgs),
+    /// Show what changed in an object between two moments, and what happened to it.
+    Diff(DiffArgs),
     /// Tell why an object is as it is: the chain of events behind it, and of a placement why each
     /// cluster is chosen or not.
     Explain(ExplainArgs),
@@ -341,6 +345,9 @@ pub struct LogArgs {
     /// Go on with new events until interrupted.
     #[arg(short, long)]
     pub follow: bool,
+    /// Up to a moment: a position of the log, a time (RFC 3339), or so long ago (`8s-ago`).
+    #[arg(long, value_name = "SEQ|TIME|AGO", conflicts_with = "follow")]
+    pub as_of: Option<String>,
     /// `table`, or `json` for one object a line.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -3,7 +3,8 @@
 
 use crate::args::duration;
 use crate::failure::Failure;
-use fleetlog_kernel::Timestamp;
+use crate::hub::Hub;
+use fleetlog_kernel::{Service, Timestamp};
 use fleetlog_messages::common::{Query, Time};
 
 /// A moment.
@@ -61,6 +62,16 @@ impl AsOf {
                 Query { as_of_time, ..query }
             }
         }
+    }
+
+    /// The position of this moment, the end of the log for now: asked of a service, so that every
+    /// command means the same one by the same words.
+    ///
+    /// # Errors
+    /// A moment that the log does not hold, or a hub that does not answer.
+    pub async fn position(self, hub: &Hub) -> Result<u64, Failure> {
+        let query = self.of(Query::default());
+        Ok(hub.ask(Service::Registration, "moment", query).await?.0)
     }
 
     /// The same moment once an answer said at which position it lies: services that are asked

@@ -30,6 +30,17 @@ impl Failure {
         Self { code, sentence, advice, exit: 1, also: vec![] }
     }
 
+    /// Nothing but an exit code: what it stands for is on standard output already.
+    pub fn said(exit: u8) -> Self {
+        Self { exit, ..Self::new("", "", "") }
+    }
+
+    /// Whether nothing is left to be said.
+    #[must_use]
+    pub const fn is_said(&self) -> bool {
+        self.code.is_empty()
+    }
+
     /// Several as one, the first before the others; `None` when there is none.
     #[must_use]
     pub fn all(failures: Vec<Self>) -> Option<Self> {

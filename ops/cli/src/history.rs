@@ -8,6 +8,7 @@ use fleetlog_kernel::{Actor, Position};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::{self, AggregateId, Subject};
 use futures::StreamExt as _;
+use std::ops::RangeInclusive;
 
 /// The event log, for reading.
 pub struct History {
@@ -29,19 +30,38 @@ impl History {
         Ok(self.client.events(filter, after).await?)
     }
 
+    /// Gives each entry of the positions `span` that is there now to `take`, in order; answers how
+    /// many there were. Nothing is kept.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn each(
+        &self,
+        filter: &Subject,
+        span: RangeInclusive<u64>,
+        mut take: impl FnMut(Entry),
+    ) -> Result<u64, Failure> {
+        let after = Position(span.start().saturating_sub(1));
+        let LogReading { pending, mut entries } = self.follow(filter, after).await?;
+        let mut taken = 0;
+        while taken < pending {
+            let Some(entry) = entries.next().await.transpose()? else { break };
+            if entry.position().0 > *span.end() {
+                break;
+            }
+            take(entry);
+            taken += 1;
+        }
+        Ok(taken)
+    }
+
     /// Everything after `after` that is there now.
     ///
     /// # Errors
     /// A server that does not answer.
     pub async fn entries(&self, filter: &Subject, after: Position) -> Result<Vec<Entry>, Failure> {
-        let LogReading { pending, mut entries } = self.follow(filter, after).await?;
         let mut found = vec![];
-        while (found.len() as u64) < pending {
-            match entries.next().await {
-                Some(entry) => found.push(entry?),
-                None => break,
-            }
-        }
+        self.each(filter, after.next().0..=u64::MAX, |entry| found.push(entry)).await?;
         Ok(found)
     }
 

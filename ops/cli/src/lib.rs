@@ -4,6 +4,7 @@
 mod args;
 mod as_of;
 pub mod commands;
+mod diff;
 pub mod documents;
 pub mod embedded;
 mod explain;
@@ -38,7 +39,9 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            if !failure.is_said() {
+                eprintln!("{failure}");
+            }
             failure.exit_code()
         }
     }

@@ -7,11 +7,12 @@ use crate::print::paint::Paint;
 use crate::story;
 use crate::target::Target;
 use fleetlog_bus::Entry;
-use fleetlog_kernel::{Position, Timestamp};
+use fleetlog_kernel::Timestamp;
 use fleetlog_messages::common::Time;
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::{self, Subject};
 use serde::Serialize;
+use std::ops::RangeInclusive;
 
 /// One event of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,23 +124,44 @@ pub fn filter(about: Option<&Target>) -> Result<Subject, Failure> {
     Ok(aggregate.event())
 }
 
-/// What the log holds now from position `from` on, about one object or everything.
+/// Gives each line of the positions `span` to `take`, about one object or everything, as far as
+/// the log goes now.
 ///
 /// # Errors
 /// A server that does not answer, or an object that never was.
-pub async fn read(hub: &Hub, about: Option<&Target>, from: u64) -> Result<Vec<Line>, Failure> {
-    let filter = filter(about)?;
-    let after = Position(from.saturating_sub(1));
-    let entries = hub.history().await?.entries(&filter, after).await?;
+pub async fn each(
+    hub: &Hub,
+    about: Option<&Target>,
+    span: RangeInclusive<u64>,
+    mut take: impl FnMut(Line),
+) -> Result<(), Failure> {
+    let whole = *span.start() <= 1;
+    let lines = |entry: Entry| lines_of(&entry).into_iter().for_each(&mut take);
+    let found = hub.history().await?.each(&filter(about)?, span, lines).await?;
     match about {
-        Some(target) if entries.is_empty() && from <= 1 => Err(target.not_found()),
-        _ => Ok(entries.iter().flat_map(lines_of).collect()),
+        Some(target) if found == 0 && whole => Err(target.not_found()),
+        _ => Ok(()),
     }
+}
+
+/// The same lines in memory.
+///
+/// # Errors
+/// As [`each`].
+pub async fn read(
+    hub: &Hub,
+    about: Option<&Target>,
+    span: RangeInclusive<u64>,
+) -> Result<Vec<Line>, Failure> {
+    let mut lines = vec![];
+    each(hub, about, span, |line| lines.push(line)).await?;
+    Ok(lines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fleetlog_kernel::Position;
 
     fn line() -> Line {
         Line {

@@ -101,11 +101,37 @@ fn a_work_is_applied_reported_explained_and_removed() {
     }
     let chain = dev.run(&["explain", "manifestwork/cluster1/hello"]).ok();
     assert!(chain.contains("admin"), "{chain}");
+    looked_back(&dev, lines[0]["position"].as_u64().unwrap());
 
     let deleted = dev.run(&["delete", "manifestwork", "hello", "-n", "cluster1"]).ok();
     assert!(deleted.contains("deleted"), "{deleted}");
     let gone = dev.run(&["get", "manifestwork", "hello", "-n", "cluster1"]);
     assert!(gone.refused().contains("hello"));
+}
+
+/// The work was created at position `made`.
+fn looked_back(dev: &Dev, made: u64) {
+    let (before, made) = ((made - 1).to_string(), made.to_string());
+    let then = dev.run(&["log", "--as-of", &made, "-o", "json"]).ok();
+    let last: Value = serde_json::from_str(then.lines().last().unwrap()).unwrap();
+    assert_eq!(last["position"].to_string(), made);
+    let since = ["diff", "manifestwork/cluster1/hello", "--from"];
+    let diff = |rest: &[&str]| dev.run(&[&since, rest].concat());
+    let told = diff(&[&made, "-o", "json"]);
+    assert_eq!((told.code, told.err.as_str()), (1, ""), "it was applied since");
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    assert!(told["patch"].as_array().unwrap().iter().all(|step| step["op"] != "remove"), "{told}");
+    assert!(!told["events"].as_array().unwrap().is_empty(), "{told}");
+    let made_then = diff(&[&before, "--to", &made]);
+    assert_eq!(made_then.code, 1);
+    assert!(made_then.out.contains("is not there at position"), "{}", made_then.out);
+    assert!(made_then.out.contains("\n+++ ManifestWork/cluster1/hello\t"), "{}", made_then.out);
+    assert!(!made_then.out.contains('\u{1b}'), "no colours where nobody looks");
+    let same = diff(&[&made, "--to", &made]).ok();
+    assert!(same.contains("is the same"), "{same}");
+    let late = diff(&["99999999"]);
+    assert_eq!(late.code, 2);
+    assert!(late.refused().contains("99999999"));
 }
 
 #[test]

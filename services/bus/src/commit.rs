@@ -71,6 +71,15 @@ impl Entry {
         }
     }
 
+    /// Where it lies.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        match self {
+            Self::Commit(commit, _) => commit.position,
+            Self::Malformed { position, .. } => *position,
+        }
+    }
+
     /// The commit.
     ///
     /// # Errors

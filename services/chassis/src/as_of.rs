@@ -72,16 +72,33 @@ async fn at<M: Machine + Default>(
 ) -> Result<Answered, Refusal> {
     let ended = |_| refusal("CHS0005", "the service is stopping", "ask again");
     let _place = context.pasts.acquire().await.map_err(ended)?;
-    let last = last(context).await.map_err(unreadable)?;
-    let (position, time) = match moment {
-        Moment::At(position) if position <= last => {
-            (position, decided_at(context, position).await.map_err(unreadable)?)
-        }
-        Moment::At(position) => return Err(after_the_end(position, last)),
-        Moment::Time(time) => (resolve(context, time, last).await?, time),
+    let position = place(context, moment).await?;
+    let time = match moment {
+        Moment::At(_) => decided_at(context, position).await.map_err(unreadable)?,
+        Moment::Time(time) => time,
     };
     let hosted = fold(context, position).await.map_err(unreadable)?;
     Ok((position.0, query::ask(hosted.machine(), verb, query, time)))
+}
+
+/// The position of the moment that a question is about, or the end of the log; nothing is folded.
+pub(crate) async fn position<M: Machine>(
+    context: &Context<M>,
+    query: &Query,
+) -> Result<Position, Refusal> {
+    match Moment::of(query) {
+        Some(moment) => place(context, moment).await,
+        None => last(context).await.map_err(unreadable),
+    }
+}
+
+async fn place<M: Machine>(context: &Context<M>, moment: Moment) -> Result<Position, Refusal> {
+    let last = last(context).await.map_err(unreadable)?;
+    match moment {
+        Moment::At(position) if position <= last => Ok(position),
+        Moment::At(position) => Err(after_the_end(position, last)),
+        Moment::Time(time) => resolve(context, time, last).await,
+    }
 }
 
 fn unreadable(fault: Fault) -> Refusal {
@@ -100,30 +117,74 @@ async fn last<M: Machine>(context: &Context<M>) -> Result<Position, Fault> {
     Ok(last.map_or(Position::START, |message| Position(message.sequence)))
 }
 
-/// The last position whose commit was decided at or before `time`: halving, because positions
-/// follow the time of decision (the few that were decided at the same moment aside).
+/// The last position whose commit was decided at or before `time`, between two whose times are
+/// known: positions follow the time of decision (the few that were decided at the same moment
+/// aside).
 async fn resolve<M: Machine>(
     context: &Context<M>,
     time: Timestamp,
     last: Position,
 ) -> Result<Position, Refusal> {
-    let (mut before, mut after) = (0, last.0 + 1);
-    while after - before > 1 {
-        let middle = before + (after - before) / 2;
-        let decided = decided_at(context, Position(middle)).await.map_err(unreadable)?;
-        if decided <= time {
-            before = middle;
-        } else {
-            after = middle;
+    let at = async |position| {
+        let decided = decided_at(context, Position(position)).await.map_err(unreadable)?;
+        Ok::<_, Refusal>((position, decided))
+    };
+    if last == Position::START {
+        return Err(before_the_start(time));
+    }
+    let (mut before, mut after) = (at(1).await?, at(last.0).await?);
+    if before.1 > time {
+        return Err(before_the_start(time));
+    }
+    if after.1 <= time {
+        return Ok(last);
+    }
+    let mut guess = Guess::Even;
+    while after.0 - before.0 > 1 {
+        let found = at(guess.between(before, after, time)).await?;
+        let end = if found.1 <= time { &mut before } else { &mut after };
+        *end = found;
+        guess = guess.other();
+    }
+    Ok(Position(before.0))
+}
+
+/// Where to look next for a time. Where commits came evenly the first finds it in a few looks,
+/// however long the log is; where they did not, the second halves what is left.
+#[derive(Clone, Copy)]
+enum Guess {
+    Even,
+    Half,
+}
+
+impl Guess {
+    const fn other(self) -> Self {
+        match self {
+            Self::Even => Self::Half,
+            Self::Half => Self::Even,
         }
     }
-    if before > 0 {
-        return Ok(Position(before));
+
+    /// A position strictly between two that are not next to each other.
+    fn between(self, before: (u64, Timestamp), after: (u64, Timestamp), time: Timestamp) -> u64 {
+        let gap = after.0 - before.0;
+        let inward = match self {
+            Self::Half => gap / 2,
+            Self::Even => {
+                let whole = after.1.as_nanos().saturating_sub(before.1.as_nanos()).max(1);
+                let part = time.as_nanos().saturating_sub(before.1.as_nanos()).clamp(0, whole);
+                u64::try_from(i128::from(gap).saturating_mul(part) / whole).unwrap_or(gap / 2)
+            }
+        };
+        before.0 + inward.clamp(1, gap - 1)
     }
+}
+
+fn before_the_start(time: Timestamp) -> Refusal {
     let at = Time { seconds: time.seconds(), nanos: time.nanos(), text: String::new() };
     let at = at.render();
     let sentence = format!("the log has nothing at or before \"{at}\"");
-    Err(refusal("CHS0008", &sentence, "ask for a later time, or for a position from 1 on"))
+    refusal("CHS0008", &sentence, "ask for a later time, or for a position from 1 on")
 }
 
 async fn decided_at<M: Machine>(
@@ -161,4 +222,39 @@ async fn fold<M: Machine + Default>(
         hosted.fold(&commit).map_err(|unreadable| Fault::lasting(step(), unreadable))?;
     }
     Ok(hosted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The looks that a search over a log of these times takes to find the last one at or before
+    /// `time`.
+    fn looks(times: &[i64], time: i64) -> (u64, usize) {
+        let at = |position: u64| (position, Timestamp::of_seconds(times[position as usize - 1]));
+        let (mut before, mut after) = (at(1), at(times.len() as u64));
+        let (mut guess, mut looks) = (Guess::Even, 0);
+        while after.0 - before.0 > 1 {
+            let found = at(guess.between(before, after, Timestamp::of_seconds(time)));
+            let end = if found.1 <= Timestamp::of_seconds(time) { &mut before } else { &mut after };
+            *end = found;
+            (guess, looks) = (guess.other(), looks + 1);
+        }
+        (before.0, looks)
+    }
+
+    #[test]
+    fn a_time_is_found_in_few_looks_in_an_even_log_and_in_no_many_in_any() {
+        let even: Vec<i64> = (0..100_000).map(|n| n * 3).collect();
+        let bursts: Vec<i64> = (0..100_000).map(|n| (n / 30_000) * 1_000_000 + n / 7).collect();
+        for at in [1, 2, 77, 49_999, 99_990] {
+            let (found, few) = looks(&even, even[at]);
+            assert_eq!(found, at as u64 + 1);
+            assert!(few <= 6, "{few} looks for {at}");
+            let (found, many) = looks(&bursts, bursts[at]);
+            let last = bursts.partition_point(|time| *time <= bursts[at]) as u64;
+            assert_eq!(found, last, "{at}");
+            assert!(many <= 2 * 17, "{many} looks for {at}");
+        }
+    }
 }

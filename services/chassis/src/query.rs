@@ -94,6 +94,10 @@ async fn answer<M: Machine + Default>(
             ..Answer::default()
         })]),
         "rows" => Ok(rows(context)),
+        "moment" => {
+            let position = as_of::position(context, &query).await?.0;
+            Ok(vec![Answer { position, ..Answer::default() }])
+        }
         "redo" => redo::redo(context, &actor, query.sequence).await,
         own => {
             let (position, found) = found(context, own, &query).await?;
@@ -138,7 +142,7 @@ pub(crate) fn ask<M: Machine>(
     }
     machine.question(verb, query, at).unwrap_or_else(|| {
         let sentence = format!("\"{verb}\" is not something to ask {}", M::SERVICE);
-        let advice = "ask for \"get\", \"outcome\", \"hash\" or \"rows\"";
+        let advice = "ask for \"get\", \"outcome\", \"hash\", \"moment\" or \"rows\"";
         Err(refusal("CHS0003", &sentence, advice))
     })
 }

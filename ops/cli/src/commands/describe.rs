@@ -55,11 +55,9 @@ pub async fn text(
     let namespace = namespace_of(object).map(str::to_owned);
     let target = Target { info, namespace, name: name_of(object).to_owned() };
     let lines = match log::filter(Some(&target)) {
-        Ok(_) => log::read(hub, Some(&target), 1).await?,
+        Ok(_) => log::read(hub, Some(&target), 1..=until).await?,
         Err(_) => vec![],
     };
-    let then = lines.iter().take_while(|line| line.position <= until).count();
-    let lines = &lines[..then];
     let newest = lines.iter().skip(lines.len().saturating_sub(EVENTS));
     let events: Vec<String> = newest.map(|line| line.text(Paint::Off)).collect();
     Ok(describe(&shortened(object), &events, hub.now()))

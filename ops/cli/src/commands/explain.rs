@@ -5,12 +5,10 @@ use crate::as_of::AsOf;
 use crate::explain::{Chain, explain, explain_at};
 use crate::failure::{Done, Failure};
 use crate::hub::Hub;
-use crate::kinds;
 use crate::print::paint::Paint;
 use crate::print::{line, out};
 use crate::target::Target;
 use crate::why;
-use fleetlog_messages::common::Query;
 use serde_json::Value;
 
 /// `fleetlog explain`.
@@ -29,7 +27,7 @@ pub async fn run(args: &ExplainArgs, hub: &Hub) -> Done {
     }
     let chain = match as_of {
         AsOf::Now => explain(hub, &target).await?,
-        _ => explain_at(hub, &target, position(hub, &target, as_of).await?).await?,
+        _ => explain_at(hub, &target, as_of.position(hub).await?).await?,
     };
     match args.output.output {
         Output::Json => line(&chain.json()),
@@ -64,13 +62,4 @@ async fn placement(args: &ExplainArgs, hub: &Hub, target: &Target, as_of: AsOf) 
 
 fn value(chain: &Chain) -> Result<Value, Failure> {
     Ok(serde_json::to_value(chain).map_err(anyhow::Error::from)?)
-}
-
-/// The position of a moment of the past, as the object's service knows it.
-async fn position(hub: &Hub, target: &Target, as_of: AsOf) -> Result<u64, Failure> {
-    if let AsOf::Position(position) = as_of {
-        return Ok(position);
-    }
-    let query = Query { without_bodies: true, ..why::about(target) };
-    Ok(hub.objects_at(kinds::service(target.info)?, as_of.of(query)).await?.0)
 }

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod clusters;
 pub mod delete;
 pub mod describe;
+mod diff;
 pub mod dlq;
 mod explain;
 pub mod get;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli) -> Done {
         }
         Command::Sim(args) => sim::run(&args, &Hub::open(data).await?).await,
         Command::Log(args) => log::run(&args, &Hub::open(data).await?).await,
+        Command::Diff(args) => diff::run(&args, async || Hub::open(data).await).await,
         Command::Explain(args) => explain::run(&args, &Hub::open(data).await?).await,
         Command::Simulate(SimulateCommand::Placement(args)) => {
             simulate::run(&args, &Hub::open(data).await?).await

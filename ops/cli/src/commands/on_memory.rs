@@ -6,14 +6,15 @@ mod dlq;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod past;
+#[cfg(test)]
 mod why;
 
 use super::apply::{Applied, Change, apply_documents, prepare};
 use super::delete::{delete, gone};
-use super::get::{get_objects, get_past, targets};
+use super::get::{get_objects, targets};
 use super::wait::{Until, wait_for};
 use crate::args::{ScopeArgs, WhatArgs};
-use crate::as_of::AsOf;
 use crate::documents::Source;
 use crate::failure::Failure;
 use crate::hub::{Bodies, Hub};
@@ -21,8 +22,7 @@ use crate::target::{Target, Wanted};
 use crate::{explain, log, orders};
 use fleetlog_bus::{Memory, SharedBroker};
 use fleetlog_chassis::{Bounds, Bus, Clock, Ground, Ids, Tasks};
-use fleetlog_kernel::{Actor, HubId, Position};
-use fleetlog_messages::subject;
+use fleetlog_kernel::{Actor, HubId};
 use nkeys::KeyPair;
 use serde_json::Value;
 use std::sync::Arc;
@@ -220,17 +220,20 @@ async fn the_log_tells_every_event_of_an_object_and_only_those() {
     let stage = Stage::new().await;
     stage.apply(FLEET).await.unwrap();
     let target = Target::parse("manifestwork/c1/hello").unwrap();
-    let lines = log::read(&stage.hub, Some(&target), 1).await.unwrap();
+    let lines = log::read(&stage.hub, Some(&target), 1..=u64::MAX).await.unwrap();
     assert_eq!(lines[0].says, "admin creates work c1/hello of 1 object");
     assert_eq!((lines[0].actor.as_str(), lines[0].service.as_str()), ("admin", "work"));
     assert!(lines.iter().all(|line| line.object == "ManifestWork/c1/hello"));
-    let all = log::read(&stage.hub, None, 1).await.unwrap();
+    let all = log::read(&stage.hub, None, 1..=u64::MAX).await.unwrap();
     assert!(all.is_sorted_by_key(|line| line.position));
     assert!(all.iter().all(|line| !line.says.contains("cannot be told")), "{all:#?}");
-    let later = log::read(&stage.hub, None, lines[0].position).await.unwrap();
+    let later = log::read(&stage.hub, None, lines[0].position..=u64::MAX).await.unwrap();
     assert_eq!(later[0], lines[0]);
     let nobody = Target::parse("mcl/nobody").unwrap();
-    assert_eq!(log::read(&stage.hub, Some(&nobody), 1).await.unwrap_err().code, "CLI0006");
+    assert_eq!(
+        log::read(&stage.hub, Some(&nobody), 1..=u64::MAX).await.unwrap_err().code,
+        "CLI0006"
+    );
 }
 
 #[tokio::test]
@@ -331,28 +334,4 @@ async fn acceptance_is_said_once_and_can_be_taken_back() {
     assert_ne!(accepted().await, Value::Bool(true));
     assert!(!say(orders::accept()).await.is_empty());
     assert_eq!(accepted().await, Value::Bool(true));
-}
-
-#[tokio::test]
-async fn every_kind_is_served_as_it_was() {
-    let stage = Stage::new().await;
-    stage.apply(FLEET).await.unwrap();
-    let scope = ScopeArgs { namespace: None, all_namespaces: true };
-    let kinds = "mcl,mclset,mclsetbinding,placement,placementdecision,manifestwork,mwrs";
-    let wanted = Wanted::parse(&[kinds.to_owned()], &scope).unwrap();
-    let end = stage.hub.history().await.unwrap();
-    let end = end.entries(&subject::events(), Position::START).await.unwrap().len() as u64;
-    let get = async |as_of| {
-        let found = get_past(&stage.hub, &wanted, &scope, "", Bodies::Wanted, as_of).await.unwrap();
-        found.listings.into_iter().map(|listing| listing.objects).collect::<Vec<_>>()
-    };
-    let now = get(AsOf::Position(end)).await;
-    assert_eq!(now.len(), 7);
-    assert!(get(AsOf::Position(1)).await.iter().map(Vec::len).sum::<usize>() <= 2);
-    stage.apply(&FLEET.replace("region: east", "region: west")).await.unwrap();
-    assert_eq!(get(AsOf::Position(end)).await, now, "what came later changes no past");
-    let cluster = stage.get("mcl", "c1").await.unwrap();
-    assert_eq!(cluster["metadata"]["labels"]["region"], "west");
-    let late = get_past(&stage.hub, &wanted, &scope, "", Bodies::Wanted, AsOf::Position(9_999));
-    assert_eq!(late.await.unwrap_err().code, "CHS0008");
 }

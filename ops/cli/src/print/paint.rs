@@ -46,6 +46,18 @@ impl Paint {
         self.wrap(colour, text)
     }
 
+    /// What is gone.
+    #[must_use]
+    pub fn gone(self, text: &str) -> String {
+        self.wrap("31", text)
+    }
+
+    /// What is new.
+    #[must_use]
+    pub fn come(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
     fn wrap(self, code: &str, text: &str) -> String {
         match self {
             Self::On => format!("\u{1b}[{code}m{text}\u{1b}[0m"),

@@ -43,6 +43,12 @@ async fn the_past_is_answered_as_it_was_by_position_and_by_time() {
             assert_eq!(pages[0].position, at);
         }
     }
+    let moments = [(0, 0), (2, 0), (0, times[0]), (0, times[1] + 1)];
+    for ((as_of, as_of_time), position) in moments.into_iter().zip([3, 2, 1, 2]) {
+        let query = Query { as_of, as_of_time, ..Query::default() };
+        let pages = client.ask(SERVICE, "moment", query).await.unwrap();
+        assert_eq!((pages[0].position, objects(&pages)), (position, vec![vec![]]));
+    }
     assert_eq!(service.read(|hosted| hosted.position().0), 3, "the state that decides stays");
 }
 

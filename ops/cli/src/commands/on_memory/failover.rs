@@ -75,7 +75,7 @@ impl Stage {
 
     /// The work of a cluster that a replica set made, unless it is on its way out.
     async fn work_on(&self, cluster: &str) -> Option<Target> {
-        let set = log::read(&self.hub, None, 1).await.unwrap();
+        let set = log::read(&self.hub, None, 1..=u64::MAX).await.unwrap();
         let prefix = format!("ManifestWork/{cluster}/shop-");
         let object = set.into_iter().find(|line| line.object.starts_with(&prefix))?.object;
         Target::parse(&object).ok()
@@ -83,7 +83,7 @@ impl Stage {
 
     /// Where the last event of a type lies in an object's log.
     async fn position(&self, object: &Target, kind: &str) -> u64 {
-        let lines = log::read(&self.hub, Some(object), 1).await.unwrap();
+        let lines = log::read(&self.hub, Some(object), 1..=u64::MAX).await.unwrap();
         let found = lines.iter().rfind(|line| line.kind == kind);
         found.unwrap_or_else(|| panic!("no {kind} of {object:?} in {lines:#?}")).position
     }
