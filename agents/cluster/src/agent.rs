@@ -6,11 +6,11 @@ use crate::member::Member;
 use crate::runner::Runner;
 use crate::uplink::Uplink;
 use fleetlog_agent_core::Pace;
-use fleetlog_chassis::{Clock, Tasks};
+use fleetlog_chassis::{Clock, Tasks, Watched};
 use fleetlog_kernel::ClusterName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 /// Which agent this is.
@@ -57,17 +57,10 @@ pub enum Standing {
     Connected,
 }
 
-impl Standing {
-    /// For `watch::Sender::send_if_modified`.
-    pub(crate) fn connecting(&mut self) -> bool {
-        std::mem::replace(self, Self::Connecting) != Self::Connecting
-    }
-}
-
 /// A running agent. Dropping it leaves it running; [`Self::stop`] ends it.
 pub struct Agent {
     cluster: ClusterName,
-    standing: watch::Receiver<Standing>,
+    standing: Arc<Watched<Standing>>,
     task: AbortHandle,
 }
 
@@ -78,7 +71,8 @@ impl Agent {
         let Settings { cluster, labels, pace } = settings;
         let Parts { client, dialer, keys, clock, tasks } = parts;
         let (news, heard) = mpsc::channel(2);
-        let (told, standing) = watch::channel(Standing::Joining(String::new()));
+        let standing = Arc::new(Watched::new(Standing::Joining(String::new())));
+        let told = standing.clone();
         let runner = Runner::new(cluster.clone(), Member::new(client), clock.clone(), pace, heard);
         let uplink =
             Uplink { cluster: cluster.clone(), labels, dialer, keys, clock, news, standing: told };
@@ -103,25 +97,17 @@ impl Agent {
     /// How it stands with its hub now.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.standing.borrow().clone()
+        self.standing.look(Standing::clone)
     }
 
     /// Waits until it is connected.
     pub async fn connected(&self) {
-        let mut standing = self.standing.clone();
-        if standing.wait_for(|now| *now == Standing::Connected).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.standing.until(|now| (*now == Standing::Connected).then_some(())).await;
     }
 
     /// Waits until it stands otherwise than `said`.
     pub async fn changed(&self, said: Option<&Standing>) -> Standing {
-        let mut standing = self.standing.clone();
-        let found = standing.wait_for(|now| Some(now) != said).await.map(|now| now.clone());
-        match found {
-            Ok(now) => now,
-            Err(_) => std::future::pending().await,
-        }
+        self.standing.until(|now| (Some(now) != said).then(|| now.clone())).await
     }
 
     /// Ends it now, as a crash would: nothing is said to the hub.

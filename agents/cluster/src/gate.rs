@@ -8,16 +8,16 @@ use fleetlog_bus::{
     Broker, Fault, Message, Publish, PublishError, Queue, Reading, SharedBroker, Stored,
     StoredMessage,
 };
+use fleetlog_chassis::Watched;
 use fleetlog_messages::subject::Subject;
 use futures::stream::{BoxStream, StreamExt as _};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Opens and closes lines. Clones are the same gate.
 #[derive(Clone, Default)]
-pub struct Gate(watch::Sender<State>);
+pub struct Gate(Arc<Watched<State>>);
 
 /// Whether it is closed, and how often it was.
 #[derive(Clone, Copy, Default)]
@@ -29,36 +29,31 @@ struct State {
 impl Gate {
     /// Cuts every line through it, for good.
     pub fn close(&self) {
-        self.0.send_modify(|state| {
+        self.0.change(|state| {
             state.cuts += u64::from(!state.closed);
-            state.closed = true;
+            !std::mem::replace(&mut state.closed, true)
         });
     }
 
     /// Lets new lines through again.
     pub fn open(&self) {
-        self.0.send_modify(|state| state.closed = false);
+        self.0.change(|state| std::mem::replace(&mut state.closed, false));
     }
 
     /// Whether new lines go through.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.0.borrow().closed
+        !self.0.get().closed
     }
 
     /// Waits until it is open; answers how often it was closed before.
     async fn opened(&self) -> u64 {
-        let mut state = self.0.subscribe();
-        match state.wait_for(|state| !state.closed).await {
-            Ok(state) => state.cuts,
-            Err(_) => 0,
-        }
+        self.0.until(|state| (!state.closed).then_some(state.cuts)).await
     }
 
     /// Waits until it was closed more often than that.
     async fn closed_after(&self, cuts: u64) {
-        let mut state = self.0.subscribe();
-        let _ = state.wait_for(|state| state.cuts > cuts).await;
+        self.0.until(|state| (state.cuts > cuts).then_some(())).await;
     }
 }
 
@@ -166,6 +161,7 @@ impl Broker for Line {
 
     async fn lost(&self) {
         tokio::select! {
+            biased;
             () = self.cut() => {}
             () = self.broker.lost() => {}
         }

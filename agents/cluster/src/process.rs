@@ -102,6 +102,7 @@ async fn serve(flags: &Flags) -> anyhow::Result<()> {
     tracing::info!(cluster = %agent.cluster(), hub = flags.hub, "the agent runs");
     let told = tell(&agent);
     tokio::select! {
+        biased;
         ended = tasks.join() => ended?,
         () = told => {}
         () = signal() => tasks.abort(),

@@ -6,7 +6,7 @@ use crate::dialer::{Caller, Dialer};
 use crate::keys::KeyStore;
 use fleetlog_agent_core::{Pace, spread};
 use fleetlog_bus::{AgentLink, Credentials, Fault, Retry, SharedBroker, SignedDelivery};
-use fleetlog_chassis::Clock;
+use fleetlog_chassis::{Clock, Watched};
 use fleetlog_kernel::ClusterName;
 use fleetlog_messages::common::{
     Beat, Credential, JoinAnswer, JoinRequest, RenewRequest, join_answer::Answer,
@@ -16,7 +16,7 @@ use nkeys::KeyPair;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// The longest wait between two questions of a newcomer, and between two dials.
@@ -61,7 +61,7 @@ pub(crate) struct Uplink {
     pub keys: Arc<dyn KeyStore>,
     pub clock: Clock,
     pub news: mpsc::Sender<News>,
-    pub standing: watch::Sender<Standing>,
+    pub standing: Arc<Watched<Standing>>,
 }
 
 /// How an agent beats on one connection.
@@ -150,7 +150,7 @@ impl Uplink {
                     return Ok(Some(credential));
                 }
                 Err(sentence) => {
-                    self.standing.send_replace(Standing::Joining(sentence));
+                    self.standing.set(Standing::Joining(sentence));
                     asked += 1;
                     self.wait(asked, ASK_MOST).await;
                 }
@@ -189,7 +189,7 @@ impl Uplink {
 
     /// One connection with a credential, until it ends.
     async fn session(&self, key: &KeyPair, seed: &str, credential: &Credential) -> Ended {
-        self.standing.send_if_modified(Standing::connecting);
+        self.standing.set(Standing::Connecting);
         let credentials = Credentials { jwt: credential.jwt.clone(), seed: seed.to_owned() };
         let broker = match self.dialer.dial(&Caller::Agent(credentials)).await {
             Ok(broker) => broker,
@@ -213,14 +213,14 @@ impl Uplink {
         if self.news.send(News::Up(up)).await.is_err() {
             return std::future::pending().await;
         }
-        self.standing.send_replace(Standing::Connected);
+        self.standing.set(Standing::Connected);
         let ended = tokio::select! {
             biased;
             () = broker.lost() => Ended::Lost,
             ended = self.keep((&link, told), key, credential) => ended,
         };
         let _ = self.news.send(News::Down).await;
-        self.standing.send_if_modified(Standing::connecting);
+        self.standing.set(Standing::Connecting);
         ended
     }
 
@@ -318,6 +318,7 @@ async fn wait_or_told(until: Instant, least: Instant, told: &mut BoxStream<'_, (
         tokio::time::sleep_until(least).await;
     };
     tokio::select! {
+        biased;
         () = tokio::time::sleep_until(until) => false,
         () = now => true,
     }

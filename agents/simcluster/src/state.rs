@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 use crate::controllers::Agenda;
@@ -60,7 +60,7 @@ pub(crate) struct State {
     history_limit: usize,
     /// The version before the oldest change in `history`.
     floor: u64,
-    changed: watch::Sender<u64>,
+    changed: broadcast::Sender<()>,
 }
 
 impl State {
@@ -77,7 +77,7 @@ impl State {
             history: VecDeque::new(),
             history_limit,
             floor: 0,
-            changed: watch::channel(0).0,
+            changed: broadcast::channel(1).0,
         }
     }
 
@@ -87,7 +87,7 @@ impl State {
     }
 
     /// Tells of every later version.
-    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
+    pub(crate) fn follow(&self) -> broadcast::Receiver<()> {
         self.changed.subscribe()
     }
 
@@ -187,7 +187,8 @@ impl State {
         {
             self.floor = dropped.version;
         }
-        self.changed.send_replace(self.version);
+        // Nobody may be there to hear it.
+        let _ = self.changed.send(());
         self.noticed(&change);
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream::{self, Stream};
 use http_body::Frame;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::Instant;
 
 use crate::failure::Failure;
@@ -32,7 +32,7 @@ pub(crate) struct Watch {
     ends: Instant,
     bookmarks: bool,
     ready: VecDeque<Bytes>,
-    changed: watch::Receiver<u64>,
+    changed: broadcast::Receiver<()>,
     over: bool,
 }
 
@@ -140,8 +140,9 @@ impl Watch {
             }
             tokio::select! {
                 biased;
-                moved = self.changed.changed() => {
-                    if moved.is_err() {
+                moved = self.changed.recv() => {
+                    // One that missed some has something to catch up with all the same.
+                    if moved == Err(RecvError::Closed) {
                         return None;
                     }
                     let cluster = self.cluster.clone();

@@ -55,6 +55,7 @@ impl RunningHub {
         let mut ends = Ends::default();
         loop {
             tokio::select! {
+                biased;
                 () = self.ended() => {
                     if let Err(given_up) = self.revive(restarts, &mut ends).await {
                         return given_up;

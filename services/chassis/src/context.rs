@@ -4,14 +4,14 @@
 use crate::hosted::Hosted;
 use crate::machine::{Machine, Shell};
 use crate::metrics::Metrics;
-use crate::{Clock, Ids, Tasks};
+use crate::{Clock, Ids, Tasks, Watched};
 use fleetlog_bus::{
     Blobs, Commands, DeadLetters, EventLog, Fault, Outcomes, Retry, SharedBroker, Snapshots, Timers,
 };
 use fleetlog_kernel::Position;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// How often a step that found the disk full is tried again.
@@ -188,12 +188,12 @@ pub struct Context<M: Machine> {
     /// What the loops count.
     pub metrics: Arc<Metrics>,
     hosted: RwLock<Hosted<M>>,
-    position: watch::Sender<Position>,
+    position: Watched<Position>,
     /// The newest commit whose effects were handed to the react loop.
-    handed_on: watch::Sender<Position>,
-    reacted: watch::Sender<Position>,
-    live: watch::Sender<bool>,
-    served: watch::Sender<bool>,
+    handed_on: Watched<Position>,
+    reacted: Watched<Position>,
+    live: Watched<bool>,
+    served: Watched<bool>,
     /// The places for folding the past.
     pub(crate) pasts: Semaphore,
     /// The places for questions about it, waiting ones included.
@@ -213,11 +213,11 @@ impl<M: Machine> Context<M> {
             shell,
             metrics: Arc::default(),
             hosted: RwLock::new(hosted),
-            position: watch::Sender::new(position),
-            handed_on: watch::Sender::new(Position::START),
-            reacted: watch::Sender::new(position),
-            live: watch::Sender::new(false),
-            served: watch::Sender::new(false),
+            position: Watched::new(position),
+            handed_on: Watched::new(Position::START),
+            reacted: Watched::new(position),
+            live: Watched::new(false),
+            served: Watched::new(false),
         }
     }
 
@@ -233,44 +233,41 @@ impl<M: Machine> Context<M> {
             let out = change(&mut hosted);
             (out, hosted.position())
         };
-        self.position.send_if_modified(|seen| std::mem::replace(seen, position) != position);
+        self.position.set(position);
         out
     }
 
     /// Waits until the log is folded in up to `position`.
     pub async fn reached(&self, position: Position) {
-        let mut seen = self.position.subscribe();
-        let _ = seen.wait_for(|seen| *seen >= position).await;
+        self.position.until(|seen| (*seen >= position).then_some(())).await;
     }
 
     /// Waits until everything that was in the log at the start is folded in.
     pub async fn live(&self) {
-        let mut live = self.live.subscribe();
-        let _ = live.wait_for(|live| *live).await;
+        self.live.until(|live| live.then_some(())).await;
     }
 
     /// Whether that is so.
     pub fn is_live(&self) -> bool {
-        *self.live.borrow()
+        self.live.get()
     }
 
     pub(crate) fn set_live(&self) {
-        self.live.send_if_modified(|live| !std::mem::replace(live, true));
+        self.live.set(true);
     }
 
     /// How far effects were performed.
     pub fn reacted(&self) -> Position {
-        *self.reacted.borrow()
+        self.reacted.get()
     }
 
     /// Waits until effects are performed up to `position`.
     pub async fn performed(&self, position: Position) {
-        let mut reacted = self.reacted.subscribe();
-        let _ = reacted.wait_for(|reacted| *reacted >= position).await;
+        self.reacted.until(|reacted| (*reacted >= position).then_some(())).await;
     }
 
     pub(crate) fn set_reacted(&self, position: Position) {
-        self.reacted.send_if_modified(|reacted| {
+        self.reacted.change(|reacted| {
             let further = position > *reacted;
             *reacted = position.max(*reacted);
             further
@@ -278,15 +275,15 @@ impl<M: Machine> Context<M> {
     }
 
     pub(crate) fn handed_on(&self) -> Position {
-        *self.handed_on.borrow()
+        self.handed_on.get()
     }
 
     pub(crate) fn set_handed_on(&self, position: Position) {
-        self.handed_on.send_replace(position);
+        self.handed_on.set(position);
     }
 
     pub(crate) fn set_served(&self) {
-        self.served.send_replace(true);
+        self.served.set(true);
     }
 
     /// Asks the loops to take nothing new, and waits until what is in hand is decided and reacted
@@ -294,8 +291,7 @@ impl<M: Machine> Context<M> {
     pub async fn drain(&self) -> bool {
         self.ground.tasks.stop();
         let in_hand = async {
-            let mut served = self.served.subscribe();
-            let _ = served.wait_for(|served| *served).await;
+            self.served.until(|served| served.then_some(())).await;
             self.performed(self.handed_on()).await;
         };
         tokio::time::timeout(self.ground.bounds.drain, in_hand).await.is_ok()

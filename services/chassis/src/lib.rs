@@ -20,6 +20,7 @@ mod serve;
 mod service;
 mod sweep;
 mod tasks;
+mod watched;
 
 pub use clock::{Clock, Ids};
 pub use context::{Bounds, Bus, Context, Ground};
@@ -28,3 +29,4 @@ pub use machine::{Decided, Denied, Effect, Machine, Origin, Plain, Request, Shel
 pub use metrics::{Counts, Metrics, Reading};
 pub use service::start;
 pub use tasks::{TaskFailed, Tasks};
+pub use watched::Watched;

@@ -117,10 +117,12 @@ where
     }
     let mut signals = Signals::listen();
     tokio::select! {
+        biased;
         ended = tasks.join() => ended?,
         () = signals.next() => {
             tracing::info!("draining; a second signal aborts");
             tokio::select! {
+                biased;
                 done = context.drain() => {
                     if !done { tracing::warn!("what is in hand is left to the next start"); }
                 }
@@ -158,6 +160,7 @@ impl Signals {
     pub async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
+            biased;
             () = came(&mut self.interrupt) => {}
             () = came(&mut self.terminate) => {}
         }

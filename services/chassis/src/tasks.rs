@@ -1,13 +1,14 @@
 //! Supervised tasks: each has a name, and an error or a panic of one ends them all, loudly.
 //! Restarting them is the business of whoever started the process.
 
+use crate::watched::Watched;
 use fleetlog_bus::Fault;
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::task::Poll;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 /// How a task failed.
@@ -21,11 +22,11 @@ pub struct TaskFailed {
 }
 
 /// A set of tasks that stand and fall together; [`Self::abort`] ends them. Clones are one set.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Tasks {
     running: Arc<std::sync::Mutex<Running>>,
     joined: Arc<Mutex<()>>,
-    stop: watch::Sender<bool>,
+    stop: Arc<Watched<bool>>,
     changed: Arc<Notify>,
 }
 
@@ -34,13 +35,6 @@ struct Running {
     set: JoinSet<Result<(), Fault>>,
     names: HashMap<Id, &'static str>,
     aborted: bool,
-}
-
-impl Default for Tasks {
-    fn default() -> Self {
-        let (running, joined, changed) = (Arc::default(), Arc::default(), Arc::default());
-        Self { running, joined, stop: watch::Sender::new(false), changed }
-    }
 }
 
 impl Tasks {
@@ -62,20 +56,19 @@ impl Tasks {
 
     /// Asks every task that listens to stop taking new work.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.set(true);
         self.changed.notify_one();
     }
 
     /// Resolves once [`Self::stop`] was called.
     pub async fn stopped(&self) {
-        let mut stop = self.stop.subscribe();
-        let _ = stop.wait_for(|stopped| *stopped).await;
+        self.stop.until(|stopped| stopped.then_some(())).await;
     }
 
     /// Whether [`Self::stop`] was called.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        *self.stop.borrow()
+        self.stop.get()
     }
 
     /// Ends every task now, at whatever it waits for.
@@ -83,7 +76,7 @@ impl Tasks {
         let mut running = self.running();
         running.aborted = true;
         running.set.abort_all();
-        self.stop.send_replace(true);
+        self.stop.set(true);
         self.changed.notify_one();
     }
 

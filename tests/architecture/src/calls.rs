@@ -1,5 +1,5 @@
-//! Calls that have one place, or none: clocks, random ids, detached tasks, and ways to panic
-//! outside tests. Stands beside the lints of clippy, which an attribute can silence.
+//! Calls that have one place, or none: clocks, random ids, detached tasks, what chance decides, and
+//! ways to panic outside tests. Stands beside the lints of clippy, which an attribute can silence.
 
 use std::path::Path;
 
@@ -49,11 +49,32 @@ fn offences(source: &Source) -> Vec<Offence> {
             offences.push(found(at + 1, "std::time::Instant", why));
         }
     }
+    offences.extend(chances(source));
     for (line, code) in source.served() {
         let hits = IN_TESTS.iter().filter(|(call, _)| calls(code, call));
         offences.extend(hits.map(|(call, why)| found(line, call, why)));
     }
     offences
+}
+
+/// What tokio decides by a random number of its own, which no seed can play again.
+fn chances(source: &Source) -> impl Iterator<Item = Offence> {
+    let mut lines = source.served().peekable();
+    std::iter::from_fn(move || {
+        let (line, code) = lines.next()?;
+        let next = lines.peek().map_or("", |(_, code)| code.trim());
+        let chance = if code.contains("select! {") && next != "biased;" {
+            Some("`select!` without `biased`: its order is chance")
+        } else if code.contains("tokio::sync") && calls(code, "watch") {
+            Some(
+                "`tokio::sync::watch`: it wakes in an order of chance, take the chassis' `Watched`",
+            )
+        } else {
+            None
+        };
+        Some(chance.map(|what| Offence::at(RULE, &source.place, line, what)))
+    })
+    .flatten()
 }
 
 /// Whether a line has this call, and not one whose name merely ends so.

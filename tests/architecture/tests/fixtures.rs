@@ -208,6 +208,20 @@ fn every_forbidden_call_is_reported_outside_its_place() {
 }
 
 #[test]
+fn what_chance_decides_is_reported() {
+    let unbiased =
+        "//! x\nasync fn f() {\n    tokio::select! {\n        () = a() => {}\n    }\n}\n";
+    let watch = "//! x\nuse std::fmt;\nuse tokio::sync::{Mutex, watch};\n";
+    for text in [unbiased, watch] {
+        let offences = found(calls::check, &[("services/x/src/lib.rs", text)]);
+        one(&offences, &["services/x/src/lib.rs:3", "chance"]);
+    }
+    let biased = unbiased.replace("select! {\n", "select! {\n        biased;\n");
+    let fine = [("a/src/lib.rs", biased.as_str()), ("services/bus/src/jetstream/link.rs", watch)];
+    assert_eq!(found(calls::check, &fine), Vec::<String>::new());
+}
+
+#[test]
 fn calls_that_only_look_forbidden_are_not_reported() {
     let text = r#"//! x
 use tokio::time::Instant;

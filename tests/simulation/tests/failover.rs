@@ -109,3 +109,19 @@ fn a_decision_that_passes_through_nothing_is_found() {
 fn a_withdrawal_that_is_forgotten_is_found() {
     is_found(Bug::WithdrawalForgotten, Invariant::WorksFollowDecisions);
 }
+
+/// What a failover came to, for a comparison.
+fn told(seed: u64, bug: Option<Bug>) -> String {
+    format!("{:?}", run(Story::Failover, seed, bug))
+}
+
+#[test]
+fn a_seed_plays_the_same_failover_again() {
+    for bug in [None, Some(Bug::DecidesInTwo)] {
+        for seed in 1..=2 {
+            let again = std::thread::spawn(move || told(seed, bug));
+            let once = told(seed, bug);
+            assert_eq!(Some(once), again.join().ok(), "seed {seed} with {bug:?}");
+        }
+    }
+}

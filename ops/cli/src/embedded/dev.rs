@@ -52,6 +52,7 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
     let asked = operator.subscribe(&subject::sims(), None).await?;
     let mut signals = Signals::listen();
     let ended = tokio::select! {
+        biased;
         ended = serve(&hub, &fleet, &operator, asked, door.as_deref()) => ended,
         ended = hub.tasks().join() => ended.map_err(|e| anyhow::Error::from(e).into()),
         failure = hub.keep_running(|change| println!("{change}")) => Err(failure),
@@ -61,6 +62,7 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
         }
     };
     tokio::select! {
+        biased;
         () = hub.stop() => ended,
         () = signals.next() => ended.and_then(|()| Err(cut_short())),
     }

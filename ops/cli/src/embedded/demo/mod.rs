@@ -41,6 +41,7 @@ pub async fn run(args: DemoArgs) -> Done {
         let tasks = hub.tasks().clone();
         let story = Story::new(&hub, &mut view).await?;
         tokio::select! {
+            biased;
             told = story.tell() => told?,
             ended = tasks.join() => {
                 ended.map_err(anyhow::Error::from)?;
