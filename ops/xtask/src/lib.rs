@@ -6,5 +6,6 @@ pub mod bench;
 pub mod catalogue;
 pub mod covered;
 pub mod golden;
+pub mod mutants;
 pub mod soak;
 pub mod verify;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use fleetlog_xtask::{bench, catalogue, covered, golden, soak, verify};
+use fleetlog_xtask::{bench, catalogue, covered, golden, mutants, soak, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -31,11 +31,18 @@ enum Chore {
     },
     /// Write golden bytes for messages whose shape has none yet; what is there is never changed.
     Golden,
-    /// Kill every process in turn under load, for many rounds; the last line says how it ended.
+    /// The long run: placement against its reference, the mutants of the pure code against their
+    /// tests, every process killed in turn under load. The last line says how it ended.
     Soak {
-        /// How many histories of placement are compared with the reference before.
+        /// How many histories of placement are compared with the reference.
         #[arg(long, default_value_t = 10_000)]
         histories: u32,
+        /// Leave the mutants out: they take hours, and need cargo-mutants.
+        #[arg(long, conflicts_with = "mutants")]
+        no_mutants: bool,
+        /// Test a share of the mutants only, as K/N with K from 0 on.
+        #[arg(long, value_name = "K/N")]
+        mutants: Option<mutants::Share>,
         /// How many rounds; in each of them every process is killed once.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
@@ -61,9 +68,12 @@ fn main() -> Result<ExitCode> {
             written.iter().for_each(|path| println!("{}", path.display()));
             println!("{} golden files written", written.len());
         }
-        Chore::Soak { histories, rounds, seed } => {
+        Chore::Soak { histories, no_mutants, mutants, rounds, seed } => {
             let seed = seed.unwrap_or_else(soak::any_seed);
-            if !soak::histories(&root, histories)? || !soak::run(&root, rounds, seed)? {
+            let holds = soak::histories(&root, histories)?
+                && (no_mutants || mutants::run(&root, mutants)?)
+                && soak::run(&root, rounds, seed)?;
+            if !holds {
                 return Ok(ExitCode::FAILURE);
             }
         }

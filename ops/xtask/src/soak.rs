@@ -1,5 +1,5 @@
-//! The long run: placement held against its reference over many histories, then every process
-//! killed in turn, for many rounds. What has to hold is the tests'.
+//! Two parts of the long run: placement held against its reference over many histories, and every
+//! process killed in turn, for many rounds. What has to hold is the tests'.
 
 use anyhow::{Context as _, Result};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};

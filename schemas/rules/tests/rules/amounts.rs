@@ -61,6 +61,7 @@ fn quantities_are_written_as_kubernetes_writes_them() {
         ("1000", "1k"),
         ("1024Ki", "1Mi"),
         ("2e3", "2e3"),
+        ("5e0", "5"),
         ("0Gi", "0"),
         ("-2000m", "-2"),
         ("0.1n", "1n"),

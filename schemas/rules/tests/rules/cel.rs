@@ -124,6 +124,9 @@ fn quantities_are_reckoned_with() {
     holds(&format!(r#"{cpu}.isGreaterThan(quantity("1"))"#));
     holds(&format!(r#"{cpu}.isLessThan(quantity("2"))"#));
     holds(&format!(r#"{cpu}.compareTo(quantity("1.5")) == 0 && {cpu} == quantity("1.5")"#));
+    holds(&format!(
+        r#"{cpu}.compareTo(quantity("1")) == 1 && {cpu}.compareTo(quantity("2")) == -1"#
+    ));
     holds(&format!(r#"{cpu}.add(quantity("500m")).asInteger() == 2"#));
     holds(&format!(r#"{cpu}.add(1).sub(quantity("500m")).sub(2).sign() == 0"#));
     holds(&format!(r#"!{cpu}.isInteger() && {cpu}.asApproximateFloat() == 1.5"#));

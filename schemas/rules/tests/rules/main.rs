@@ -3,6 +3,7 @@
 
 mod amounts;
 mod cel;
+mod costs;
 mod objects;
 mod reference;
 mod rollout;

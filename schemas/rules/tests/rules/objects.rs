@@ -1,7 +1,7 @@
 //! What all objects share: conditions, metadata, taints.
 
 use fleetlog_kernel::{Timestamp, Uid};
-use fleetlog_messages::common::{ObjectMeta, Time};
+use fleetlog_messages::common::{ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
 use fleetlog_messages::placement::Toleration;
 use fleetlog_messages::registration::Taint;
 use fleetlog_rules::condition::{self, Say, Status};
@@ -58,6 +58,22 @@ fn the_hub_sets_what_is_its_own_and_a_merge_keeps_what_is_not_given() {
     assert_eq!(replaced.labels.keys().collect::<Vec<_>>(), ["b"]);
     assert!(replaced.finalizers.is_empty());
     assert_eq!(replaced.uid(), "u");
+}
+
+#[test]
+fn owners_and_managed_fields_are_replaced_by_a_merge_only_where_they_are_given() {
+    let owned = |uid: &str| ObjectMeta {
+        owner_references: vec![OwnerReference { uid: text(uid), ..OwnerReference::default() }],
+        managed_fields: vec![ManagedFieldsEntry { manager: text(uid), ..Default::default() }],
+        finalizers: vec![uid.to_owned()],
+        ..ObjectMeta::default()
+    };
+    let current = owned("a");
+    let merged = |given: &ObjectMeta| metadata::changed(&current, given, Change::Merge);
+    assert_eq!(merged(&ObjectMeta::default()), current);
+    assert_eq!(merged(&current), current, "a finalizer is there once");
+    let both = ObjectMeta { finalizers: vec!["a".to_owned(), "b".to_owned()], ..owned("b") };
+    assert_eq!(merged(&owned("b")), both);
 }
 
 #[test]
@@ -142,6 +158,8 @@ fn a_toleration_that_means_nothing_is_refused_in_ocms_words() {
     assert_eq!(refused("", "", ""), Err(TolerationError::EmptyKey));
     assert_eq!(refused("k", "Exists", "v"), Err(TolerationError::ValueWithExists));
     assert_eq!(refused("k", "Exists", ""), Ok(()));
+    assert_eq!(refused("", "Exists", ""), Ok(()));
+    assert_eq!(refused("k", "Equal", "v"), Ok(()));
     assert_eq!(
         TolerationError::EmptyKey.to_string(),
         "If the key is empty, operator must be Exists."

@@ -105,6 +105,36 @@ fn kubectl_text_selects_as_kubectl_does() {
 }
 
 #[test]
+fn the_first_requirement_that_does_not_hold_is_told_as_kubectl_takes_it() {
+    let selector = Selector::parse("a=b,tier in (web,db),n>6,!x,m!=1,o notin (1,2),p").unwrap();
+    let unmet = |pairs: &[(&str, &str)]| {
+        let given = labels(pairs);
+        selector.unmet(&given).map(|(text, key)| (text, key.to_owned()))
+    };
+    let told = |text: &str, key: &str| Some((text.to_owned(), key.to_owned()));
+    let fits = [("a", "b"), ("tier", "db"), ("n", "7"), ("p", "")];
+    assert_eq!(unmet(&fits), None);
+    assert_eq!(unmet(&[]), told("a=b", "a"));
+    assert_eq!(unmet(&fits[..1]), told("tier in (db,web)", "tier"));
+    assert_eq!(unmet(&fits[..2]), told("n>6", "n"));
+    assert_eq!(unmet(&fits[..3]), told("p", "p"));
+    let with = |key, value| [fits.as_slice(), &[(key, value)]].concat();
+    assert_eq!(unmet(&with("x", "1")), told("!x", "x"));
+    assert_eq!(unmet(&with("m", "1")), told("m!=1", "m"));
+    assert_eq!(unmet(&with("o", "2")), told("o notin (1,2)", "o"));
+}
+
+#[test]
+fn the_values_that_a_key_must_have_are_told_and_no_others() {
+    let selector = Selector::parse("a=b,tier in (web,db),c!=d,e,!f,g>1").unwrap();
+    let pinned: Vec<(&str, Vec<&str>)> = selector
+        .pinned()
+        .map(|(key, values)| (key, values.iter().map(String::as_str).collect()))
+        .collect();
+    assert_eq!(pinned, [("a", vec!["b"]), ("tier", vec!["db", "web"])]);
+}
+
+#[test]
 fn text_that_is_no_selector_is_refused_with_the_rule() {
     for (text, rule) in [
         ("a,,b", "a requirement is empty"),

@@ -1,13 +1,15 @@
 //! What a change costs: only placements that could care are looked at, and what cannot alter a
 //! decision touches none.
 
+use crate::rp::specs::{grouped, weighed};
 use crate::story::{Story, key, misconfigured, number, predicate, set_by, specified, taint};
-use fleetlog_messages::placement::PlacementSpec;
+use fleetlog_messages::placement::{PlacementEvent, PlacementSpec, placement_event};
 use fleetlog_messages::registration::{
     ClusterBecameAvailable, ClusterFacts, ClusterSetCounted, ClusterStatusReported, LeaseExpired,
     cluster_event::Event, cluster_set_event,
 };
 use fleetlog_placement_domain::{Change, PlacementKey};
+use prost::Message as _;
 
 fn by_label(value: &str) -> PlacementSpec {
     PlacementSpec {
@@ -135,4 +137,93 @@ fn a_deleted_placement_frees_its_clusters_for_the_balance() {
     story.delete("a");
     assert_eq!(story.place("b", number(1)), ["c1"]);
     assert_eq!(story.placement("a"), fleetlog_placement_domain::Placement::default());
+}
+
+/// Scored by what is allocatable and by an add-on, three times; not by being chosen already.
+fn compared() -> PlacementSpec {
+    weighed(number(1), "Exact", &[("ResourceAllocatableCPU", 1), ("demo/cpu", 3)])
+}
+
+/// `c1` has been chosen before it was tainted; it has little to give, and an add-on prefers it.
+fn crowded() -> Story {
+    let mut story = Story::of(&["c1", "c2", "c3"]);
+    for (name, cpu) in [("c1", "0"), ("c2", "90"), ("c3", "100")] {
+        story.allocatable(name, cpu, "1");
+    }
+    for (name, score) in [("c1", 100), ("c2", 8), ("c3", 0)] {
+        story.score(name, "demo", &[("cpu", score)], None);
+    }
+    story
+}
+
+#[test]
+fn those_left_are_compared_again_when_a_cluster_was_let_go_for_good() {
+    let mut story = crowded();
+    assert_eq!(story.place("p", compared()), ["c1"]);
+    story.taint("c1", taint("k", "", "NoSelectIfNew"));
+    story.settle();
+    assert_eq!(story.decided("p"), ["c1"], "it is not new");
+    let looks = story.looks;
+    story.score("c1", "demo", &[("cpu", 0)], None);
+    story.settle();
+    // Beside c1, c2 has 80 + 24 and c3 has 100; without it, -100 + 24 and 100.
+    assert_eq!(story.decided("p"), ["c3"]);
+    assert_eq!(story.looks - looks, 2, "c2 in its place, and then those left again");
+    assert_eq!(story.world.pending(&key("p")), None);
+}
+
+#[test]
+fn a_cluster_that_may_come_back_is_let_go_with_one_look() {
+    let mut story = crowded();
+    story.place("p", compared());
+    let looks = story.looks;
+    story.score("c1", "demo", &[("cpu", 0)], None);
+    story.settle();
+    assert_eq!((story.decided("p"), story.looks - looks), (vec!["c2".to_owned()], 1));
+}
+
+#[test]
+fn where_clusters_are_not_compared_one_look_is_enough() {
+    let mut story = crowded();
+    let spec = weighed(number(1), "Exact", &[("demo/cpu", 1)]);
+    assert_eq!(story.place("p", spec), ["c1"]);
+    story.taint("c1", taint("k", "", "NoSelectIfNew"));
+    story.settle();
+    let looks = story.looks;
+    story.score("c1", "demo", &[("cpu", 0)], None);
+    story.settle();
+    assert_eq!((story.decided("p"), story.looks - looks), (vec!["c2".to_owned()], 1));
+}
+
+/// What the commit of a look weighs.
+fn weight(events: &[placement_event::Event]) -> usize {
+    let event = |event: &placement_event::Event| PlacementEvent { event: Some(event.clone()) };
+    events.iter().map(|e| event(e).encoded_len()).sum()
+}
+
+#[test]
+fn a_revision_over_ten_thousand_clusters_that_changes_one_weighs_under_2_kb() {
+    let name = |n: u32| format!("cluster-of-some-region-and-zone-{n:05}");
+    let mut story = Story::of(&[]);
+    for n in 0..10_000 {
+        let cloud = format!("cloud{}", n % 10);
+        story.cluster(&name(n), specified("s", &[("app", "web"), ("cloud", &cloud)]));
+    }
+    let groups = grouped(&[("canary", "cloud1")], None);
+    let spec = PlacementSpec { predicates: by_label("web").predicates, ..groups };
+    assert_eq!(story.place("p", spec).len(), 10_000);
+    let revised = |story: &mut Story, touched: Vec<PlacementKey>| {
+        assert_eq!(touched, [key("p")]);
+        let events = story.look(&key("p"));
+        let revision = |event: &_| matches!(event, placement_event::Event::Decided(_));
+        assert!(events.iter().any(revision), "{events:?}");
+        weight(&events)
+    };
+    let touched = story.leave(&name(4_321));
+    assert!(revised(&mut story, touched) < 2_000);
+    let touched = story.taint(&name(1_234), taint("gpu", "true", "NoSelect"));
+    assert!(revised(&mut story, touched) < 2_000);
+    let touched = story.cluster(&name(10_000), specified("s", &[("app", "web")]));
+    assert!(revised(&mut story, touched) < 2_000);
+    assert_eq!(story.decided("p").len(), 9_999);
 }

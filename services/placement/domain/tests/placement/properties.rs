@@ -251,3 +251,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_cluster_is_remembered_with_all_that_was_reported_of_it() {
+    let mut story = Story::of(&["c1"]);
+    let capacity = [("cpu", "4"), ("memory", "8Gi"), ("example.com/gpu", "2")];
+    story.facts("c1", &capacity, &[("cpu", "3.5"), ("memory", "7Gi"), ("example.com/gpu", "1")]);
+    let cluster = &story.world.fleet().clusters()["c1"];
+    let again = Cluster::of_row(cluster.to_row());
+    assert_eq!(&again, &**cluster);
+    let status = again.object().status.unwrap();
+    assert_eq!(status.capacity["example.com/gpu"], "2");
+    assert_eq!(status.allocatable["example.com/gpu"], "1");
+}

@@ -7,5 +7,5 @@ mod feed;
 mod groups;
 mod policies;
 mod scores;
-mod specs;
+pub mod specs;
 mod taints;
