@@ -237,6 +237,7 @@ fn step_name(kind: &str, by_user: bool) -> &'static str {
         "LeaseExpired" => "silent",
         "TaintAdded" | "TaintRemoved" => "taint",
         "BindingBound" => "bound",
+        "BindingUnbound" => "unbound",
         "ClusterSetCounted" => "counted",
         _ if kind.ends_with("DeletionRequested") => "removal",
         _ if kind.ends_with("Deleted") => "gone",

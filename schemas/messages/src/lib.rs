@@ -15,7 +15,9 @@ pub mod subject;
 pub mod upcast;
 pub mod wire;
 
-pub use generated::{EVENTS, KINDS, MESSAGES, addon, common, placement, registration, work};
+pub use generated::{
+    EVENTS, KINDS, MESSAGES, addon, common, placement, registration, registration_v2, work,
+};
 pub use kind::{ApiObject, Column, KindInfo};
 
 /// The schema document: OpenAPI v3 schemas of every API object under `definitions`, by the full

@@ -2,8 +2,47 @@
 //! writes, so that nobody inside knows any other. What a later release wrote is named, never
 //! guessed.
 
+mod binding;
+mod newer;
+
+use crate::envelope::Recorded;
 use crate::{EVENTS, MESSAGES};
 use prost::DecodeError;
+use prost::bytes::Bytes;
+
+pub use newer::{Newer, newer};
+
+/// The type and the bytes of an event in the next version; an error in words.
+type Upcast = fn(&[u8]) -> Result<(&'static str, Bytes), String>;
+
+/// Makes the events of one version of a schema into those of the next.
+struct Upcaster {
+    from: &'static str,
+    to: &'static str,
+    event: Upcast,
+}
+
+const UPCASTERS: &[Upcaster] = &[binding::TO_2];
+
+/// A commit in the words of this release, whatever release wrote it: its schema, types and events.
+/// One of a schema that this release does not know stays as it is.
+///
+/// # Errors
+/// An event of an older version that cannot be read, in words.
+pub fn to_newest(mut commit: Recorded) -> Result<Recorded, String> {
+    while let Some(upcaster) = UPCASTERS.iter().find(|u| u.from == commit.header.schema) {
+        for (index, event) in commit.events.iter_mut().enumerate() {
+            let (name, bytes) = (upcaster.event)(event)
+                .map_err(|why| format!("an event of \"{}\" {why}", upcaster.from))?;
+            *event = bytes;
+            if let Some(kind) = commit.header.types.get_mut(index) {
+                name.clone_into(kind);
+            }
+        }
+        upcaster.to.clone_into(&mut commit.header.schema);
+    }
+    Ok(commit)
+}
 
 /// The message that the events of a kind of aggregate are encoded in, in one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,4 +99,25 @@ impl MessageInfo {
 /// Bytes that are not of the message.
 fn again<M: prost::Message + Default>(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     M::decode(bytes).map(|message| message.encode_to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_older_version_has_a_way_to_the_newest() {
+        for schema in EVENTS {
+            let newest = EventSchema::newest(schema.family).unwrap();
+            let mut at = *schema;
+            while at.version < newest.version {
+                let next = UPCASTERS.iter().find(|upcaster| upcaster.from == at.name);
+                let next = next.unwrap_or_else(|| panic!("no upcaster from {}", at.name));
+                let to = *EventSchema::named(next.to).unwrap();
+                assert_eq!((to.family, to.version), (at.family, at.version + 1), "{}", at.name);
+                at = to;
+            }
+            assert!(!UPCASTERS.iter().any(|upcaster| upcaster.from == newest.name));
+        }
+    }
 }

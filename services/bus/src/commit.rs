@@ -1,4 +1,5 @@
-//! A commit as a message of EVENTS, and back. What cannot be read comes out named, never skipped.
+//! A commit as a message of EVENTS, and back. What an older release wrote comes out in the words of
+//! this one; what cannot be read comes out named, never skipped.
 
 use crate::fault::Fault;
 use crate::port::{Publish, StoredMessage};
@@ -8,6 +9,7 @@ use fleetlog_kernel::Position;
 use fleetlog_messages::common::Commit;
 use fleetlog_messages::envelope::{CommitHeader, Recorded};
 use fleetlog_messages::subject::AggregateId;
+use fleetlog_messages::upcast;
 use prost::Message as _;
 
 /// A commit to be appended.
@@ -109,7 +111,8 @@ fn recorded(message: &StoredMessage) -> Result<Recorded, String> {
         return Err(format!("its cause {} is not before it", header.cause));
     }
     let events = commit.events.into_iter().map(Bytes::from).collect();
-    Ok(Recorded { position: Position(message.sequence), aggregate, header, events })
+    let commit = Recorded { position: Position(message.sequence), aggregate, header, events };
+    upcast::to_newest(commit)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use fleetlog_bus::{
     Blobs, Commands, DeadLetters, EventLog, Fault, Outcomes, Retry, SharedBroker, Snapshots, Timers,
 };
 use fleetlog_kernel::Position;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -194,6 +194,8 @@ pub struct Context<M: Machine> {
     reacted: Watched<Position>,
     live: Watched<bool>,
     served: Watched<bool>,
+    /// Why the service stopped at a commit, once it has.
+    halted: OnceLock<String>,
     /// The places for folding the past.
     pub(crate) pasts: Semaphore,
     /// The places for questions about it, waiting ones included.
@@ -218,6 +220,7 @@ impl<M: Machine> Context<M> {
             reacted: Watched::new(position),
             live: Watched::new(false),
             served: Watched::new(false),
+            halted: OnceLock::new(),
         }
     }
 
@@ -250,6 +253,28 @@ impl<M: Machine> Context<M> {
     /// Whether that is so.
     pub fn is_live(&self) -> bool {
         self.live.get()
+    }
+
+    /// Whether it may be counted on: everything that was in the log is folded in.
+    ///
+    /// # Errors
+    /// Why not, in words: the log is still being read, or a commit stopped the service.
+    pub fn ready(&self) -> Result<(), String> {
+        match self.halted.get() {
+            Some(why) => Err(why.clone()),
+            None if self.is_live() => Ok(()),
+            None => Err("the log is still being replayed".to_owned()),
+        }
+    }
+
+    /// Why the service stopped at a commit; `None` for one that did not.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.get().map(String::as_str)
+    }
+
+    pub(crate) fn halted_by(&self, fault: Fault) -> Fault {
+        let _ = self.halted.set(fault.to_string());
+        fault
     }
 
     pub(crate) fn set_live(&self) {

@@ -1,5 +1,5 @@
 //! Metrics and health on one port: `/metrics`, `/healthz` (the process runs), `/readyz` (the log
-//! is folded in).
+//! is folded in; else why not).
 
 use crate::{Metrics, Tasks};
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ pub async fn serve(
     address: SocketAddr,
     service: Service,
     metrics: Arc<Metrics>,
-    ready: impl Fn() -> bool + Clone + Send + Sync + 'static,
+    ready: impl Fn() -> Result<(), String> + Clone + Send + Sync + 'static,
 ) -> Result<SocketAddr, Fault> {
     let step = format!("listen on {address} for metrics and health");
     let listener =
@@ -46,10 +46,9 @@ fn render(registry: &Registry) -> (StatusCode, String) {
     }
 }
 
-fn readiness(ready: bool) -> (StatusCode, &'static str) {
-    if ready {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the log is still being replayed\n")
+fn readiness(ready: Result<(), String>) -> (StatusCode, String) {
+    match ready {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }

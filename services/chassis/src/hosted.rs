@@ -9,8 +9,9 @@ use fleetlog_messages::subject::AggregateId;
 use prost::Message as _;
 use std::collections::BTreeMap;
 
-/// The format of rows; a snapshot of another is passed over.
-pub const FORMAT: u32 = 1;
+/// The format of rows; a snapshot of another is passed over. 2: events are named as version 2 of
+/// their schemas does.
+pub const FORMAT: u32 = 2;
 /// How many users' commands an aggregate remembers to answer repeats without its RESULT.
 const RECENT: usize = 16;
 const HEAD: &str = "head/";

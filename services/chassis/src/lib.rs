@@ -5,6 +5,7 @@ mod as_of;
 mod bury;
 mod clock;
 mod context;
+pub mod halt;
 mod handle;
 pub mod health;
 mod hosted;

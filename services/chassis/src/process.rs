@@ -110,15 +110,23 @@ where
         bounds: Bounds::default(),
     };
     let context = start(ground).await?;
+    // Health outlives the service: one that stopped at a commit says so until it is ended.
+    let probes = Tasks::default();
     if let Some(address) = settings.listen {
         let probe = context.clone();
-        let ready = move || probe.is_live();
-        crate::health::serve(&tasks, address, service, context.metrics.clone(), ready).await?;
+        let ready = move || probe.ready();
+        crate::health::serve(&probes, address, service, context.metrics.clone(), ready).await?;
     }
     let mut signals = Signals::listen();
     tokio::select! {
         biased;
-        ended = tasks.join() => ended?,
+        ended = tasks.join() => {
+            if let (Some(why), Some(_)) = (context.halted(), settings.listen) {
+                tracing::error!("{service} has stopped and waits to be ended: {why}");
+                signals.next().await;
+            }
+            ended?;
+        }
         () = signals.next() => {
             tracing::info!("draining; a second signal aborts");
             tokio::select! {

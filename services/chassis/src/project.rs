@@ -2,6 +2,7 @@
 //! takes snapshots. The only writer of a service's state.
 
 use crate::context::Context;
+use crate::halt;
 use crate::machine::{Effect, Machine};
 use fleetlog_bus::{Entry, Fault, Retry};
 use fleetlog_kernel::Position;
@@ -69,8 +70,9 @@ impl<M: Machine> Projector<'_, M> {
             match entry {
                 Ok(Entry::Commit(commit, pending)) => self.take(&commit, pending).await?,
                 Ok(Entry::Malformed { position, subject, reason }) => {
-                    let step = format!("read the commit at position {position} of \"{subject}\"");
-                    return Err(Fault::lasting(step, reason));
+                    let which = format!("the commit at position {position} of \"{subject}\"");
+                    let fault = halt::damaged(format!("{which} cannot be read: {reason}"));
+                    return Err(self.context.halted_by(fault));
                 }
                 Err(fault) if fault.retry == Retry::Useless => return Err(fault),
                 Err(fault) => return Ok(fault),
@@ -100,9 +102,7 @@ impl<M: Machine> Projector<'_, M> {
             true => hosted.fold(commit).map(|_| vec![]),
             false => hosted.apply(commit),
         });
-        folded.map_err(|unreadable| {
-            Fault::lasting(format!("fold the commit at position {}", commit.position), unreadable)
-        })
+        folded.map_err(|unreadable| self.context.halted_by(halt::at(commit, &unreadable)))
     }
 
     /// Gives effects to the react loop; a commit without any counts as reacted to at once, unless

@@ -10,7 +10,8 @@ use fleetlog_messages::placement::{
     ApplyPlacement, ApplyScore as WireScore, PlacementCommand as Wire, PlacementEvent,
     ScoreCommand as WireScoreCommand, ScoreEvent, placement_command::Command, score_command,
 };
-use fleetlog_messages::registration::{BindingEvent, ClusterEvent, ClusterSetEvent};
+use fleetlog_messages::registration::{ClusterEvent, ClusterSetEvent};
+use fleetlog_messages::registration_v2::BindingEvent;
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_placement_domain::command::Apply;
 use fleetlog_placement_domain::held_scores::{ApplyScore, ScoreCommand, ScoreKey};
@@ -20,7 +21,7 @@ use prost::Message;
 
 const CLUSTER: (&str, &str) = ("cluster", "fleetlog.registration.v1.ClusterEvent");
 const SET: (&str, &str) = ("clusterset", "fleetlog.registration.v1.ClusterSetEvent");
-const BINDING: (&str, &str) = ("binding", "fleetlog.registration.v1.BindingEvent");
+const BINDING: (&str, &str) = ("binding", "fleetlog.registration.v2.BindingEvent");
 
 /// A request, read.
 pub(crate) enum Asked {

@@ -8,10 +8,10 @@ use fleetlog_kernel::{Decider, Position, Projection, Reaction, Service};
 use fleetlog_messages::common::{Query, Refusal as Said, Row};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::registration::{
-    BindingCommand as Bind, BindingEvent, BindingState, ClusterCommand, ClusterEvent,
-    ClusterSetCommand, ClusterSetEvent, ClusterSetState, ClusterState, binding_command,
-    cluster_set_command,
+    BindingCommand as Bind, BindingState, ClusterCommand, ClusterEvent, ClusterSetCommand,
+    ClusterSetEvent, ClusterSetState, ClusterState, binding_command, cluster_set_command,
 };
+use fleetlog_messages::registration_v2::{self, BindingEvent};
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_registration_domain::reaction::{Follow, Follows};
 use fleetlog_registration_domain::{Binding, Change, Cluster, ClusterSet, Fleet, Refusal, event};
@@ -254,7 +254,7 @@ fn set_event(event: fleetlog_messages::registration::cluster_set_event::Event) -
     (name, ClusterSetEvent { event: Some(event) }.encode_to_vec().into())
 }
 
-fn binding_event(event: fleetlog_messages::registration::binding_event::Event) -> Encoded {
+fn binding_event(event: registration_v2::binding_event::Event) -> Encoded {
     let name = event::of_binding(&event);
     (name, BindingEvent { event: Some(event) }.encode_to_vec().into())
 }

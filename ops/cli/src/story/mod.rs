@@ -36,7 +36,7 @@ fn sentence(commit: &Recorded, event: &[u8]) -> Option<String> {
     match schema {
         "registration.v1.ClusterEvent" => registration::cluster(commit, event),
         "registration.v1.ClusterSetEvent" => registration::set(commit, event),
-        "registration.v1.BindingEvent" => registration::binding(commit, event),
+        "registration.v2.BindingEvent" => registration::binding(commit, event),
         "placement.v1.PlacementEvent" => placement::placement(commit, event),
         "placement.v1.ScoreEvent" => placement::score(commit, event),
         "work.v1.WorkEvent" => work::work(commit, event),

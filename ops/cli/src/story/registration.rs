@@ -3,9 +3,9 @@
 use super::{count, creates, name, who};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::registration::{
-    BindingEvent, ClusterEvent, ClusterFacts, ClusterSetEvent, Taint, binding_event, cluster_event,
-    cluster_set_event,
+    ClusterEvent, ClusterFacts, ClusterSetEvent, Taint, cluster_event, cluster_set_event,
 };
+use fleetlog_messages::registration_v2::{BindingEvent, binding_event};
 use prost::Message as _;
 
 pub(super) fn cluster(commit: &Recorded, event: &[u8]) -> Option<String> {
@@ -66,10 +66,8 @@ pub(super) fn binding(commit: &Recorded, event: &[u8]) -> Option<String> {
         Event::Deleted(deleted) => {
             format!("{} unbinds cluster set {set} from namespace {namespace}", deleted.by)
         }
-        Event::Bound(bound) if bound.exists => {
-            format!("cluster set {set} is bound to namespace {namespace}")
-        }
-        Event::Bound(_) => format!("cluster set {set}, bound to {namespace}, does not exist"),
+        Event::Bound(_) => format!("cluster set {set} is bound to namespace {namespace}"),
+        Event::Unbound(_) => format!("cluster set {set}, bound to {namespace}, does not exist"),
     })
 }
 
@@ -97,7 +95,13 @@ mod tests {
     use super::super::tests::commit;
     use super::*;
     use fleetlog_kernel::Service::Registration;
-    use fleetlog_messages::registration::*;
+    use fleetlog_messages::registration::{
+        BindingDeleted, BindingSpecified, ClusterAccepted, ClusterBecameAvailable, ClusterDeleted,
+        ClusterDenied, ClusterJoinRequested, ClusterJoined, ClusterSetCounted, ClusterSetDeleted,
+        ClusterSetSpecified, ClusterSpecified, ClusterStatusReported, LeaseExpired, ManagedCluster,
+        ManagedClusterClaim, ManagedClusterVersion, TaintAdded, TaintRemoved,
+    };
+    use fleetlog_messages::registration_v2::{BindingBound, BindingUnbound};
     use fleetlog_messages::subject::AggregateId;
 
     #[test]
@@ -179,7 +183,6 @@ mod tests {
     #[test]
     fn every_event_of_a_binding_is_a_sentence() {
         use binding_event::Event;
-        let bound = |exists| Event::Bound(BindingBound { exists, at: None });
         let cases = [
             (
                 Event::Specified(BindingSpecified::default()),
@@ -189,13 +192,17 @@ mod tests {
                 Event::Deleted(BindingDeleted { by: "ann".into() }),
                 "ann unbinds cluster set s from namespace t",
             ),
-            (bound(true), "cluster set s is bound to namespace t"),
-            (bound(false), "cluster set s, bound to t, does not exist"),
+            (Event::Bound(BindingBound::default()), "cluster set s is bound to namespace t"),
+            (
+                Event::Unbound(BindingUnbound::default()),
+                "cluster set s, bound to t, does not exist",
+            ),
         ];
         for (event, says) in cases {
             let id = AggregateId::namespaced(Registration, "binding", "t", "s");
-            let event = BindingEvent { event: Some(event) };
-            assert_eq!(tell(&commit(id, "BindingEvent", "X", &event))[0].says, says);
+            let mut binding = commit(id, "", "X", &BindingEvent { event: Some(event) });
+            binding.header.schema = "fleetlog.registration.v2.BindingEvent".to_owned();
+            assert_eq!(tell(&binding)[0].says, says);
         }
     }
 }

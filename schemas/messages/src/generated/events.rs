@@ -71,6 +71,12 @@ pub const EVENTS: &[EventSchema] = &[
         types: &["BindingSpecified", "BindingDeleted", "BindingBound"],
     },
     EventSchema {
+        name: "fleetlog.registration.v2.BindingEvent",
+        family: "registration.BindingEvent",
+        version: 2,
+        types: &["BindingSpecified", "BindingDeleted", "BindingBound", "BindingUnbound"],
+    },
+    EventSchema {
         name: "fleetlog.work.v1.WorkEvent",
         family: "work.WorkEvent",
         version: 1,

@@ -394,6 +394,15 @@ pub const MESSAGES: &[MessageInfo] = &[
         "fleetlog.registration.v1.ClusterSetState",
     ),
     MessageInfo::of::<super::registration::BindingState>("fleetlog.registration.v1.BindingState"),
+    MessageInfo::of::<super::registration_v2::BindingEvent>(
+        "fleetlog.registration.v2.BindingEvent",
+    ),
+    MessageInfo::of::<super::registration_v2::BindingBound>(
+        "fleetlog.registration.v2.BindingBound",
+    ),
+    MessageInfo::of::<super::registration_v2::BindingUnbound>(
+        "fleetlog.registration.v2.BindingUnbound",
+    ),
     MessageInfo::of::<super::work::Bundle>("fleetlog.work.v1.Bundle"),
     MessageInfo::of::<super::work::WorkEvent>("fleetlog.work.v1.WorkEvent"),
     MessageInfo::of::<super::work::WorkSpecified>("fleetlog.work.v1.WorkSpecified"),

@@ -7,6 +7,7 @@ mod kinds;
 mod messages;
 pub mod placement;
 pub mod registration;
+pub mod registration_v2;
 pub mod work;
 pub use events::EVENTS;
 pub use kinds::KINDS;

@@ -290,14 +290,25 @@ async fn what_others_commit_is_folded_too() {
 /// Appends the commit of this number to a tally that has the log for itself, as another instance
 /// of the service would.
 async fn by_another(stage: &Stage, number: u64, event: &'static str) -> Append {
+    append(stage, number, SCHEMA, "Added", event).await
+}
+
+/// The same, with an event of any type.
+pub async fn append(
+    stage: &Stage,
+    number: u64,
+    schema: &str,
+    kind: &str,
+    event: &'static str,
+) -> Append {
     let (log, group_commit) = EventLog::new(stage.memory.clone());
     let commit = NewCommit {
         aggregate: tally("a"),
         expected: Position(number - 1),
         header: CommitHeader {
             id: MessageId::new(format!("m{number}")),
-            types: vec!["Added".into()],
-            schema: SCHEMA.into(),
+            types: vec![kind.into()],
+            schema: schema.into(),
             version: number,
             cause: Position::START,
             cause_index: 0,

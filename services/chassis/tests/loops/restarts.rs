@@ -102,8 +102,8 @@ async fn an_event_that_cannot_be_read_stops_the_service_and_is_named() {
     assert_eq!(failed.task, "project");
     assert_eq!(
         failed.reason,
-        "fold the commit at position 2: the commit at position 2 of \"tally/a\" cannot be read: \
-         no number"
+        "CHS0032: the commit at position 2 of \"tally/a\" cannot be read: no number; find out who \
+         wrote it, nothing was skipped"
     );
 }
 
@@ -118,7 +118,8 @@ async fn a_message_in_the_log_that_is_no_commit_stops_the_service_and_is_named()
     stage.memory.publish(garbage).await.unwrap();
     let failed = stage.start().await.ground.tasks.join().await.unwrap_err();
     assert_eq!(failed.task, "project");
-    let named = "read the commit at position 1 of \"fl.ev.registration.tally.a\": ";
+    let named =
+        "CHS0032: the commit at position 1 of \"fl.ev.registration.tally.a\" cannot be read: ";
     assert!(failed.reason.starts_with(named), "{}", failed.reason);
 }
 

@@ -8,7 +8,7 @@ use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::AggregateId;
 use std::collections::BTreeMap;
 
-pub const SCHEMA: &str = "fleetlog.test.v1.TallyEvent";
+pub const SCHEMA: &str = "test.TallyEvent";
 
 /// A tally's aggregate.
 pub fn tally(name: &str) -> AggregateId {
@@ -27,7 +27,7 @@ impl Machine for Tally {
 
     fn apply(&mut self, commit: &Recorded) -> Result<(), Unreadable> {
         if commit.header.schema != SCHEMA {
-            return Ok(());
+            return Err(Unreadable::of(commit, "no tally"));
         }
         for event in &commit.events {
             let added = number(event).ok_or_else(|| Unreadable::of(commit, "no number"))?;

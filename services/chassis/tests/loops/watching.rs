@@ -2,6 +2,7 @@
 
 use crate::stage::{Stage, accomplished};
 use crate::tally::tally;
+use fleetlog_chassis::Tasks;
 use fleetlog_kernel::{Position, Service};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,7 +27,7 @@ async fn health_readiness_and_the_figures_of_every_loop_are_served() {
     service.reached(Position(2)).await;
     let (tasks, any) = (&service.ground.tasks, SocketAddr::from(([127, 0, 0, 1], 0)));
     let probe = service.clone();
-    let ready = move || probe.is_live();
+    let ready = move || probe.ready();
     let metrics = service.metrics.clone();
     let serving =
         fleetlog_chassis::health::serve(tasks, any, Service::Registration, metrics, ready);
@@ -51,9 +52,32 @@ async fn a_service_that_still_reads_the_log_is_not_ready() {
     let service = stage.start().await;
     let (tasks, any) = (&service.ground.tasks, SocketAddr::from(([127, 0, 0, 1], 0)));
     let metrics = service.metrics.clone();
+    let ready = || Err("the log is still being replayed".to_owned());
     let serving =
-        fleetlog_chassis::health::serve(tasks, any, Service::Registration, metrics, || false);
+        fleetlog_chassis::health::serve(tasks, any, Service::Registration, metrics, ready);
     let address = serving.await.unwrap();
     assert_eq!(get(address, "/readyz").await.0, 503);
     assert_eq!(get(address, "/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_service_that_a_commit_stopped_is_not_ready_and_names_it() {
+    let stage = Stage::new();
+    let service = stage.start().await;
+    service.live().await;
+    assert_eq!(service.ready(), Ok(()));
+    crate::commands::append(&stage, 1, "fleetlog.test.v2.TallyEvent", "Multiplied", "by two").await;
+    let failed = service.ground.tasks.join().await.unwrap_err().to_string();
+    let probes = Tasks::default();
+    let (probe, any) = (service.clone(), SocketAddr::from(([127, 0, 0, 1], 0)));
+    let (metrics, ready) = (service.metrics.clone(), move || probe.ready());
+    let serving =
+        fleetlog_chassis::health::serve(&probes, any, Service::Registration, metrics, ready);
+    let (status, text) = get(serving.await.unwrap(), "/readyz").await;
+    assert_eq!(status, 503);
+    let named = "CHS0031: the commit at position 1 of \"tally/a\" holds \"Multiplied\" of \
+                 fleetlog.test.v2.TallyEvent, which a later release wrote";
+    assert!(text.starts_with(named), "{text}");
+    assert!(failed.contains(named), "{failed}");
+    assert_eq!(stage.buried().await, Vec::<String>::new(), "a newer version is no poison");
 }

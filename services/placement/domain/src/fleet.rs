@@ -5,9 +5,8 @@
 use crate::cluster::Cluster;
 use crate::index::{Index, Name};
 use fleetlog_messages::common::ObjectMeta;
-use fleetlog_messages::registration::{
-    ManagedClusterSet, binding_event, cluster_event, cluster_set_event,
-};
+use fleetlog_messages::registration::{ManagedClusterSet, cluster_event, cluster_set_event};
+use fleetlog_messages::registration_v2::binding_event;
 use fleetlog_rules::labels::Labels;
 use fleetlog_rules::membership::Members;
 use std::collections::{BTreeMap, BTreeSet};
@@ -265,7 +264,7 @@ impl Fleet {
                 drop_from(&mut self.bound_to, set, namespace);
                 drop_from(&mut self.bindings, namespace, set)
             }
-            binding_event::Event::Bound(_) => false,
+            binding_event::Event::Bound(_) | binding_event::Event::Unbound(_) => false,
         }
     }
 

@@ -14,7 +14,8 @@ use crate::score::{Load, Tallies};
 use crate::state::Placement;
 use fleetlog_kernel::{Decider, Position, Projection, Timestamp};
 use fleetlog_messages::placement::{placement_event, score_event};
-use fleetlog_messages::registration::{binding_event, cluster_event, cluster_set_event};
+use fleetlog_messages::registration::{cluster_event, cluster_set_event};
+use fleetlog_messages::registration_v2::binding_event;
 
 use fleetlog_rules::taint::{self, Standing};
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,10 +5,11 @@ use crate::names::{self, kind};
 use crate::object;
 use crate::refusal::Refusal;
 use fleetlog_kernel::{Decider, Position, Timestamp, dns_label, dns_subdomain};
+use fleetlog_messages::common::Time;
 use fleetlog_messages::registration::{
-    BindingBound, BindingDeleted, BindingSpecified, BindingState, ManagedClusterSetBinding,
-    binding_event::Event,
+    BindingDeleted, BindingSpecified, BindingState, ManagedClusterSetBinding,
 };
+use fleetlog_messages::registration_v2::{BindingBound, BindingUnbound, binding_event::Event};
 use fleetlog_rules::condition::{self, Status};
 use fleetlog_rules::{metadata, time};
 
@@ -73,7 +74,17 @@ impl Binding {
 }
 
 fn bound(exists: bool, at: Timestamp) -> Event {
-    Event::Bound(BindingBound { exists, at: Some(time(at)) })
+    let at = Some(time(at));
+    if exists { Event::Bound(BindingBound { at }) } else { Event::Unbound(BindingUnbound { at }) }
+}
+
+/// Sets the condition Bound.
+fn say(state: &mut BindingState, says: condition::Say, at: Option<&Time>) {
+    if let Some(object) = &mut state.object {
+        let at = Timestamp::of_seconds(at.map_or(0, |time| time.seconds));
+        let status = object.status.get_or_insert_default();
+        condition::set(&mut status.conditions, says, at);
+    }
 }
 
 impl Decider for Binding {
@@ -90,14 +101,8 @@ impl Decider for Binding {
                 state.object = after.map(|b| ManagedClusterSetBinding { status, ..b });
             }
             Event::Deleted(_) => return Self::default(),
-            Event::Bound(bound) => {
-                if let Some(object) = &mut state.object {
-                    let say = if bound.exists { names::BOUND } else { names::UNBOUND };
-                    let at = Timestamp::of_seconds(bound.at.as_ref().map_or(0, |t| t.seconds));
-                    let status = object.status.get_or_insert_default();
-                    condition::set(&mut status.conditions, say, at);
-                }
-            }
+            Event::Bound(bound) => say(&mut state, names::BOUND, bound.at.as_ref()),
+            Event::Unbound(unbound) => say(&mut state, names::UNBOUND, unbound.at.as_ref()),
         }
         Self(state)
     }

@@ -1,13 +1,14 @@
 //! What happened, as the log names it: the type of each event and the message it is encoded in.
 
-use fleetlog_messages::registration::{binding_event, cluster_event, cluster_set_event};
+use fleetlog_messages::registration::{cluster_event, cluster_set_event};
+use fleetlog_messages::registration_v2::binding_event;
 
 /// The message of a cluster's events.
 pub const CLUSTER: &str = "fleetlog.registration.v1.ClusterEvent";
 /// The message of a set's events.
 pub const SET: &str = "fleetlog.registration.v1.ClusterSetEvent";
 /// The message of a binding's events.
-pub const BINDING: &str = "fleetlog.registration.v1.BindingEvent";
+pub const BINDING: &str = "fleetlog.registration.v2.BindingEvent";
 
 /// The type of a cluster's event.
 #[must_use]
@@ -47,5 +48,6 @@ pub const fn of_binding(event: &binding_event::Event) -> &'static str {
         Event::Specified(_) => "BindingSpecified",
         Event::Deleted(_) => "BindingDeleted",
         Event::Bound(_) => "BindingBound",
+        Event::Unbound(_) => "BindingUnbound",
     }
 }

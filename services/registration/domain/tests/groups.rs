@@ -7,10 +7,11 @@ use fleetlog_kernel::spec::given;
 use fleetlog_kernel::{NameError, Position};
 use fleetlog_messages::common::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 use fleetlog_messages::registration::{
-    BindingBound, BindingDeleted, BindingSpecified, ClusterSetCounted, ClusterSetDeleted,
-    ClusterSetSpecified, ManagedClusterSelector, ManagedClusterSet, ManagedClusterSetBinding,
-    ManagedClusterSetBindingSpec, ManagedClusterSetSpec, binding_event, cluster_set_event,
+    BindingDeleted, BindingSpecified, ClusterSetCounted, ClusterSetDeleted, ClusterSetSpecified,
+    ManagedClusterSelector, ManagedClusterSet, ManagedClusterSetBinding,
+    ManagedClusterSetBindingSpec, ManagedClusterSetSpec, cluster_set_event,
 };
+use fleetlog_messages::registration_v2::{BindingBound, BindingUnbound, binding_event};
 use fleetlog_registration_domain::command::{Apply, BindingCommand, SetCommand, Target};
 use fleetlog_registration_domain::names::{self, kind};
 use fleetlog_registration_domain::set::{Members, built_in};
@@ -194,7 +195,10 @@ mod bindings {
     }
 
     fn bound(exists: bool) -> Event {
-        Event::Bound(BindingBound { exists, at: at(NOW) })
+        match exists {
+            true => Event::Bound(BindingBound { at: at(NOW) }),
+            false => Event::Unbound(BindingUnbound { at: at(NOW) }),
+        }
     }
 
     fn specified() -> Event {

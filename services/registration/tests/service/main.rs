@@ -7,3 +7,4 @@ mod objects;
 mod real;
 mod silence;
 mod stage;
+mod version_1;

@@ -10,9 +10,10 @@ use fleetlog_messages::placement::{
 };
 use fleetlog_messages::registration::{
     BindingSpecified, ClusterFacts, ClusterSetSpecified, ClusterSpecified, ClusterStatusReported,
-    ManagedCluster, ManagedClusterSet, ManagedClusterSetBinding, ManagedClusterSpec, binding_event,
-    cluster_event, cluster_set_event,
+    ManagedCluster, ManagedClusterSet, ManagedClusterSetBinding, ManagedClusterSpec, cluster_event,
+    cluster_set_event,
 };
+use fleetlog_messages::registration_v2::binding_event;
 use fleetlog_placement_domain::command::Apply;
 use fleetlog_placement_domain::schedule::Steadiness;
 use fleetlog_placement_domain::{Change, Placement, PlacementCommand, PlacementKey, World};

@@ -59,6 +59,7 @@ async fn a_message_that_is_no_commit_stops_every_service_by_its_position() {
     for (service, tasks) in &stage.tasks {
         let failure = failure(*service, tasks).await;
         assert!(failure.starts_with("task \"project\" failed"), "{service}: {failure}");
+        assert!(failure.contains("CHS0032"), "{service}: {failure}");
         let named =
             format!("the commit at position {position} of \"fl.ev.registration.cluster.c9\"");
         assert!(failure.contains(&named), "{service}: {failure}");
@@ -81,7 +82,8 @@ async fn an_event_of_a_later_release_stops_every_service_that_heeds_its_kind() {
         let named = format!("the commit at position {position} of \"cluster/c9\"");
         assert!(failure.contains(&named), "{service}: {failure}");
         assert!(failure.contains("fleetlog.registration.v1.ClusterEvent"), "{failure}");
-        assert!(failure.contains("of a later "), "{service}: {failure}");
+        assert!(failure.contains("CHS0031"), "{service}: {failure}");
+        assert!(failure.contains("holds \"SomethingNew\" of "), "{service}: {failure}");
     }
 }
 

@@ -223,7 +223,7 @@ pub struct ClusterSetCounted {
     #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
     pub at: ::core::option::Option<crate::common::Time>,
 }
-/// One event of a ManagedClusterSetBinding (`fl.ev.registration.binding.<ns>.<set>`).
+/// Version 1 of a binding's events, kept to be read: version 2 is written.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -15,8 +15,9 @@ use fleetlog_messages::registration::{
     ClusterSetDeleted, ClusterSetSpecified, ClusterSpecified, ClusterStatusReported,
     ManagedCluster, ManagedClusterClaim, ManagedClusterSelector, ManagedClusterSet,
     ManagedClusterSetBinding, ManagedClusterSetSpec, Taint, TaintAdded, TaintRemoved,
-    binding_event, cluster_event, cluster_set_event,
+    cluster_event, cluster_set_event,
 };
+use fleetlog_messages::registration_v2::binding_event;
 use fleetlog_placement_domain::command::Apply;
 use fleetlog_placement_domain::held_scores::ScoreKey;
 use fleetlog_placement_domain::reaction::Follows;
