@@ -2,9 +2,11 @@
 
 mod diff;
 mod simulate;
+mod topology;
 
 pub use diff::DiffArgs;
 pub use simulate::{SimulateArgs, SimulateCommand};
+pub use topology::{SiteArgs, TopologyApplyArgs, TopologyCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::SocketAddr;
@@ -75,6 +77,9 @@ pub enum Command {
     /// Look at what could not be handled, try it again, or drop it.
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Plan, apply and verify the streams, consumers, accounts and permissions of a hub.
+    #[command(subcommand)]
+    Topology(TopologyCommand),
     /// Fold the log again in a fresh process and compare with the running services.
     Replay(ReplayArgs),
     /// Print the versions of this command and of the hub.

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::Dev;
+use support::{Dev, fleetlog};
 
 const PLACEMENT: &str = "
 apiVersion: cluster.open-cluster-management.io/v1beta2
@@ -203,4 +203,57 @@ fn labels_are_set_and_taken_away_and_acceptance_is_a_person_s() {
     let denied = dev.run(&["get", "mcl/cluster1", "-o", "json"]).json();
     assert_ne!(denied["spec"]["hubAcceptsClient"], json!(true));
     dev.run(&["accept", "cluster1"]).ok();
+}
+
+/// Changes a setting of a stream behind the hub's back, as its operator could.
+fn altered(dev: &Dev, stream: &str, setting: &str, value: Value) {
+    let url = fleetlog_topology::folder::find(dev.dir()).unwrap().nats_url.unwrap();
+    let creds = dev.dir().join("creds/operator.creds");
+    let creds = fleetlog_topology::folder::read_credentials(&creds).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = fleetlog_topology::apply::connect(&url, &creds).await.unwrap();
+        let ask = async |verb: &str, body: String| {
+            let subject = format!("$JS.API.STREAM.{verb}.{stream}");
+            let answer = client.request(subject, body.into()).await.unwrap();
+            serde_json::from_slice::<Value>(&answer.payload).unwrap()
+        };
+        let mut config = ask("INFO", String::new()).await["config"].take();
+        config[setting] = value;
+        let updated = ask("UPDATE", config.to_string()).await;
+        assert_eq!(updated.get("error"), None, "{updated}");
+    });
+}
+
+#[test]
+fn a_topology_is_planned_applied_and_verified_and_no_data_is_lost_unasked() {
+    let dev = Dev::start(1);
+    let topology = |words: &[&str]| dev.run(&[&["topology"], words].concat());
+    assert_eq!(topology(&["plan"]).ok(), "no changes\n");
+    assert_eq!(topology(&["apply"]).ok(), "no changes\n");
+    topology(&["verify"]).ok();
+
+    altered(&dev, "CMD", "max_age", json!(900 * 86_400_000_000_000_u64));
+    let plan = topology(&["plan"]).ok();
+    assert!(plan.contains("change   stream/CMD   max_age   900d   30d"), "{plan}");
+    let plan = topology(&["plan", "-o", "json"]).json();
+    assert_eq!(
+        (&plan["profile"], &plan["changes"][0]["name"]),
+        (&json!("dev"), &json!("stream/CMD"))
+    );
+    let drift = topology(&["verify"]);
+    assert_eq!(drift.code, 1);
+    assert!(drift.refused().contains("stream \"CMD\" is not as it should be"));
+    let refused = topology(&["apply"]).refused();
+    assert!(refused.contains("HUB0013") && refused.contains("--yes-lose-data CMD"), "{refused}");
+    let done = topology(&["apply", "--yes-lose-data", "CMD"]).ok();
+    assert_eq!(done, "stream/CMD changed\n");
+    topology(&["verify"]).ok();
+
+    let url = fleetlog_topology::folder::find(dev.dir()).unwrap().nats_url.unwrap();
+    let creds = dev.dir().join("creds/operator.creds");
+    let elsewhere = ["topology", "plan", "--url", &url, "--creds", creds.to_str().unwrap()];
+    assert_eq!(fleetlog(&elsewhere).code, 2, "the profile is not known there");
+    let plan = fleetlog(&[&elsewhere[..], &["--profile", "dev"]].concat()).ok();
+    assert_eq!(plan, "no changes\n");
 }

@@ -13,6 +13,7 @@ use fleetlog_tools::nats::server_info;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
+use crate::profile::Profile;
 use crate::refusal::HubRefusal;
 use crate::space::Room;
 
@@ -27,6 +28,9 @@ pub struct HubFile {
     pub hub_id: String,
     /// The version of everything in the folder.
     pub data_version: u32,
+    /// What it is run as; a hub that nobody gave one is to try things on.
+    #[serde(default)]
+    pub profile: Option<Profile>,
     /// The process that runs the hub, while it runs.
     #[serde(default)]
     pub pid: Option<u32>,
@@ -100,11 +104,19 @@ impl Folder {
         self.last.as_ref()
     }
 
+    /// What the hub is run as. Read anew each time: it may be set while the hub runs.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        let said = read_hub_file(&self.dir).ok().flatten().or_else(|| self.last.clone());
+        said.and_then(|file| file.profile).unwrap_or_default()
+    }
+
     /// `hub.json` of a hub that does not run.
     pub(crate) fn resting(&self) -> HubFile {
         HubFile {
             hub_id: self.identity.hub_id().to_string(),
             data_version: DATA_VERSION,
+            profile: Some(self.profile()),
             pid: None,
             nats_url: None,
             listen_url: None,
@@ -116,10 +128,28 @@ impl Folder {
 
     /// Writes `hub.json`, whole or not at all.
     pub(crate) fn write(&self, file: &HubFile) -> Result<(), HubRefusal> {
-        let mut text = serde_json::to_string_pretty(file).unwrap_or_default();
-        text.push('\n');
-        write_secret(&self.dir.join("hub.json"), &text)
+        write_hub_file(&self.dir, file)
     }
+}
+
+/// Keeps what a hub is run as in its `hub.json`; the hub may be running. What of it is the server's
+/// holds from its next start on.
+///
+/// # Errors
+/// A folder that holds no hub, or cannot be written.
+pub fn keep_profile(dir: &Path, profile: Profile) -> Result<(), HubRefusal> {
+    let none = || HubRefusal::NotRunning { dir: dir.to_path_buf() };
+    let file = read_hub_file(dir)?.ok_or_else(none)?;
+    if file.profile == Some(profile) {
+        return Ok(());
+    }
+    write_hub_file(dir, &HubFile { profile: Some(profile), ..file })
+}
+
+fn write_hub_file(dir: &Path, file: &HubFile) -> Result<(), HubRefusal> {
+    let mut text = serde_json::to_string_pretty(file).unwrap_or_default();
+    text.push('\n');
+    write_secret(&dir.join("hub.json"), &text)
 }
 
 /// The hub that runs on a folder, for those who come to speak with it.

@@ -9,11 +9,11 @@ use fleetlog_kernel::Timestamp;
 use fleetlog_tools::nats::{STOP_WITHIN, kill_left_behind, server_info};
 use fleetlog_tools::{NatsConfig, NatsServer};
 
-use crate::apply::{apply, connect};
+use crate::apply::{connect, settle};
 use crate::folder::{Folder, HubFile, write_secret};
 use crate::identity::Identity;
 use crate::refusal::HubRefusal;
-use crate::server::{Sync, configuration};
+use crate::server::{Sync, configuration, settings};
 use crate::space::{Room, RoomChange, SpaceConfig, outgrown, stored_in};
 
 /// How often it is looked whether the server has ended.
@@ -26,7 +26,7 @@ pub struct HubConfig {
     pub binary: PathBuf,
     /// The port on 127.0.0.1; without one a free port is taken.
     pub port: Option<u16>,
-    /// How soon acknowledged messages reach the disk.
+    /// How soon acknowledged messages reach the disk, at the latest as soon as the profile says.
     pub sync: Sync,
     /// How much space stays free.
     pub space: SpaceConfig,
@@ -114,7 +114,9 @@ fn server_config(
     let file = nats.join("nats.conf");
     let step = format!("make \"{}\"", nats.display());
     fs::create_dir_all(&nats).map_err(HubRefusal::io(step))?;
-    let text = configuration(folder.identity(), &nats, config.sync, limit);
+    let profile = folder.profile();
+    let settings = settings(config.sync.max(profile.sync()), profile.max_memory());
+    let text = configuration(folder.identity(), &nats, &settings, limit);
     write_secret(&file, &text)?;
     Ok(NatsConfig {
         binary: config.binary.clone(),
@@ -266,7 +268,7 @@ impl RunningHub {
     /// Makes what the server lacks, verifies the rest, and tells others where it is.
     async fn settle(&self) -> Result<(), HubRefusal> {
         let client = connect(&self.url, &self.identity().operator()?).await?;
-        apply(&client).await?;
+        settle(&client, self.folder.profile()).await?;
         self.announce()
     }
 

@@ -140,6 +140,19 @@ impl Identity {
         kept.map_or(("", ""), |kept| (kept.key.as_str(), kept.jwt.as_str()))
     }
 
+    /// What the JWT of an account should say. A role that came with this release and has no key in
+    /// the folder yet is given one at the next start.
+    ///
+    /// # Errors
+    /// A key that is damaged.
+    pub fn claims(&self, account: Account) -> Result<Value, HubRefusal> {
+        let mut keys = self.kept.role_keys()?;
+        for role in roles() {
+            keys.entry(role.name.to_owned()).or_insert_with(|| "a new key".to_owned());
+        }
+        Ok(claims::account(account, self.account(Account::Hub).0, &keys))
+    }
+
     /// The user of a service.
     ///
     /// # Errors
@@ -285,12 +298,15 @@ impl Kept {
         Ok(changed)
     }
 
+    /// The public key of each role.
+    fn role_keys(&self) -> Result<BTreeMap<String, String>, HubRefusal> {
+        let key = |(role, seed): (&String, &String)| Ok((role.clone(), key_of(seed)?.public_key()));
+        self.roles.iter().map(key).collect()
+    }
+
     /// Signs every account whose JWT does not say what the data says now; true when one was signed.
     fn settle_accounts(&mut self, at: Timestamp) -> Result<bool, HubRefusal> {
-        let mut keys = BTreeMap::new();
-        for (role, seed) in &self.roles {
-            keys.insert(role.clone(), key_of(seed)?.public_key());
-        }
+        let keys = self.role_keys()?;
         let hub = self.accounts.get(Account::Hub.name()).map(|a| a.key.clone()).unwrap_or_default();
         let signing = key_of(&self.operator_signing)?;
         let mut changed = false;

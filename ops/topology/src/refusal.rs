@@ -6,6 +6,7 @@ use std::time::Duration;
 use fleetlog_bus::jwt::MintError;
 use fleetlog_tools::ToolError;
 
+use crate::plan::{Action, Change, Cost};
 use crate::space::mib;
 
 /// A hub's folder or server says no.
@@ -54,6 +55,24 @@ pub enum HubRefusal {
         /// The stream or queue.
         what: String,
         /// The server's words.
+        why: String,
+    },
+    /// A change would cost data that nobody gave up.
+    #[error("{what} would lose data: {why}")]
+    WouldLose {
+        /// The stream or queue.
+        what: String,
+        /// The stream whose data it is.
+        stream: String,
+        /// What would be lost by what.
+        why: String,
+    },
+    /// A change that is never made.
+    #[error("{what} is never changed like this: {why}")]
+    Never {
+        /// The stream.
+        what: String,
+        /// Why not.
         why: String,
     },
     /// The server does not answer or does not let us in.
@@ -117,6 +136,32 @@ impl HubRefusal {
         move |source| HubRefusal::Io { step, source }
     }
 
+    /// A thing that is not as it should be.
+    #[must_use]
+    pub fn differs(change: &Change) -> Self {
+        let mut fields: Vec<String> = change.fields.iter().map(ToString::to_string).collect();
+        match change.action {
+            Action::Make => fields.push("it is missing".to_owned()),
+            Action::Remove => fields.push("nobody asked for it".to_owned()),
+            Action::Restart => fields.push("a start of the hub mends it".to_owned()),
+            Action::Change | Action::Replace => {}
+        }
+        Self::Differs { what: change.key.to_string(), fields }
+    }
+
+    /// A change that may not be made.
+    #[must_use]
+    pub fn of_change(change: &Change) -> Self {
+        let what = change.key.to_string();
+        match &change.cost {
+            Cost::Never(why) => Self::Never { what, why: why.clone() },
+            Cost::Data(why) => {
+                Self::WouldLose { what, stream: change.key.of.clone(), why: why.clone() }
+            }
+            Cost::Nothing => Self::differs(change),
+        }
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -132,6 +177,8 @@ impl HubRefusal {
             Self::Mint(_) => "HUB0009",
             Self::EndsAgain { .. } => "HUB0010",
             Self::NoSpace { .. } => "HUB0012",
+            Self::WouldLose { .. } => "HUB0013",
+            Self::Never { .. } => "HUB0014",
             Self::Tool(tool) => tool.code(),
         }
     }
@@ -144,8 +191,14 @@ impl HubRefusal {
             Self::Newer { .. } => "use the release that wrote the folder, or a newer one",
             Self::Damaged { .. } => "restore the file from a backup, or choose another folder",
             Self::Differs { .. } => {
-                "somebody changed it by hand: change it back, or restore the folder from a backup"
+                "see \"fleetlog topology plan\"; mend it with \"apply\", or restore a backup"
             }
+            Self::WouldLose { stream, .. } => {
+                return format!(
+                    "save what is needed, then apply again with --yes-lose-data {stream}"
+                );
+            }
+            Self::Never { .. } => "set up a new hub for it, or restore the folder from a backup",
             Self::NotMade { .. } => "the server's log in the data folder tells more",
             Self::Unreachable { .. } => "see whether the hub still runs, and its log",
             Self::NoSpace { .. } => "make space there, or give a smaller --reserve",

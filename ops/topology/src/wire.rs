@@ -1,10 +1,12 @@
 //! Streams and queues in the server's JSON, and the comparison of every field with what it reports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleetlog_bus::{QueueSpec, Storage, StreamSpec, WhenFull};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use crate::plan::Field;
 
 /// One stream, with every setting that differs from the server's zero.
 pub(crate) fn stream(spec: &StreamSpec) -> Value {
@@ -73,21 +75,58 @@ pub(crate) fn queue(spec: &QueueSpec) -> Value {
     })
 }
 
-/// What differs, one sentence a field. A field that only one side has counts as its zero, except
-/// those named `_nats.…`, in which the server notes its own versions.
-pub(crate) fn differences(wanted: &Value, reported: &Value) -> Vec<String> {
-    let empty = Map::new();
-    let (wanted, reported) =
-        (wanted.as_object().unwrap_or(&empty), reported.as_object().unwrap_or(&empty));
-    let names: BTreeSet<&String> = wanted.keys().chain(reported.keys()).collect();
+/// What differs, one field each. A field that only one side has counts as its zero, except those
+/// named `_nats.…`, in which the server notes its own versions. What has a name within a list, and
+/// each text of a list of texts, is a field of its own.
+pub(crate) fn differences(wanted: &Value, reported: &Value) -> Vec<Field> {
+    let (mut want, mut have) = (BTreeMap::new(), BTreeMap::new());
+    flatten("", wanted, &mut want);
+    flatten("", reported, &mut have);
+    let names: BTreeSet<&String> = want.keys().chain(have.keys()).collect();
     let mut found = Vec::new();
     for name in names {
-        let (want, have) = (settled(wanted.get(name)), settled(reported.get(name)));
+        let (want, have) = (want.get(name), have.get(name));
         if want != have {
-            found.push(format!("\"{name}\" is {} instead of {}", shown(&have), shown(&want)));
+            let (now, wanted) = (have.cloned(), want.cloned());
+            let (now, wanted) = (now.unwrap_or_default(), wanted.unwrap_or_default());
+            found.push(Field { name: name.clone(), now, wanted });
         }
     }
     found
+}
+
+/// Every setting under its path; zeros of any kind are none.
+fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Null | Value::Bool(false) => {}
+        Value::Number(n) if n.as_f64() == Some(0.0) => {}
+        Value::String(text) if text.is_empty() => {}
+        Value::Object(map) => {
+            for (name, value) in map.iter().filter(|(name, _)| !name.starts_with("_nats.")) {
+                let dot = if path.is_empty() { "" } else { "." };
+                flatten(&format!("{path}{dot}{name}"), value, into);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                match item {
+                    Value::String(text) => {
+                        into.insert(format!("{path}[{text}]"), Value::Bool(true));
+                    }
+                    other => flatten(&format!("{path}[{}]", called(other, index)), other, into),
+                }
+            }
+        }
+        other => {
+            into.insert(path.to_owned(), other.clone());
+        }
+    }
+}
+
+/// How a member of a list is called: by its role or subject, else by its place.
+fn called(item: &Value, index: usize) -> String {
+    let name = ["role", "subject", "name"].into_iter().find_map(|name| item[name].as_str());
+    name.map_or_else(|| index.to_string(), str::to_owned)
 }
 
 fn with_common(mut config: Value) -> Value {
@@ -104,27 +143,6 @@ fn with_common(mut config: Value) -> Value {
     config
 }
 
-/// The value without what the server adds of its own; `None` for every kind of zero.
-fn settled(value: Option<&Value>) -> Option<Value> {
-    match value? {
-        Value::Null | Value::Bool(false) => None,
-        Value::Number(n) if n.as_f64() == Some(0.0) => None,
-        Value::String(s) if s.is_empty() => None,
-        Value::Array(items) if items.is_empty() => None,
-        Value::Object(map) => {
-            let own = map.iter().filter(|(name, _)| !name.starts_with("_nats."));
-            let kept: Map<String, Value> =
-                own.filter_map(|(name, v)| Some((name.clone(), settled(Some(v))?))).collect();
-            (!kept.is_empty()).then_some(Value::Object(kept))
-        }
-        other => Some(other.clone()),
-    }
-}
-
-fn shown(value: &Option<Value>) -> String {
-    value.as_ref().map_or_else(|| "unset".to_owned(), Value::to_string)
-}
-
 fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -133,19 +151,39 @@ fn nanos(duration: Duration) -> i64 {
 mod tests {
     use super::*;
 
+    fn told(wanted: &Value, reported: &Value) -> Vec<String> {
+        differences(wanted, reported).iter().map(Field::to_string).collect()
+    }
+
     #[test]
     fn a_field_that_nobody_here_knows_is_a_difference_when_it_is_set() {
         let wanted = json!({ "name": "EVENTS" });
         let same =
             json!({ "name": "EVENTS", "new_setting": false, "metadata": {"_nats.ver": "9"} });
-        assert_eq!(differences(&wanted, &same), Vec::<String>::new());
+        assert_eq!(told(&wanted, &same), Vec::<String>::new());
         let other = json!({ "name": "EVENTS", "new_setting": true });
-        assert_eq!(differences(&wanted, &other), ["\"new_setting\" is true instead of unset"]);
+        assert_eq!(told(&wanted, &other), ["\"new_setting\" is true instead of unset"]);
     }
 
     #[test]
     fn a_missing_setting_is_a_difference() {
         let wanted = json!({ "deny_delete": true });
-        assert_eq!(differences(&wanted, &json!({})), ["\"deny_delete\" is unset instead of true"]);
+        assert_eq!(told(&wanted, &json!({})), ["\"deny_delete\" is unset instead of true"]);
+    }
+
+    #[test]
+    fn members_of_lists_are_told_one_by_one_whatever_their_order() {
+        let role = |name: &str, may: &[&str]| json!({ "role": name, "pub": { "allow": may } });
+        let wanted = json!({ "keys": [role("a", &["x", "y"]), role("b", &[])] });
+        let moved = json!({ "keys": [role("b", &[]), role("a", &["y", "x"])] });
+        assert_eq!(told(&wanted, &moved), Vec::<String>::new());
+        let more = json!({ "keys": [role("a", &["x", "z"]), role("b", &[])] });
+        assert_eq!(
+            told(&wanted, &more),
+            [
+                "\"keys[a].pub.allow[y]\" is unset instead of true",
+                "\"keys[a].pub.allow[z]\" is true instead of unset",
+            ]
+        );
     }
 }

@@ -13,17 +13,27 @@ use async_nats::Client;
 use fleetlog_kernel::{Service, Timestamp};
 use fleetlog_tools::nats::server_info;
 use fleetlog_tools::{NatsConfig, NatsServer, nats_server, quiet};
-use fleetlog_topology::apply::{apply, connect, verify};
-use fleetlog_topology::folder::{find, read_credentials};
+use fleetlog_topology::accounts::Account;
+use fleetlog_topology::apply::{Site, connect, settle};
+use fleetlog_topology::folder::{find, keep_profile, read_credentials};
 use fleetlog_topology::hub::{HubConfig, start, start_in};
+use fleetlog_topology::plan::{Action, Kind};
 use fleetlog_topology::server::Sync;
-use fleetlog_topology::{Folder, RunningHub};
+use fleetlog_topology::{Folder, HubRefusal, Profile, RunningHub};
 use serde_json::{Value, json};
 
 const AT: Timestamp = Timestamp::of_seconds(1_700_000_000);
 
 async fn operator(hub: &RunningHub) -> Client {
     connect(hub.url(), &hub.identity().operator().unwrap()).await.unwrap()
+}
+
+async fn apply(client: &Client) -> Result<(), HubRefusal> {
+    settle(client, Profile::Dev).await
+}
+
+async fn verify(client: &Client) -> Result<(), HubRefusal> {
+    fleetlog_topology::apply::verify(client, Profile::Dev).await
 }
 
 async fn ask(client: &Client, subject: &str, body: Value) -> Value {
@@ -245,4 +255,112 @@ async fn a_server_left_by_a_killed_hub_is_stopped_first_and_a_stranger_is_not() 
     told(&left, &left.info().server_id);
     drop(start_in(dir.path(), AT).await.unwrap());
     assert_eq!(server_info(left.url()), None);
+}
+
+/// The hub's topology as its operator sees it, folder included.
+fn site<'a>(hub: &'a RunningHub, client: &Client) -> Site<'a> {
+    Site {
+        client: client.clone(),
+        profile: Profile::Dev,
+        // Its identity and files, as the command finds them beside a running hub.
+        folder: Some((hub.dir(), hub.identity())),
+    }
+}
+
+async fn altered(client: &Client, stream: &str, setting: &str, value: Value) {
+    let info = ask(client, &format!("$JS.API.STREAM.INFO.{stream}"), json!({})).await;
+    let mut config = info["config"].clone();
+    config[setting] = value;
+    let updated = ask(client, &format!("$JS.API.STREAM.UPDATE.{stream}"), config).await;
+    assert_eq!(updated.get("error"), None, "{updated}");
+}
+
+async fn held(client: &Client, stream: &str) -> Value {
+    let info = ask(client, &format!("$JS.API.STREAM.INFO.{stream}"), json!({})).await;
+    info["state"]["messages"].clone()
+}
+
+#[tokio::test]
+async fn drift_is_planned_field_by_field_and_mended_by_apply_without_losing_data_unasked() {
+    const DAY: u64 = 86_400_000_000_000;
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    let client = operator(&hub).await;
+    let site = site(&hub, &client);
+    assert_eq!(site.plan().await.unwrap().changes, [], "a fresh hub needs nothing");
+    assert_eq!(site.apply(&[]).await.unwrap(), []);
+
+    altered(&client, "DLQ", "max_age", json!(DAY)).await;
+    ask(&client, "$JS.API.CONSUMER.DELETE.CMD.cmd-work", json!({})).await;
+    let plan = site.plan().await.unwrap();
+    let told: Vec<String> =
+        plan.changes.iter().map(|change| HubRefusal::differs(change).to_string()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("\"max_age\" is 86400000000000 instead of"), "{told:?}");
+    assert!(told[1].contains("\"cmd-work\"") && told[1].contains("missing"), "{told:?}");
+    assert_eq!(site.apply(&[]).await.unwrap().len(), 2);
+    assert_eq!(site.plan().await.unwrap().changes, [], "applied once, it needs nothing");
+    verify(&client).await.unwrap();
+
+    // A dead letter lies in a stream whose limits were widened and whose storage was changed.
+    let work = connect(hub.url(), &hub.identity().service(Service::Work).unwrap()).await.unwrap();
+    ask(&work, "fl.dlq.work.x", json!({})).await;
+    altered(&client, "DLQ", "max_age", json!(900 * DAY)).await;
+    let refused = site.apply(&[]).await.unwrap_err();
+    assert_eq!(refused[0].code(), "HUB0013");
+    assert!(refused[0].advice().contains("--yes-lose-data DLQ"), "{}", refused[0]);
+    assert_eq!(held(&client, "DLQ").await, json!(1), "nothing was done");
+    site.apply(&["DLQ".to_owned()]).await.unwrap();
+    assert_eq!(held(&client, "DLQ").await, json!(1), "it was younger than the limit");
+
+    ask(&client, "$JS.API.STREAM.DELETE.DLQ", json!({})).await;
+    let config = json!({ "name": "DLQ", "subjects": ["fl.dlq.>"], "storage": "memory" });
+    ask(&client, "$JS.API.STREAM.CREATE.DLQ", config).await;
+    ask(&work, "fl.dlq.work.x", json!({})).await;
+    assert_eq!(site.apply(&[]).await.unwrap_err()[0].code(), "HUB0013");
+    site.apply(&["DLQ".to_owned()]).await.unwrap();
+    assert_eq!(held(&client, "DLQ").await, json!(0), "it was made anew, as was agreed");
+
+    altered(&client, "EVENTS", "allow_msg_ttl", json!(true)).await;
+    let refused = site.apply(&["EVENTS".to_owned()]).await.unwrap_err();
+    assert_eq!(refused[0].code(), "HUB0014");
+}
+
+#[tokio::test]
+async fn a_profile_is_kept_and_an_account_that_says_less_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    assert_eq!(hub_json(dir.path())["profile"], json!("dev"));
+    let client = operator(&hub).await;
+    let three = Site { profile: Profile::Ha, ..site(&hub, &client) };
+    let refused = three.apply(&[]).await.unwrap_err();
+    assert_eq!(refused[0].code(), "HUB0005", "one server cannot hold three replicas");
+
+    let single = Site { profile: Profile::Single, ..site(&hub, &client) };
+    single.apply(&[]).await.unwrap();
+    keep_profile(dir.path(), Profile::Single).unwrap();
+    let left = single.plan().await.unwrap().changes;
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!((left[0].key.kind, left[0].action), (Kind::Server, Action::Restart));
+    hub.stop();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    assert_eq!(hub_json(dir.path())["profile"], json!("single"));
+    let client = operator(&hub).await;
+    let single = Site { profile: Profile::Single, ..site(&hub, &client) };
+    assert_eq!(single.plan().await.unwrap().changes, [], "the start did the rest");
+
+    // The server keeps an account as an earlier release signed it.
+    let key = hub.identity().account(Account::Users).0.to_owned();
+    let file = dir.path().join(format!("nats/jwt/{key}.jwt"));
+    let claims = json!({ "nats": { "type": "account", "version": 2 } }).to_string();
+    let body = data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes());
+    fs::write(&file, format!("e30.{body}.x")).unwrap();
+    let plan = single.plan().await.unwrap();
+    let [change] = plan.changes.as_slice() else { panic!("{plan:?}") };
+    assert_eq!(
+        (change.key.to_string().as_str(), change.action),
+        ("account \"USERS\"", Action::Restart)
+    );
+    let right = "signing_keys[user].template.pub.allow[fl.cmd.*.{{name()}}.>]";
+    assert!(change.fields.iter().any(|field| field.name == right), "{change:?}");
 }

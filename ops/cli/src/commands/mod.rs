@@ -17,6 +17,7 @@ mod rebalance;
 mod sim;
 mod simulate;
 mod token;
+mod topology;
 mod version;
 pub mod wait;
 mod watch;
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli) -> Done {
             simulate::run(&args, &Hub::open(data).await?).await
         }
         Command::Dlq(command) => dlq::run(&command, &Hub::open(data).await?).await,
+        Command::Topology(command) => topology::run(&command, data).await,
         Command::Version(args) => version::run(&args, data),
         // Answered before a runtime is started.
         Command::Completion { .. } => Ok(()),

@@ -6,6 +6,7 @@ pub mod describe;
 pub mod json_path;
 pub mod objects;
 pub mod paint;
+pub mod plan;
 pub mod table;
 
 use std::io::Write as _;
