@@ -120,7 +120,7 @@ fn shown(field: &Field, value: &Value) -> String {
 fn duration(nanos: u64) -> String {
     let units = [("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000)];
     let units = units.into_iter().chain([("s", 1_000_000_000), ("ms", 1_000_000)]);
-    let whole = units.into_iter().find(|(_, unit)| nanos > 0 && nanos % unit == 0);
+    let whole = units.into_iter().find(|(_, unit)| nanos > 0 && nanos.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{nanos}ns"), |(name, unit)| format!("{}{name}", nanos / unit))
 }
 

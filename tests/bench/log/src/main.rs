@@ -13,6 +13,7 @@ mod append;
 mod figure;
 mod ground;
 mod outcome;
+mod past;
 mod subscribers;
 
 use anyhow::{Result, ensure};
@@ -36,6 +37,9 @@ const GROUPS: &[Group] = &[
         outcome::command(scale).boxed()
     }),
     Group(&["chain_3_hops_p50_ms"], |scale| outcome::chain(scale).boxed()),
+    Group(&["as_of_object_ms", "as_of_first_object_ms", "as_of_list_10000_s"], |scale| {
+        past::as_of(scale).boxed()
+    }),
     Group(&["slow_subscriber_cost_ratio"], |scale| subscribers::slow(scale).boxed()),
 ];
 
