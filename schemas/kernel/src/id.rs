@@ -1,6 +1,6 @@
 //! Identities. They are inputs: made by a client or derived from what is known, never drawn here.
 
-use crate::{Digest, Position, Service};
+use crate::{Digest, Position, Service, Timestamp};
 use std::fmt;
 use uuid::Uuid;
 
@@ -65,6 +65,14 @@ impl MessageId {
 }
 
 impl CommandId {
+    /// When it was made, if it says so as a UUID of version 7 does (RFC 9562, section 5.7).
+    #[must_use]
+    pub fn made(&self) -> Option<Timestamp> {
+        let id = Uuid::try_parse(&self.0).ok().filter(|id| id.get_version_num() == 7)?;
+        let millis = i128::try_from(id.as_u128() >> 80).ok()?;
+        Some(Timestamp::of_nanos(millis * 1_000_000))
+    }
+
     /// The id of the command number `index` that `service` sends because of `cause`.
     #[must_use]
     pub fn of_reaction(service: Service, handler: &str, cause: Position, index: u32) -> Self {
@@ -84,6 +92,16 @@ impl Uid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_of_version_7_tells_when_it_was_made_and_no_other_does() {
+        // The example of RFC 9562, appendix A.6: 22 February 2022, 19:22:22 UTC.
+        let example = CommandId::new("017F22E2-79B0-7CC3-98C4-DC0C0C07398F");
+        assert_eq!(example.made(), Some(Timestamp::of_seconds(1_645_557_742)));
+        for other in ["once", "", "919108f7-52d1-4320-9bac-f847db4148a8"] {
+            assert_eq!(CommandId::new(other).made(), None, "{other}");
+        }
+    }
 
     #[test]
     fn derived_ids_differ_by_every_input_and_by_nothing_else() {

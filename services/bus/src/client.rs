@@ -24,6 +24,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const HEAR_WITHIN: Duration = Duration::from_secs(2);
 /// How often an outcome is asked for before the client gives up.
 const ASKS: u32 = 15;
+/// How often a command is sent while nobody knows whether it was taken, and the pause between.
+const SENDS: u32 = 3;
+const SEND_AGAIN: Duration = Duration::from_millis(500);
 /// How many commands may wait for outcomes at once: a user may hold 20 subscriptions, and each of
 /// the few answers of several pages that a connection waits for takes one too.
 const AT_ONCE: usize = 12;
@@ -98,11 +101,7 @@ impl Client {
         let _place = self.at_once.acquire().await;
         let subject = subject::outcome(self.actor.as_str(), id);
         let mut outcomes = self.broker.subscribe(&subject, None).await?;
-        let sent = Commands::new(self.broker.clone()).send(&self.actor, to, id, payload).await;
-        sent.map_err(|fault| match fault.refusal() {
-            Some(refusal) => ClientError::Refused(refusal),
-            None => fault.into(),
-        })?;
+        self.send(id, to, payload).await?;
         for _ in 0..ASKS {
             let listening = listen(&mut outcomes, id);
             if let Ok(Some(outcome)) = tokio::time::timeout(HEAR_WITHIN, listening).await {
@@ -113,6 +112,31 @@ impl Client {
             }
         }
         Err(ClientError::NoOutcome(id.clone()))
+    }
+
+    /// Sends a command until it is known to be taken; under its id it counts once.
+    async fn send(
+        &self,
+        id: &CommandId,
+        to: &AggregateId,
+        payload: Bytes,
+    ) -> Result<(), ClientError> {
+        let commands = Commands::new(self.broker.clone());
+        let mut sends = 0;
+        loop {
+            sends += 1;
+            let fault = match commands.send(&self.actor, to, id, payload.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(fault) => fault,
+            };
+            if let Some(refusal) = fault.refusal() {
+                return Err(ClientError::Refused(refusal));
+            }
+            if fault.retry != Retry::MayHelp || sends >= SENDS {
+                return Err(fault.into());
+            }
+            tokio::time::sleep(SEND_AGAIN).await;
+        }
     }
 
     /// The recorded outcome of one of the user's commands.

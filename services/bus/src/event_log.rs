@@ -6,17 +6,21 @@ use crate::SharedBroker;
 use crate::commit::{Entry, NewCommit};
 use crate::fault::Fault;
 use crate::group_commit::{GroupCommit, Waiting};
-use crate::port::{Publish, PublishError, Stored, StoredMessage};
-use crate::rules::MESSAGE_ID;
+use crate::port::Publish;
+use crate::settle::append_all;
 use fleetlog_kernel::Position;
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::{AggregateId, Subject};
 use futures::stream::{BoxStream, StreamExt as _};
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub(crate) const STREAM: &str = "EVENTS";
-/// How many commits may wait for the group commit before appends wait too.
-const WAITING: usize = 1_024;
+/// How many commits may wait for their verdicts before further appends wait themselves.
+pub(crate) const WAITING: usize = 1_024;
+/// How many decisions over several aggregates may be under way: a server holds 50 open batches of a
+/// stream, of all processes together.
+const DECISIONS: usize = 8;
 
 /// What came of an append.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +47,11 @@ pub struct LogReading {
 #[derive(Clone)]
 pub struct EventLog {
     broker: SharedBroker,
-    waiting: mpsc::Sender<Waiting>,
+    waiting: mpsc::UnboundedSender<Waiting>,
+    /// A place for each commit that waits for its verdict.
+    places: Arc<Semaphore>,
+    /// A place for each decision over several aggregates.
+    decisions: Arc<Semaphore>,
 }
 
 impl EventLog {
@@ -51,9 +59,18 @@ impl EventLog {
     #[must_use]
     #[allow(clippy::new_ret_no_self, reason = "the log is of no use without its actor")]
     pub fn new(broker: SharedBroker) -> (Self, GroupCommit) {
-        let (waiting, inbox) = mpsc::channel(WAITING);
+        // Bounded by the places: who has none sends nothing.
+        let (waiting, inbox) = mpsc::unbounded_channel();
         let actor = GroupCommit::new(broker.clone(), inbox);
-        (Self { broker, waiting }, actor)
+        let places = Arc::new(Semaphore::new(WAITING));
+        let decisions = Arc::new(Semaphore::new(DECISIONS));
+        (Self { broker, waiting, places, decisions }, actor)
+    }
+
+    /// How many commits wait for their verdicts; with more than a bound of them, appends wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        WAITING - self.places.available_permits()
     }
 
     /// Appends one commit, together with whatever else waits.
@@ -63,8 +80,9 @@ impl EventLog {
     pub async fn append(&self, commit: NewCommit) -> Result<Append, Fault> {
         let (verdict, told) = oneshot::channel();
         let ended = || Fault::lasting("append a commit", "the group commit has ended");
-        let waiting = Waiting { publish: commit.to_publish(), verdict };
-        self.waiting.send(waiting).await.map_err(|_| ended())?;
+        let place = self.places.clone().acquire_owned().await.map_err(|_| ended())?;
+        let waiting = Waiting { publish: commit.to_publish(), verdict, place };
+        self.waiting.send(waiting).map_err(|_| ended())?;
         told.await.map_err(|_| ended())?
     }
 
@@ -74,17 +92,8 @@ impl EventLog {
     /// When the server refuses them for good.
     pub async fn append_all(&self, commits: Vec<NewCommit>) -> Result<Append, Fault> {
         let publishes: Vec<Publish> = commits.iter().map(NewCommit::to_publish).collect();
-        let error = match self.broker.publish_atomic(publishes.clone()).await {
-            Ok(stored) => return Ok(Append::Appended(Position(stored.sequence))),
-            Err(error) => error,
-        };
-        match error {
-            PublishError::WrongLast { .. } | PublishError::DuplicateInBatch => {
-                stored_before(&self.broker, &publishes).await
-            }
-            PublishError::Unknown(reason) => Ok(Append::Unknown(reason)),
-            refused => Err(refused.into_fault("append several commits")),
-        }
+        let _place = self.decisions.acquire().await;
+        append_all(&self.broker, publishes).await
     }
 
     /// Reads what `filter` covers, after `after`, and follows.
@@ -114,82 +123,4 @@ pub(crate) async fn read(
     let reading = broker.read(STREAM, filter, after.next().0).await?;
     let entries = reading.messages.map(|message| message.map(|message| Entry::read(&message)));
     Ok(LogReading { pending: reading.pending, entries: entries.boxed() })
-}
-
-/// What the server's verdict on a single append means.
-pub(crate) async fn settle(
-    broker: &SharedBroker,
-    publish: &Publish,
-    verdict: Result<Stored, PublishError>,
-) -> Result<Append, Fault> {
-    match verdict {
-        Ok(Stored { sequence, duplicate: false }) => Ok(Append::Appended(Position(sequence))),
-        Ok(Stored { sequence, duplicate: true }) => {
-            match find(broker, publish, sequence.saturating_sub(1)).await? {
-                Found::Ours(position) => Ok(Append::AlreadyAppended(position)),
-                Found::Others(_) => Err(Fault::lasting(
-                    format!("append to \"{}\"", publish.subject),
-                    format!("another subject has its message id, at position {sequence}"),
-                )),
-            }
-        }
-        Err(PublishError::WrongLast { .. }) => {
-            match find(broker, publish, publish.expect_last.unwrap_or(0)).await? {
-                Found::Ours(position) => Ok(Append::AlreadyAppended(position)),
-                Found::Others(position) => Ok(Append::Conflict(position)),
-            }
-        }
-        Err(PublishError::Unknown(reason)) => Ok(Append::Unknown(reason)),
-        Err(refused) => Err(refused.into_fault(format!("append to \"{}\"", publish.subject))),
-    }
-}
-
-enum Found {
-    /// The commit lies there.
-    Ours(Position),
-    /// It does not; this is the subject's last position.
-    Others(Position),
-}
-
-/// Looks for a commit among those of its aggregate after `after`: the last first, nearly always.
-async fn find(broker: &SharedBroker, publish: &Publish, after: u64) -> Result<Found, Fault> {
-    let subject = Subject::raw(&publish.subject);
-    let Some(last) = broker.last(STREAM, &subject).await? else {
-        return Ok(Found::Others(Position::START));
-    };
-    if is(&last, publish) {
-        return Ok(Found::Ours(Position(last.sequence)));
-    }
-    if last.sequence > after + 1 {
-        let mut reading = broker.read(STREAM, &subject, after + 1).await?.messages;
-        while let Some(message) = reading.next().await.transpose()? {
-            if is(&message, publish) {
-                return Ok(Found::Ours(Position(message.sequence)));
-            }
-            if message.sequence >= last.sequence {
-                break;
-            }
-        }
-    }
-    Ok(Found::Others(Position(last.sequence)))
-}
-
-fn is(message: &StoredMessage, publish: &Publish) -> bool {
-    publish.id.is_some() && message.headers.get(MESSAGE_ID) == publish.id.as_ref()
-}
-
-/// A refused batch: either all of it was stored before, or nothing of it ever will be like this.
-async fn stored_before(broker: &SharedBroker, publishes: &[Publish]) -> Result<Append, Fault> {
-    let (mut all, mut last) = (true, Position::START);
-    for publish in publishes {
-        let after = publish.expect_last.unwrap_or(0);
-        last = last.max(match find(broker, publish, after).await? {
-            Found::Ours(position) => position,
-            Found::Others(position) => {
-                all = false;
-                position
-            }
-        });
-    }
-    Ok(if all { Append::AlreadyAppended(last) } else { Append::Conflict(last) })
 }

@@ -21,6 +21,7 @@ mod outcomes;
 mod port;
 mod reports;
 mod rules;
+mod settle;
 pub mod signature;
 mod snapshots;
 mod spec;

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub(crate) const MESSAGE_ID: &str = fleetlog_messages::envelope::header::MESSAGE_ID;
 /// The expected last sequence of the message's subject.
 pub(crate) const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
+/// How every expectation's header begins; all but [`EXPECTED`] are of more than a literal subject.
+const ANY_EXPECTATION: &str = "nats-expected-";
 /// How long a message lives.
 pub(crate) const TTL: &str = "Nats-TTL";
 /// When a message is published on its target: `@at <RFC 3339>`.
@@ -43,6 +45,12 @@ pub(crate) fn check(publish: &Publish) -> Result<(), PublishError> {
     }
     if let Err(name) = headers_fit(&publish.headers) {
         return refuse(format!("header \"{name}\" cannot be sent"));
+    }
+    let is_expectation = |name: &&String| name.to_ascii_lowercase().starts_with(ANY_EXPECTATION);
+    if let Some(name) = publish.headers.keys().find(is_expectation) {
+        return refuse(format!(
+            "header \"{name}\": what is expected is the literal subject's last"
+        ));
     }
     if publish.id.as_deref().is_some_and(|id| id.is_empty() || !is_one_line(id)) {
         return refuse("a message id is one line of text".to_owned());

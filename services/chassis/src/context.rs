@@ -9,6 +9,7 @@ use fleetlog_bus::{
     Blobs, Commands, DeadLetters, EventLog, Fault, Outcomes, Retry, SharedBroker, Snapshots, Timers,
 };
 use fleetlog_kernel::Position;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -32,6 +33,9 @@ pub struct Bounds {
     pub space_wait: Duration,
     /// Deliveries of one message before it is given up as poison.
     pub deliveries: u64,
+    /// How old a command's id may be to be decided without an outcome on record: a day less than
+    /// RESULT keeps outcomes.
+    pub outcomes_kept: Duration,
     /// Commits between two snapshots.
     pub snapshot_every: u64,
     /// How long the folding pauses for the react loop before a snapshot.
@@ -63,6 +67,7 @@ impl Default for Bounds {
             tries: 60,
             space_wait: Duration::from_secs(7 * 24 * 60 * 60),
             deliveries: 5,
+            outcomes_kept: Duration::from_secs(29 * 24 * 60 * 60),
             snapshot_every: 10_000,
             snapshot_wait: Duration::from_millis(250),
             questions: 64,
@@ -196,6 +201,8 @@ pub struct Context<M: Machine> {
     served: Watched<bool>,
     /// Why the service stopped at a commit, once it has.
     halted: OnceLock<String>,
+    /// Whether this life gave up on a message for its deliveries.
+    gave_up: AtomicBool,
     /// The places for folding the past.
     pub(crate) pasts: Semaphore,
     /// The places for questions about it, waiting ones included.
@@ -221,7 +228,14 @@ impl<M: Machine> Context<M> {
             live: Watched::new(false),
             served: Watched::new(false),
             halted: OnceLock::new(),
+            gave_up: AtomicBool::new(false),
         }
+    }
+
+    /// Whether a message may be given up on for its deliveries alone: once in a life, for the
+    /// others that were in hand whenever the service ended may only have been beside the culprit.
+    pub(crate) fn may_give_up(&self) -> bool {
+        !self.gave_up.swap(true, Ordering::Relaxed)
     }
 
     /// Looks at the state. Keep it short: nothing is folded meanwhile.

@@ -57,6 +57,20 @@ impl From<Denied> for Verdict {
     }
 }
 
+/// Why a command is not handled yet.
+enum Broken {
+    /// Something outside failed.
+    Fault(Fault),
+    /// It is about this command alone: others go on.
+    Command(String),
+}
+
+impl From<Fault> for Broken {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 /// What a fault that outlasted every try means for the command it befell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterFault {
@@ -83,8 +97,9 @@ pub(crate) async fn handle<M: Machine>(
         let judged = AssertUnwindSafe(judge(context, &parcel)).catch_unwind().await;
         let reason = match judged {
             Ok(Ok(verdict)) => return conclude(context, parcel, verdict).await,
-            Ok(Err(fault)) if after_fault == AfterFault::Stop => return Err(fault),
-            Ok(Err(fault)) => fault.to_string(),
+            Ok(Err(Broken::Fault(fault))) if after_fault == AfterFault::Stop => return Err(fault),
+            Ok(Err(Broken::Fault(fault))) => fault.to_string(),
+            Ok(Err(Broken::Command(reason))) => reason,
             Err(panic) => words_of(&*panic),
         };
         tracing::error!(target = %parcel.target, tries, reason, "a command breaks the service");
@@ -96,11 +111,11 @@ pub(crate) async fn handle<M: Machine>(
     }
 }
 
-async fn judge<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Verdict, Fault> {
+async fn judge<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Verdict, Broken> {
     let most = context.ground.bounds.deliveries;
     Ok(match known(context, parcel).await? {
         Some(verdict) => verdict,
-        None if parcel.delivery.deliveries() > most => {
+        None if parcel.delivery.deliveries() > most && context.may_give_up() => {
             Verdict::GivenUp(format!("given up after {most} deliveries"))
         }
         None => match await_cause(context, parcel).await? {
@@ -132,20 +147,43 @@ async fn known<M: Machine>(
     match found.and_then(|outcome| outcome.result) {
         Some(outcome::Result::Accomplished(done)) => Ok(Some(Verdict::Accomplished(done))),
         Some(outcome::Result::Refused(refusal)) => Ok(Some(Verdict::Refused(refusal))),
-        None => committed_long_ago(context, parcel).await,
+        None => late(context, parcel).await,
     }
 }
 
-/// A command that comes again without an outcome may have led to a commit that its aggregate has
-/// forgotten since: the log knows.
+/// A command without an outcome may be an old one all the same: it may have crashed before its
+/// outcome was recorded, or its outcome is no longer kept. The log knows what it led to; what it
+/// was refused for nobody knows any more, and it is not decided again either.
+async fn late<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Option<Verdict>, Fault> {
+    let (kept, now) = (context.ground.bounds.outcomes_kept, context.ground.clock.now());
+    let age = parcel.id.made().map(|made| now.since(made));
+    let is_new = age.is_some_and(|age| age < kept) && parcel.delivery.deliveries() == 1;
+    if is_new {
+        return Ok(None);
+    }
+    if let Some(verdict) = committed_long_ago(context, parcel).await? {
+        return Ok(Some(verdict));
+    }
+    Ok(age.filter(|age| *age >= kept).map(|age| Verdict::Refused(too_late(age))))
+}
+
+fn too_late(age: Duration) -> Refusal {
+    let days = age.as_secs() / (24 * 60 * 60);
+    Refusal {
+        code: "CHS0041".to_owned(),
+        sentence: format!("the command's id is {days} days old, its outcome is no longer known"),
+        advice: "look at what is there now; then send the command under a new id".to_owned(),
+    }
+}
+
+/// The commit of a command that its aggregate has forgotten since.
 async fn committed_long_ago<M: Machine>(
     context: &Context<M>,
     parcel: &Parcel,
 ) -> Result<Option<Verdict>, Fault> {
-    let again = parcel.delivery.deliveries() > 1;
     let (forgets, last) = context
         .read(|hosted| (hosted.forgets(&parcel.target), hosted.head(&parcel.target).position));
-    if !again || !forgets {
+    if !forgets {
         return Ok(None);
     }
     let (log, history) = (&context.ground.bus.log, parcel.target.event());
@@ -191,7 +229,7 @@ async fn await_position<M: Machine>(context: &Context<M>, position: Position) ->
 }
 
 /// Decides, and decides again when somebody else was first.
-async fn decide<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Verdict, Fault> {
+async fn decide<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Verdict, Broken> {
     let mut request = parcel.request(context.ground.clock.now());
     if let Err(denied) = context.shell.prepare(&mut request).await {
         return Ok(denied.into());
@@ -210,13 +248,13 @@ async fn decide<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Ver
                 await_position(context, actual).await;
             }
             Append::Unknown(reason) => {
-                return Err(Fault::passing(format!("append for \"{}\"", request.target), reason));
+                let step = format!("append for \"{}\"", request.target);
+                return Err(Fault::passing(step, reason).into());
             }
         }
     }
     let bound = context.ground.bounds.conflicts;
-    let step = format!("decide on \"{}\"", request.target);
-    Err(Fault::passing(step, format!("{bound} decisions in a row met a conflict")))
+    Err(Broken::Command(format!("{bound} decisions in a row met a conflict")))
 }
 
 /// What a decision comes to.

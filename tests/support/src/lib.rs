@@ -1,11 +1,13 @@
-//! What the tests share: guards for a real hub and a real Kubernetes API, connections in each role,
+//! What the tests share: guards for real hubs and a real Kubernetes API, connections in each role,
 //! waiting for a condition. What is tested, and how, is the tests' own.
 
+mod cluster;
 mod controllers;
 mod eventually;
 mod hub;
 mod kube_member;
 
+pub use cluster::TestCluster;
 pub use eventually::{eventually, eventually_within};
 pub use hub::TestHub;
 pub use kube_member::KubeMember;

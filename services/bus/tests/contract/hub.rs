@@ -1,8 +1,9 @@
 //! Where a case runs: connections in each role, whatever lies behind them.
 
+use fleetlog_bus::Credentials;
 use fleetlog_bus::{EventLog, Memory, SharedBroker};
 use fleetlog_kernel::{Service, Timestamp};
-use fleetlog_test_support::TestHub;
+use fleetlog_test_support::{TestCluster, TestHub};
 use std::sync::Arc;
 
 /// One hub of one case.
@@ -12,6 +13,8 @@ pub enum Hub {
     Memory(Arc<Memory>),
     /// A real server, with the permissions of each role.
     Real(Box<TestHub>),
+    /// Three real servers that share the log.
+    Three(Box<TestCluster>),
 }
 
 impl Hub {
@@ -27,11 +30,25 @@ impl Hub {
         Self::Real(Box::new(TestHub::start().await.unwrap()))
     }
 
+    /// A new one on three real servers.
+    pub async fn three() -> Self {
+        Self::Three(Box::new(TestCluster::start().await.unwrap()))
+    }
+
+    /// The same three with an empty log.
+    pub async fn anew(&self) {
+        match self {
+            Self::Three(cluster) => cluster.anew().await.unwrap(),
+            _ => panic!("each case has one of its own"),
+        }
+    }
+
     /// A connection of a service.
     pub async fn service(&self, service: Service) -> SharedBroker {
         match self {
             Self::Memory(memory) => memory.clone(),
             Self::Real(hub) => hub.service(service).await.unwrap(),
+            Self::Three(hub) => as_user(hub, hub.identity().service(service).unwrap()).await,
         }
     }
 
@@ -40,6 +57,7 @@ impl Hub {
         match self {
             Self::Memory(memory) => memory.clone(),
             Self::Real(hub) => hub.agent(cluster).await.unwrap(),
+            Self::Three(_) => panic!("no agent speaks to three"),
         }
     }
 
@@ -48,6 +66,7 @@ impl Hub {
         match self {
             Self::Memory(memory) => memory.clone(),
             Self::Real(hub) => hub.user(name).await.unwrap(),
+            Self::Three(hub) => as_user(hub, hub.identity().new_user(name).unwrap()).await,
         }
     }
 
@@ -56,6 +75,7 @@ impl Hub {
         match self {
             Self::Memory(memory) => memory.clone(),
             Self::Real(hub) => hub.operator().await.unwrap(),
+            Self::Three(hub) => as_user(hub, hub.identity().operator().unwrap()).await,
         }
     }
 
@@ -64,6 +84,7 @@ impl Hub {
         match self {
             Self::Memory(memory) => (memory.clone(), "UTOKEN".to_owned()),
             Self::Real(hub) => hub.boot().await.unwrap(),
+            Self::Three(_) => panic!("no agent joins three"),
         }
     }
 
@@ -79,8 +100,13 @@ impl Hub {
         match self {
             Self::Memory(memory) => memory.restart(),
             Self::Real(hub) => hub.restart().await.unwrap(),
+            Self::Three(_) => panic!("three are not restarted together"),
         }
     }
+}
+
+async fn as_user(cluster: &TestCluster, credentials: Credentials) -> SharedBroker {
+    cluster.connect(credentials).await.unwrap()
 }
 
 /// Runs something beside the case; it ends with the test's runtime.

@@ -10,6 +10,7 @@
 mod agents;
 mod appends;
 mod blobs;
+mod grouping;
 mod hub;
 mod leases;
 mod outcomes;
@@ -20,6 +21,7 @@ mod restarts;
 mod samples;
 mod snapshots;
 mod timers;
+mod watched;
 mod works;
 
 use std::io::Write as _;
@@ -42,6 +44,26 @@ macro_rules! contract {
                 async fn $case() {
                     crate::$group::$case(&mut crate::hub::Hub::real().await).await;
                 })+
+            })+
+        }
+
+        /// Every case of a group, one after the other, each on an empty log.
+        #[allow(dead_code, reason = "three servers share EVENTS alone")]
+        mod in_turn {
+            $(pub mod $group {
+                use std::io::Write as _;
+
+                pub async fn all(hub: &mut crate::hub::Hub) -> usize {
+                    let mut cases = 0;
+                    $(
+                        hub.anew().await;
+                        cases += 1;
+                        let told = writeln!(std::io::stderr(), "{}", stringify!($case));
+                        told.unwrap();
+                        crate::$group::$case(hub).await;
+                    )+
+                    cases
+                }
             })+
         }
     };
@@ -67,6 +89,17 @@ contract! {
         what_cannot_be_a_message_is_refused_before_it_is_sent,
         no_event_can_be_given_an_end,
         the_last_commit_of_an_aggregate_is_found;
+    grouping:
+        an_append_alone_is_a_plain_publish,
+        what_waits_while_an_append_is_in_flight_goes_together,
+        full_batches_go_side_by_side_and_the_rest_waits,
+        a_refused_batch_is_sent_again_singly_and_pipelined,
+        a_batch_whose_answer_is_lost_is_known_by_its_retries,
+        a_decision_over_several_aggregates_is_never_split,
+        no_more_commits_wait_than_have_places,
+        a_commit_refused_over_one_on_its_way_is_sent_again,
+        of_two_processes_one_wins_each_time_and_the_other_learns_where_it_stands,
+        an_expectation_is_of_the_literal_subject_alone;
     readings:
         the_whole_log_comes_in_order_and_says_when_it_is_caught_up,
         a_reading_from_a_checkpoint_begins_behind_it,
@@ -93,6 +126,8 @@ contract! {
         outcomes_of_others_are_not_heard,
         a_client_gets_the_outcome_of_its_command,
         a_client_that_missed_an_outcome_asks_for_it,
+        a_caller_that_hears_nothing_any_more_learns_its_outcome,
+        a_command_whose_answer_is_lost_is_sent_again_and_counts_once,
         a_command_that_is_too_large_is_refused_before_it_is_sent;
     queries:
         an_answer_of_several_pages_arrives_whole_and_in_order,
@@ -139,6 +174,14 @@ contract! {
         a_restart_of_the_server_is_told_as_a_loss,
         a_queue_outlives_a_restart_of_the_server,
         leases_do_not_outlive_a_restart_and_their_readings_say_so;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_to_three_replicas_get_the_same_answers() {
+    let mut hub = hub::Hub::three().await;
+    let appends = in_turn::appends::all(&mut hub).await;
+    let grouping = in_turn::grouping::all(&mut hub).await;
+    assert!(appends + grouping > 25, "{appends} and {grouping} cases");
 }
 
 /// Which cases this program has for an adapter, by asking itself as `cargo test -- --list` would.

@@ -2,6 +2,7 @@
 
 use crate::hub::{Hub, run};
 use crate::samples::{soon, stays_away, work};
+use crate::watched::{Call, Fate, Watched};
 use bytes::Bytes;
 use fleetlog_bus::{Client, ClientError, Headers, MAX_COMMAND, Message, Outcomes, SharedBroker};
 use fleetlog_kernel::{Actor, CommandId, Service};
@@ -72,13 +73,11 @@ pub async fn a_client_gets_the_outcome_of_its_command(hub: &mut Hub) {
     assert_eq!(outcome, accomplished("c-9", 4));
 }
 
-pub async fn a_client_that_missed_an_outcome_asks_for_it(hub: &mut Hub) {
-    let (alice, service) = (hub.user("alice").await, hub.service(Service::Work).await);
+/// Answers questions about outcomes, as a service does.
+async fn answering(service: SharedBroker) {
     let outcomes = Outcomes::new(service.clone());
-    outcomes.record("alice", &accomplished("c-9", 4)).await.unwrap();
     let filter = subject::queries_for(Service::Work);
     let mut asked = service.subscribe(&filter, Some("work")).await.unwrap();
-    let answering = service.clone();
     run(async move {
         while let Some(question) = asked.next().await {
             let id = CommandId::new(Query::decode(question.payload).unwrap().command);
@@ -87,12 +86,50 @@ pub async fn a_client_that_missed_an_outcome_asks_for_it(hub: &mut Hub) {
             for payload in [answer.encode_to_vec().into(), Bytes::new()] {
                 let (subject, headers) = (question.reply.clone().unwrap(), Headers::new());
                 let page = Message { subject, headers, payload, reply: None };
-                answering.send(page).await.unwrap();
+                service.send(page).await.unwrap();
             }
         }
     });
+}
+
+pub async fn a_client_that_missed_an_outcome_asks_for_it(hub: &mut Hub) {
+    let (alice, service) = (hub.user("alice").await, hub.service(Service::Work).await);
+    let outcomes = Outcomes::new(service.clone());
+    outcomes.record("alice", &accomplished("c-9", 4)).await.unwrap();
+    answering(service).await;
     let outcome = client(alice).outcome(Service::Work, &CommandId::new("c-9")).await.unwrap();
     assert_eq!(outcome, Some(accomplished("c-9", 4)));
+}
+
+pub async fn a_caller_that_hears_nothing_any_more_learns_its_outcome(hub: &mut Hub) {
+    let (alice, service) = (hub.user("alice").await, hub.service(Service::Work).await);
+    let watched = Watched::over(alice);
+    watched.deafen();
+    answering(service.clone()).await;
+    run(async move { decide_one(&service).await });
+    let outcome = client(watched).command(&work("shop"), Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(outcome, accomplished("c-9", 4));
+}
+
+pub async fn a_command_whose_answer_is_lost_is_sent_again_and_counts_once(hub: &mut Hub) {
+    let (alice, service) = (hub.user("alice").await, hub.service(Service::Work).await);
+    let watched = Watched::over(alice);
+    let mut lost = false;
+    watched.judge(move |_| match std::mem::replace(&mut lost, true) {
+        false => Fate::LoseAnswer,
+        true => Fate::Pass,
+    });
+    let deciding = service.clone();
+    run(async move { decide_one(&deciding).await });
+    let outcome = client(watched.clone()).command(&work("shop"), Bytes::from_static(b"x")).await;
+    assert_eq!(outcome.unwrap(), accomplished("c-9", 4));
+    assert_eq!(watched.calls(), [Call::Plain; 2]);
+    let mut queue = service.queue("CMD", "cmd-work").await.unwrap();
+    assert!(stays_away(queue.next()).await, "it lies in CMD once");
+    watched.judge(|_| Fate::LoseAnswer);
+    let error = client(watched.clone()).command(&work("shop"), Bytes::new()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Fault(_)), "{error}");
+    assert_eq!(watched.calls().len(), 2 + 3, "a bounded number of times");
 }
 
 pub async fn a_command_that_is_too_large_is_refused_before_it_is_sent(hub: &mut Hub) {

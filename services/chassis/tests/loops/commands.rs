@@ -289,7 +289,7 @@ async fn what_others_commit_is_folded_too() {
 
 /// Appends the commit of this number to a tally that has the log for itself, as another instance
 /// of the service would.
-async fn by_another(stage: &Stage, number: u64, event: &'static str) -> Append {
+pub async fn by_another(stage: &Stage, number: u64, event: &'static str) -> Append {
     append(stage, number, SCHEMA, "Added", event).await
 }
 

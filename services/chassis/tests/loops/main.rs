@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod commands;
+mod late;
 mod past;
+mod poison;
 mod questions;
 mod reactions;
 mod restarts;

@@ -36,6 +36,7 @@ type Tampers = Mutex<Box<dyn FnMut(&Publish) -> Tamper + Send>>;
 pub struct Stage {
     pub memory: Arc<Memory>,
     tampers: Tampers,
+    tampered: AtomicBool,
     ids: Arc<Ids>,
     me: Weak<Self>,
     loses: AtomicBool,
@@ -47,7 +48,8 @@ impl Stage {
         let memory = Memory::new(fleetlog_topology::streams(), fleetlog_topology::queues());
         let tampers: Tampers = Mutex::new(Box::new(|_| Tamper::Pass));
         let (ids, loses, lost) = (Arc::new(Ids::seeded(7)), AtomicBool::new(false), Notify::new());
-        Arc::new_cyclic(|me| Self { memory, tampers, ids, me: me.clone(), loses, lost })
+        let tampered = AtomicBool::new(false);
+        Arc::new_cyclic(|me| Self { memory, tampers, tampered, ids, me: me.clone(), loses, lost })
     }
 
     /// The connection is lost while the next delivery of DO is on its way.
@@ -57,6 +59,7 @@ impl Stage {
 
     pub fn tamper(&self, with: impl FnMut(&Publish) -> Tamper + Send + 'static) {
         *self.tampers.lock().unwrap() = Box::new(with);
+        self.tampered.store(true, Ordering::Relaxed);
     }
 
     pub fn client(self: &Arc<Self>) -> Client {
@@ -191,6 +194,10 @@ impl Broker for Stage {
     }
 
     async fn publish_atomic(&self, messages: Vec<Publish>) -> Result<Stored, PublishError> {
+        // Each is to be tampered with by itself: a refused batch is sent again singly.
+        if self.tampered.load(Ordering::Relaxed) {
+            return Err(PublishError::WrongLast { actual: None });
+        }
         self.memory.publish_atomic(messages).await
     }
 
