@@ -21,6 +21,8 @@ pub enum Invariant {
     NeverNothing,
     /// A choice is given up only for a taint that is not tolerated, or for another spec.
     SteadyChoice,
+    /// Every revision is what the reference scheduler chooses of the same inputs.
+    AsTheReference,
     /// Once quiet, a replica set has one work on each chosen cluster and on no other.
     WorksFollowDecisions,
     /// Once quiet, an available cluster has no taint of the hub.

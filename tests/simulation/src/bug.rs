@@ -26,6 +26,8 @@ pub enum Bug {
     TaintStays,
     /// A placement gives clusters up in one revision, and chooses others in none.
     DecidesInTwo,
+    /// A placement chooses the wrong one of two clusters.
+    ChoosesAnother,
     /// A work whose cluster is not chosen any more is never removed.
     WithdrawalForgotten,
 }

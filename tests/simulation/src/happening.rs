@@ -1,4 +1,4 @@
-//! What happens to a fleet that fails over: what the story does, and what follows from it.
+//! What happens in a story: what is done in it, and what follows from it.
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,10 +37,30 @@ pub enum Happening {
     Move,
     /// A work was withdrawn.
     Withdrawal,
+    /// The user taints a cluster.
+    Taint,
+    /// The user takes a taint away.
+    Untaint,
+    /// A cluster gets another label.
+    Relabel,
+    /// An add-on scores a cluster.
+    Score,
+    /// It takes its scores back.
+    Unscore,
+    /// A placement is created.
+    Creation,
+    /// A placement is edited.
+    Edit,
+    /// A placement is deleted.
+    Deletion,
+    /// A placement is told to choose afresh.
+    Rebalance,
+    /// A placement decided, and was compared with the reference.
+    Revision,
 }
 
 impl Happening {
-    /// What the story does.
+    /// What a failover does.
     pub const ACTS: [Self; 13] = [
         Self::Silence,
         Self::TwoSilences,
@@ -57,6 +77,24 @@ impl Happening {
         Self::Template,
     ];
 
-    /// What follows.
+    /// What follows of that.
     pub const CONSEQUENCES: [Self; 4] = [Self::Expiry, Self::Return, Self::Move, Self::Withdrawal];
+
+    /// What happens where choices are made.
+    pub const CHOICES: [Self; 14] = [
+        Self::Silence,
+        Self::Taint,
+        Self::Untaint,
+        Self::Relabel,
+        Self::Score,
+        Self::Unscore,
+        Self::Creation,
+        Self::Edit,
+        Self::Deletion,
+        Self::Rebalance,
+        Self::Revision,
+        Self::Expiry,
+        Self::Return,
+        Self::Move,
+    ];
 }

@@ -2,9 +2,11 @@
 //! that a fresh reading of it gives.
 
 mod choices;
+mod judge;
 mod liveness;
 
 pub use choices::Choices;
+pub use judge::Judge;
 pub use liveness::{Expiry, Liveness};
 
 use crate::breach::Breach;
@@ -39,6 +41,8 @@ pub struct History {
     pub liveness: Liveness,
     /// What placements have chosen.
     pub choices: Choices,
+    /// The same, held against the reference.
+    pub judge: Judge,
     /// The works (cluster and name) whose removal began or ended since the last look.
     pub removed: BTreeSet<(String, String)>,
     /// How many works' removals began or ended, in all.
@@ -102,6 +106,7 @@ impl History {
             (Service::Work, "manifestwork") => self.note_removal(commit),
             _ => {}
         }
+        self.judge.note(commit)?;
         fold(&mut self.registration, commit, &mut self.hashes)?;
         self.liveness.stand(commit.position, self.registration.machine());
         fold(&mut self.placement, commit, &mut self.hashes)?;

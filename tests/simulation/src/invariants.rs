@@ -232,7 +232,10 @@ impl Invariants {
             }
         }
         for (placement, decided) in &self.history.choices.decided {
-            if decided.len() != scenario.chosen(&placement.name) {
+            let now = hub.clock.now().seconds();
+            let wanted = self.history.judge.wanted(placement, now);
+            let told = scenario.chosen(&placement.name);
+            if wanted != Some(decided.len()) || told.is_some_and(|told| Some(told) != wanted) {
                 return Err(format!("\"{placement}\" chose {decided:?}").into());
             }
         }

@@ -16,6 +16,14 @@ mod line;
 mod planted;
 mod play;
 mod pulse;
+#[allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "the reference is made for tests, and counts small numbers"
+)]
+#[path = "../../../services/placement/domain/tests/reference/mod.rs"]
+mod reference;
 mod scenario;
 mod streams;
 mod user;

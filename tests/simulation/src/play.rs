@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 /// How many things the user does.
 const STEPS: usize = 16;
+/// How many where choices are made.
+const CHOICES: usize = 24;
 /// How long a command may be without an outcome: a few redeliveries.
 const OUTCOME_WITHIN: Duration = Duration::from_secs(300);
 /// How long it may take until all is well once nothing goes wrong any more.
@@ -31,6 +33,9 @@ pub enum Story {
     /// Clusters fall silent and return, the hub is away, leases are edited; while everything goes
     /// wrong, and then once more in a calm.
     Failover,
+    /// A user edits a placement and taints, labels and scores clusters, while everything goes
+    /// wrong.
+    Choices,
 }
 
 /// What a run was.
@@ -83,6 +88,7 @@ pub fn run(story: Story, seed: u64, bug: Option<Bug>) -> Result<Report, Violatio
         let played = match story {
             Story::Storm => run.storm().await,
             Story::Failover => run.failover().await,
+            Story::Choices => run.choices().await,
         };
         let (at, step) = (run.begun.elapsed(), run.step.clone());
         played.map(|()| run.report()).map_err(|breach| Violation { seed, step, at, breach })
@@ -127,6 +133,7 @@ impl Run {
         happened.insert(Happening::Return, returns);
         happened.insert(Happening::Move, history.choices.moved);
         happened.insert(Happening::Withdrawal, history.removals);
+        happened.insert(Happening::Revision, history.judge.compared);
         Report {
             faults: self.hub.faults.counts(),
             happened,
@@ -158,6 +165,35 @@ impl Run {
             self.check().await?;
         }
         self.settle().await
+    }
+
+    async fn choices(&mut self) -> Result<(), Breach> {
+        self.step = "setting up".to_owned();
+        self.during(async |scenario| scenario.set_up_choices().await).await?;
+        self.all_available().await?;
+        for number in 1..=CHOICES {
+            let what = self.during(async |scenario| scenario.choose().await).await?;
+            *self.happened.entry(what).or_default() += 1;
+            if self.chance().below(4) == 0 {
+                self.fall_silent();
+            }
+            self.step = format!("step {number} ({what:?})");
+            tracing::info!(at = ?self.begun.elapsed(), "{}", self.step);
+            let pause = self.chance().between(10, 12_000);
+            self.pause(pause).await?;
+            self.check().await?;
+        }
+        self.settle().await
+    }
+
+    /// One cluster is cut off for longer than its grace, if it is there.
+    fn fall_silent(&mut self) {
+        let lasts = self.chance().between(55_000, 90_000);
+        let number = usize::try_from(self.chance().below(CLUSTERS.len() as u64)).unwrap_or(0);
+        let Some(member) = self.fleet.get_mut(number).filter(|m| m.gate.is_open()) else { return };
+        tracing::info!(cluster = %member.name, "is silent");
+        member.silence(lasts);
+        *self.happened.entry(Happening::Silence).or_default() += 1;
     }
 
     /// Lets the user do something, while everything else goes on and goes wrong.
@@ -203,7 +239,7 @@ impl Run {
         }
         let faults = self.hub.faults.clone();
         // One at a time, so that there is always a cluster to choose.
-        let all_there = self.story == Story::Storm
+        let all_there = self.story != Story::Failover
             && self.fleet.iter().all(|member| member.gate.is_open())
             && self.invariants.history.liveness.all_available(CLUSTERS.len());
         if all_there && faults.strikes(Kind::Silence) {

@@ -2,7 +2,10 @@
 //! thing after the other, so that the log's order is the user's.
 
 mod add_on;
+mod choice;
 mod failover;
+
+pub use choice::PICKY;
 
 use crate::chance::Chance;
 use crate::user::User;
@@ -52,6 +55,10 @@ pub struct Scenario {
     pub narrow: bool,
     /// Seconds between the beats of each cluster.
     pub leases: BTreeMap<&'static str, u64>,
+    /// What the user has said about choosing.
+    tastes: choice::Tastes,
+    /// Whether the reference alone knows who is to be chosen.
+    chooses: bool,
     has_app: bool,
     own: BTreeSet<&'static str>,
 }
@@ -69,18 +76,24 @@ impl Scenario {
             wanted: 2,
             narrow: false,
             leases: CLUSTERS.map(|name| (name, LEASE_SECONDS)).into(),
+            tastes: choice::Tastes::default(),
+            chooses: false,
             has_app: false,
             own: BTreeSet::new(),
         }
     }
 
-    /// How many clusters a placement has to choose in the end.
+    /// How many clusters a placement has to choose in the end; `None` where only the reference
+    /// knows.
     #[must_use]
-    pub fn chosen(&self, placement: &str) -> usize {
-        if placement == failover::EVERYWHERE {
-            return CLUSTERS.len();
+    pub fn chosen(&self, placement: &str) -> Option<usize> {
+        if self.chooses {
+            return None;
         }
-        self.wanted.min(if self.narrow { 2 } else { CLUSTERS.len() })
+        if placement == failover::EVERYWHERE {
+            return Some(CLUSTERS.len());
+        }
+        Some(self.wanted.min(if self.narrow { 2 } else { CLUSTERS.len() }))
     }
 
     /// Sets the fleet up.
@@ -165,10 +178,17 @@ impl Scenario {
     /// The cluster as it should be.
     async fn specify(&self, name: &'static str) {
         let region = if name == "c3" { "west" } else { "east" };
-        let given = json!({
+        let (taint, tier) = self.tastes.of(name);
+        let mut given = json!({
             "metadata": {"name": name, "labels": {"region": region}},
             "spec": {"leaseDurationSeconds": self.leases.get(name)},
         });
+        if let Some(taint) = taint {
+            given["spec"]["taints"] = json!([taint]);
+        }
+        if let Some(tier) = tier {
+            given["metadata"]["labels"]["tier"] = json!(tier);
+        }
         let apply = ApplyCluster { cluster: object(given), ..ApplyCluster::default() };
         let command = Some(cluster_command::Command::Apply(apply));
         self.ask(&cluster(name), ClusterCommand { command }.encode_to_vec()).await;

@@ -1,11 +1,14 @@
-//! Seeds play through without a violation, and each planted bug is found.
+//! Storms and choices play through without a violation, everything that choices are made of
+//! happens, and each planted bug is found.
 #![allow(clippy::panic, reason = "tests fail by panicking")]
 
-use fleetlog_simulation::{Bug, Kind, Story, run};
+use fleetlog_simulation::{Bug, Happening, Invariant, Kind, Report, Story, run};
 use std::collections::BTreeMap;
 
 /// How many seeds are played without a bug; more by `FLEETLOG_SEEDS`.
 const SEEDS: u64 = 24;
+/// How many seeds of choices, as many more in proportion.
+const CHOICES: u64 = 8;
 /// Within how many seeds each planted bug has to be found.
 const FOUND_WITHIN: u64 = 200;
 
@@ -61,6 +64,43 @@ fn is_found(bug: Bug) {
     match found {
         Some(violation) => println!("{bug:?} is found: {violation}"),
         None => panic!("{bug:?} was not found within {FOUND_WITHIN} seeds"),
+    }
+}
+
+/// Every revision is compared with the reference: that is among what is checked.
+#[test]
+fn every_choice_is_the_reference_s_and_everything_that_moves_one_happens() {
+    show_logs();
+    let (first, count) = match number("FLEETLOG_SEED") {
+        Some(seed) => (seed, 1),
+        None => (1, number("FLEETLOG_SEEDS").map_or(CHOICES, |seeds| seeds.div_ceil(3))),
+    };
+    let mut happened: BTreeMap<Happening, u64> = BTreeMap::new();
+    for seed in first..first + count {
+        let report: Report = run(Story::Choices, seed, None).unwrap_or_else(|violation| {
+            panic!("{violation}\nplay it again with FLEETLOG_SEED={seed}")
+        });
+        for (what, times) in report.happened {
+            *happened.entry(what).or_default() += times;
+        }
+    }
+    println!("{happened:?}");
+    for what in Happening::CHOICES.into_iter().filter(|_| count >= CHOICES) {
+        let times = happened.get(&what).copied().unwrap_or(0);
+        assert!(times > 0, "{what:?} never happened in seeds {first}..+{count}");
+    }
+}
+
+#[test]
+fn a_placement_that_chooses_another_is_found() {
+    let by = Invariant::AsTheReference;
+    let found = (1..=FOUND_WITHIN).find_map(|seed| {
+        let violation = run(Story::Choices, seed, Some(Bug::ChoosesAnother)).err()?;
+        (violation.breach.invariant == by).then_some(violation)
+    });
+    match found {
+        Some(violation) => println!("it is found: {violation}"),
+        None => panic!("it was not found by {by:?} within {FOUND_WITHIN} seeds"),
     }
 }
 

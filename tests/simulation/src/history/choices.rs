@@ -2,6 +2,7 @@
 //! inputs lie.
 
 use crate::breach::{Breach, Invariant};
+use crate::scenario::PICKY;
 use fleetlog_kernel::Position;
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{PlacementDecided, PlacementEvent, placement_event};
@@ -18,6 +19,8 @@ pub struct Choices {
     pub moved: u64,
     /// The generation that each placement decided on last.
     generations: BTreeMap<AggregateId, i64>,
+    /// Whether a placement is there that prefers some clusters.
+    crowded: bool,
     /// The placements that tolerate every taint.
     tolerant: BTreeSet<AggregateId>,
 }
@@ -47,6 +50,11 @@ impl Choices {
                     let fit = eligible(Position(revision.inputs));
                     self.revise(&commit.aggregate, &revision, &fit)?;
                 }
+                Some(placement_event::Event::Deleted(_)) => {
+                    self.decided.remove(&commit.aggregate);
+                    self.generations.remove(&commit.aggregate);
+                    self.tolerant.remove(&commit.aggregate);
+                }
                 _ => {}
             }
         }
@@ -60,13 +68,17 @@ impl Choices {
         fit: &BTreeSet<String>,
     ) -> Result<(), Breach> {
         let tolerant = self.tolerant.contains(placement);
+        // What that one prefers, tolerates and selects by changes, and it crowds clusters that
+        // others have: there the reference alone knows.
+        let is_picky = placement.name == PICKY;
+        self.crowded |= is_picky;
         let before = self.generations.insert(placement.clone(), revision.generation);
         let same_spec = before == Some(revision.generation);
         let decided = self.decided.entry(placement.clone()).or_default();
         let had = !decided.is_empty();
         for gone in &revision.removed {
             decided.remove(gone);
-            if same_spec && (tolerant || fit.contains(gone)) {
+            if same_spec && !self.crowded && (tolerant || fit.contains(gone)) {
                 let what = format!("\"{gone}\" is given up though nothing speaks against it");
                 return Err(Breach::of(Invariant::SteadyChoice, what));
             }
@@ -75,7 +87,7 @@ impl Choices {
             self.moved += revision.removed.len().min(revision.added.len()) as u64;
         }
         decided.extend(revision.added.iter().map(|added| added.cluster.clone()));
-        if had && decided.is_empty() && (tolerant || !fit.is_empty()) {
+        if had && !is_picky && decided.is_empty() && (tolerant || !fit.is_empty()) {
             let what = format!("it passes through nothing, {fit:?} could be chosen (invariant 11)");
             return Err(Breach::of(Invariant::NeverNothing, what));
         }

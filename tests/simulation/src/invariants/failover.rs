@@ -6,11 +6,14 @@ use crate::breach::{Breach, Invariant};
 use crate::history::Expiry;
 use crate::pulse::Pulse;
 use fleetlog_kernel::Timestamp;
+use fleetlog_messages::registration::Taint;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Leases are kept in whole seconds, and a server looks for those that ran out now and then.
 const ROUNDING: Duration = Duration::from_secs(1);
+/// What the keys of the hub's own taints begin with.
+const OF_HUB: &str = "cluster.open-cluster-management.io/";
 /// How long a beat may be under way until it is taken.
 const UNDER_WAY: Duration = Duration::from_secs(15);
 
@@ -60,7 +63,8 @@ impl Invariants {
     pub(super) fn returned_are_untainted(&self) -> Result<(), Breach> {
         let clusters = self.history.registration.machine().fleet().clusters();
         for (name, cluster) in clusters {
-            if cluster.available() && !cluster.taints().is_empty() {
+            let of_hub = |taint: &&Taint| taint.key().starts_with(OF_HUB);
+            if cluster.available() && cluster.taints().iter().any(|taint| of_hub(&taint)) {
                 let what = format!("\"{name}\" is available and has {:?}", cluster.taints());
                 return Err(Breach::of(Invariant::ReturnedIsUntainted, what));
             }

@@ -73,6 +73,9 @@ pub(crate) fn rewritten(bug: Option<Bug>, message: Publish) -> Publish {
         Some(Bug::DecidesInTwo) if message.subject.starts_with("fl.ev.placement.") => {
             giving_up_first(message)
         }
+        Some(Bug::ChoosesAnother) if message.subject.starts_with("fl.ev.placement.") => {
+            choosing_another(message)
+        }
         _ => message,
     }
 }
@@ -101,6 +104,23 @@ fn giving_up_first(mut message: Publish) -> Publish {
                 revision.added.clear();
             }
             _ => {}
+        }
+        *bytes = event.encode_to_vec();
+    }
+    message.payload = Bytes::from(commit.encode_to_vec());
+    message
+}
+
+/// The one chosen cluster of three becomes the next one.
+fn choosing_another(mut message: Publish) -> Publish {
+    let Ok(mut commit) = Commit::decode(message.payload.clone()) else { return message };
+    for bytes in &mut commit.events {
+        let Ok(mut event) = PlacementEvent::decode(bytes.as_slice()) else { continue };
+        if let Some(placement_event::Event::Decided(revision)) = &mut event.event
+            && let [added] = revision.added.as_mut_slice()
+        {
+            let at = CLUSTERS.iter().position(|name| *name == added.cluster).unwrap_or_default();
+            CLUSTERS[(at + 1) % CLUSTERS.len()].clone_into(&mut added.cluster);
         }
         *bytes = event.encode_to_vec();
     }
