@@ -143,6 +143,9 @@ fn service(service: Service) -> Role {
         publish.push(format!("$JS.API.CONSUMER.INFO.{at}"));
         publish.push(format!("$JS.API.CONSUMER.MSG.NEXT.{at}"));
         publish.push(format!("$JS.ACK.{at}.>"));
+        if queue.stream == "TIMER" {
+            publish.push(format!("fl.timer.set.{service}.>"));
+        }
     }
     publish.extend(in_hand(service));
     publish.extend(snapshots());
@@ -170,8 +173,7 @@ fn service(service: Service) -> Role {
             ]));
             subscribe.extend(texts(&["fl.a.*.sync", "fl.a.*.blob"]));
         }
-        Service::Placement => publish.push(format!("fl.timer.set.{service}.>")),
-        Service::Addon => {}
+        Service::Placement | Service::Addon => {}
     }
     Role {
         account: Account::Hub,

@@ -31,8 +31,9 @@ pub fn queues() -> Vec<QueueSpec> {
     let mut all: Vec<QueueSpec> = Service::ALL.into_iter().flat_map(of_service).collect();
     all.push(queue("STATUS", "status-registration".to_owned(), "fl.st.*.cluster".to_owned()));
     all.push(queue("STATUS", "status-work".to_owned(), "fl.st.*.work.>".to_owned()));
-    let woken = Service::Placement;
-    all.push(queue("TIMER", format!("due-{woken}"), format!("fl.timer.due.{woken}.>")));
+    for woken in [Service::Placement, Service::Work, Service::Addon] {
+        all.push(queue("TIMER", format!("due-{woken}"), format!("fl.timer.due.{woken}.>")));
+    }
     all
 }
 

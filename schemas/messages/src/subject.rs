@@ -324,8 +324,10 @@ pub fn reports_for(service: Service) -> Option<Subject> {
 #[must_use]
 pub fn timers_for(service: Service) -> Option<Subject> {
     match service {
-        Service::Placement => Some(Subject(format!("fl.timer.due.{service}.>"))),
-        Service::Registration | Service::Work | Service::Addon => None,
+        Service::Placement | Service::Work | Service::Addon => {
+            Some(Subject(format!("fl.timer.due.{service}.>")))
+        }
+        Service::Registration => None,
     }
 }
 

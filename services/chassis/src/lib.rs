@@ -1,6 +1,7 @@
 //! What a process stands on, and the three loops: serve (commands), project (events -> views),
 //! react (events -> commands). Knows no service.
 
+mod alarm;
 mod as_of;
 mod bury;
 mod clock;
@@ -23,6 +24,7 @@ mod sweep;
 mod tasks;
 mod watched;
 
+pub use alarm::{Alarms, Timed, Wake};
 pub use clock::{Clock, Ids};
 pub use context::{Bounds, Bus, Context, Ground};
 pub use hosted::{FORMAT, Hosted, told_order};

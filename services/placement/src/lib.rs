@@ -10,4 +10,4 @@ mod rows;
 mod shell;
 
 pub use machine::{PLACEMENT, PLACEMENT_DECISION, SCHEMA, Scheduling, placement_id};
-pub use shell::{Settings, Wake, start};
+pub use shell::{Settings, start};

@@ -3,11 +3,10 @@
 
 use crate::looked::Looked;
 use crate::parse::Asked;
-use crate::shell::Wake;
 use crate::{answer, parse, questions, rows};
 use bytes::Bytes;
-use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Unreadable};
-use fleetlog_kernel::{Decider, Projection, Reaction, Service, Timestamp};
+use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Timed, Unreadable, Wake};
+use fleetlog_kernel::{Decider, Position, Projection, Reaction, Service, Timestamp};
 use fleetlog_messages::common::{Query, Refusal as Said, Row};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{
@@ -66,17 +65,6 @@ impl Scheduling {
         Some(PlacementCommand::Schedule { schedule, inputs: self.world.position() })
     }
 
-    /// Every timer that the state asks for at `now`.
-    pub(crate) fn wakes(&self, now: Timestamp) -> Vec<Wake> {
-        self.world.placements().filter_map(|(key, _)| self.wake(key, now)).collect()
-    }
-
-    /// The timer that a placement needs at `now`.
-    pub(crate) fn wake(&self, key: &PlacementKey, now: Timestamp) -> Option<Wake> {
-        let at = self.world.deadline(key, now)?;
-        Some(Wake { key: key.clone(), at, cause: self.world.position() })
-    }
-
     /// Decides on a placement.
     fn place(&self, request: &Request, key: &PlacementKey) -> Result<Vec<Decided>, Denied> {
         let command = match parse::request(request, key)? {
@@ -125,7 +113,7 @@ fn committed(
 }
 
 /// The encoded command that has a placement looked at.
-pub(crate) fn schedule() -> Bytes {
+fn schedule() -> Bytes {
     let schedule = Wire { command: Some(placement_command::Command::Schedule(Schedule {})) };
     schedule.encode_to_vec().into()
 }
@@ -134,6 +122,27 @@ pub(crate) fn schedule() -> Bytes {
 #[must_use]
 pub fn placement_id(namespace: &str, name: &str) -> AggregateId {
     AggregateId::namespaced(Service::Placement, PLACEMENT, namespace, name)
+}
+
+fn wake(key: &PlacementKey, at: Timestamp, cause: Position) -> Wake {
+    let whom = placement_id(&key.namespace, &key.name);
+    Wake { whom, at, cause, payload: schedule() }
+}
+
+impl Timed for Scheduling {
+    fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake> {
+        let key = PlacementKey::new(whom.scope.as_deref()?, &whom.name);
+        Some(wake(&key, self.world.deadline(&key, now)?, self.world.position()))
+    }
+
+    fn wakes(&self, now: Timestamp) -> Vec<Wake> {
+        let cause = self.world.position();
+        let due = self.world.placements().filter_map(|(key, _)| {
+            let at = self.world.deadline(key, now)?;
+            Some(wake(key, at, cause))
+        });
+        due.collect()
+    }
 }
 
 impl Machine for Scheduling {
@@ -159,7 +168,7 @@ impl Machine for Scheduling {
         let told = follows.react(&commit.position).into_iter().map(tell);
         let cause = commit.position;
         let wakes = follows.wake(cause, commit.header.time).into_iter();
-        told.chain(wakes.map(|(key, at)| Effect::Own(Wake { key, at, cause }))).collect()
+        told.chain(wakes.map(|(key, at)| Effect::Own(wake(&key, at, cause)))).collect()
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {

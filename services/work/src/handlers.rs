@@ -196,10 +196,10 @@ fn from_owner(request: &Request, add_on: &str, command: &'static str) -> Result<
     }
 }
 
-/// Refuses what only work tells itself.
+/// Refuses what only work tells itself, now or by a timer.
 fn from_work(request: &Request, command: &'static str) -> Result<(), Denied> {
     match request.origin {
-        Origin::Service { from: Service::Work, .. } => Ok(()),
+        Origin::Service { from: Service::Work, .. } | Origin::Timer { .. } => Ok(()),
         _ => Err(denied(&Refusal::NotForUsers { command })),
     }
 }

@@ -12,8 +12,7 @@ mod listen;
 mod machine;
 mod puts;
 mod shell;
-mod turns;
 
 pub use config::{Flags, Settings};
-pub use machine::Works;
+pub use machine::{Own, Works};
 pub use shell::start;

@@ -3,13 +3,26 @@
 
 use crate::{answer, decode, handlers};
 use bytes::Bytes;
-use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Unreadable};
-use fleetlog_kernel::{Position, Projection as _, Reaction as _, Service};
+use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Timed, Unreadable, Wake};
+use fleetlog_kernel::{Position, Projection as _, Reaction as _, Service, Timestamp};
 use fleetlog_messages::common::{Query, Refusal, Row};
 use fleetlog_messages::envelope::Recorded;
-use fleetlog_messages::work::{Delivery, ReplicaSetCommand, WorkCommand};
+use fleetlog_messages::subject::AggregateId;
+use fleetlog_messages::work::{
+    Delivery, PlanFanOut, ReplicaSetCommand, WorkCommand, replica_set_command::Command,
+};
+use fleetlog_work_domain::name::{REPLICA_SET, SetKey};
 use fleetlog_work_domain::{Change, Fleet, Follow};
 use prost::Message as _;
+
+/// What work does besides telling services.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Own {
+    /// Gives an agent what it should have from now on.
+    Deliver(Delivery),
+    /// Has a replica set planned at a moment.
+    Wake(Wake),
+}
 
 /// Work as a machine.
 #[derive(Debug, Default)]
@@ -17,6 +30,7 @@ pub struct Works {
     fleet: Fleet,
     /// The commit that was applied last, read; no part of the state.
     last: Option<(Change, Position)>,
+    position: Position,
 }
 
 impl Works {
@@ -25,11 +39,29 @@ impl Works {
     pub const fn fleet(&self) -> &Fleet {
         &self.fleet
     }
+
+    /// The timer of a set whose clusters take turns, if it waits for something in time.
+    fn alarm(&self, key: &SetKey, now: Timestamp) -> Option<Wake> {
+        let at = self.fleet.deadline(key, now)?;
+        let command = Some(Command::PlanFanOut(PlanFanOut::default()));
+        let payload = ReplicaSetCommand { command }.encode_to_vec().into();
+        Some(Wake { whom: key.aggregate(), at, cause: self.position, payload })
+    }
+}
+
+impl Timed for Works {
+    fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake> {
+        let namespace = whom.scope.as_deref().filter(|_| whom.kind == REPLICA_SET)?;
+        self.alarm(&SetKey::new(namespace, &whom.name), now)
+    }
+
+    fn wakes(&self, now: Timestamp) -> Vec<Wake> {
+        self.fleet.sets().keys().filter_map(|key| self.alarm(key, now)).collect()
+    }
 }
 
 impl Machine for Works {
-    /// What an agent should get from now on.
-    type Effect = Delivery;
+    type Effect = Own;
 
     const SERVICE: Service = Service::Work;
 
@@ -39,13 +71,17 @@ impl Machine for Works {
             self.fleet.apply(change, commit.position);
         }
         self.last = change.map(|change| (change, commit.position));
+        self.position = commit.position;
         Ok(())
     }
 
-    fn react(&self, commit: &Recorded) -> Vec<Effect<Delivery>> {
+    fn react(&self, commit: &Recorded) -> Vec<Effect<Own>> {
         let last = self.last.as_ref().filter(|(_, position)| *position == commit.position);
-        let follows = last.map(|last| (&self.fleet).react(last)).unwrap_or_default();
-        follows.into_iter().map(effect).collect()
+        let Some(last) = last else { return vec![] };
+        let told = (&self.fleet).react(last).into_iter().map(effect);
+        let timed = self.fleet.noticed().timed.as_ref();
+        let wake = timed.and_then(|key| self.alarm(key, commit.header.time));
+        told.chain(wake.map(|wake| Effect::Own(Own::Wake(wake)))).collect()
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {
@@ -61,11 +97,11 @@ impl Machine for Works {
     }
 
     fn restore(rows: &[Row]) -> Result<Self, String> {
-        Fleet::of_rows(rows).map(|fleet| Self { fleet, last: None })
+        Fleet::of_rows(rows).map(|fleet| Self { fleet, ..Self::default() })
     }
 }
 
-fn effect(follow: Follow) -> Effect<Delivery> {
+fn effect(follow: Follow) -> Effect<Own> {
     match follow {
         Follow::Work(key, command) => Effect::Tell {
             to: key.aggregate(),
@@ -75,6 +111,6 @@ fn effect(follow: Follow) -> Effect<Delivery> {
             to: key.aggregate(),
             payload: ReplicaSetCommand { command: Some(command) }.encode_to_vec().into(),
         },
-        Follow::Publish(delivery) => Effect::Own(*delivery),
+        Follow::Publish(delivery) => Effect::Own(Own::Deliver(*delivery)),
     }
 }

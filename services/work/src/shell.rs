@@ -6,17 +6,17 @@ use crate::bodies::Bodies;
 use crate::config::Settings;
 use crate::deliver::{Publisher, reconcile};
 use crate::handlers::{denied, read};
-use crate::machine::Works;
-use crate::{agents, answer, puts, turns};
+use crate::machine::{Own, Works};
+use crate::{agents, answer, puts};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, MAX_COMMAND, Retry};
-use fleetlog_chassis::{Context, Denied, Ground, Origin, Request, Shell};
+use fleetlog_chassis::{Alarms, Context, Denied, Ground, Origin, Request, Shell};
 use fleetlog_kernel::{ContentHash, Service};
 use fleetlog_messages::common::Query;
 use fleetlog_messages::work::{
-    ApplyReplicaSet, ApplyWork, Bundle, Delivery, ReplicaSetCommand, WorkCommand,
-    replica_set_command, work_command,
+    ApplyReplicaSet, ApplyWork, Bundle, ReplicaSetCommand, WorkCommand, replica_set_command,
+    work_command,
 };
 use fleetlog_work_domain::name::{REPLICA_SET, WORK};
 use fleetlog_work_domain::{Refusal, manifests};
@@ -34,6 +34,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 struct Around {
     bodies: Arc<Bodies>,
     publisher: Arc<Publisher>,
+    alarms: Arc<Alarms<Works>>,
     summarize_after: Duration,
     tries: u32,
 }
@@ -49,7 +50,11 @@ impl Shell<Works> for Around {
                 tokio::time::sleep(self.summarize_after).await;
                 Ok(())
             }
-            Origin::Service { .. } | Origin::Timer { .. } | Origin::Agent(_) => Ok(()),
+            Origin::Timer { .. } => {
+                self.alarms.spent(request).await;
+                Ok(())
+            }
+            Origin::Service { .. } | Origin::Agent(_) => Ok(()),
         }
     }
 
@@ -75,8 +80,16 @@ impl Shell<Works> for Around {
         Ok(dressed)
     }
 
-    async fn perform(&self, deliveries: Vec<Delivery>) -> Result<(), Fault> {
-        self.publisher.publish(deliveries).await
+    async fn perform(&self, effects: Vec<Own>) -> Result<(), Fault> {
+        let (mut deliveries, mut wakes) = (Vec::new(), Vec::new());
+        for effect in effects {
+            match effect {
+                Own::Deliver(delivery) => deliveries.push(delivery),
+                Own::Wake(wake) => wakes.push(wake),
+            }
+        }
+        self.publisher.publish(deliveries).await?;
+        self.alarms.set(wakes).await
     }
 }
 
@@ -189,9 +202,11 @@ async fn start_all(ground: Ground, settings: Settings) -> Result<Arc<Context<Wor
     let works = fleetlog_bus::Works::new(ground.bus.broker.clone());
     let bodies = Arc::new(Bodies::new(ground.bus.blobs.clone(), settings.kept_bytes));
     let publisher = Arc::new(Publisher::new(works, settings.clone()));
+    let alarms = Arc::new(Alarms::new(ground.bus.timers.clone()));
     let around = Around {
         bodies: bodies.clone(),
         publisher: publisher.clone(),
+        alarms: alarms.clone(),
         summarize_after: settings.summarize_after,
         tries: settings.tries,
     };
@@ -201,6 +216,6 @@ async fn start_all(ground: Ground, settings: Settings) -> Result<Arc<Context<Wor
     tasks.spawn("syncs", agents::syncs(context.clone(), publisher));
     tasks.spawn("blobs", agents::blobs(context.clone(), bodies));
     tasks.spawn("puts", puts::puts(context.clone()));
-    tasks.spawn("turns", turns::turns(context.clone()));
+    alarms.attend(&context);
     Ok(context)
 }

@@ -15,7 +15,7 @@ use fleetlog_messages::work::{
     Bundle, DeleteReplicaSet, DeleteWork, DeliverWork, Delivery, PlanFanOut, ReportWork, Summarize,
     WithdrawWork, replica_set_command, work_command,
 };
-use fleetlog_work::Works;
+use fleetlog_work::{Own, Works};
 use fleetlog_work_domain::delivery;
 use fleetlog_work_domain::name::{Target, WorkKey};
 use proptest::prelude::*;
@@ -55,7 +55,8 @@ impl Hub {
                     let index = index as u64;
                     self.inbox.push_back(Told { to, cause: position, index, payload });
                 }
-                Effect::Own(delivery) => {
+                Effect::Own(Own::Wake(_)) => {}
+                Effect::Own(Own::Deliver(delivery)) => {
                     let key = WorkKey::new(&delivery.cluster, &delivery.work);
                     self.published.insert(key, delivery);
                 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod commands;
+mod deadlines;
 mod late;
 mod past;
 mod poison;

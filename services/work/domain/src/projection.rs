@@ -5,13 +5,12 @@ use crate::command::Chosen;
 use crate::name::{PlacementKey, SetKey, Target, WorkKey};
 use crate::state::{ReplicaSet, Work};
 use crate::summary::{self, Counts, Tally, Wanted};
-use crate::{fanout, turns};
+use crate::turns;
 use fleetlog_kernel::{Position, Projection, Timestamp};
 use fleetlog_messages::placement::{DecidedCluster, placement_event};
 use fleetlog_messages::work::{SeenDecision, replica_set_event, work_event};
 use fleetlog_rules::rollout::Group;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// One commit that work heeds, and whom it is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +88,8 @@ pub struct Noticed {
     pub lost: Option<(SetKey, Target)>,
     /// A set whose clusters take turns, and one of them made room for another.
     pub moved: Option<SetKey>,
+    /// A set whose clusters take turns, and it moved when time alone makes it another one's.
+    pub timed: Option<SetKey>,
 }
 
 /// Everything that work knows.
@@ -198,21 +199,14 @@ impl Fleet {
         set.placements().iter().filter_map(chosen).collect()
     }
 
-    /// The sets that time alone moves on: those whose next plan is due, and when to look again.
+    /// When time alone may change whose turn it is among the clusters of a set, after `now`.
     #[must_use]
-    pub fn turns(&self, now: Timestamp) -> (Vec<SetKey>, Option<Duration>) {
-        let (mut due, mut next) = (Vec::new(), None);
-        for (key, set) in &self.sets {
-            if !set.placements().iter().any(|placement| set.is_staged(placement)) {
-                continue;
-            }
-            let chosen = self.chosen(key, set);
-            next = turns::recheck(set, &chosen, now).into_iter().chain(next).min();
-            if !fanout::difference(key, set, &chosen, &BTreeSet::new(), Some(now)).is_empty() {
-                due.push(key.clone());
-            }
+    pub fn deadline(&self, key: &SetKey, now: Timestamp) -> Option<Timestamp> {
+        let set = self.sets.get(key).filter(|set| !set.is_deleting())?;
+        if !set.placements().iter().any(|placement| set.is_staged(placement)) {
+            return None;
         }
-        (due, next)
+        turns::recheck(set, &self.chosen(key, set), now)
     }
 
     /// What the summary of a set is made of.
@@ -297,10 +291,11 @@ impl Fleet {
         let gone = after.object().is_none();
         let now_of = SetKey::parse(after.replica_set());
         let stands = turns::standing(after.object().map(|_| &after));
-        if let Some(of) = now_of.as_ref().filter(|_| turns::makes_room(stood, stands)) {
-            let placement = &after.state().placement;
-            let staged = self.sets.get(of).is_some_and(|set| set.is_staged(placement));
-            self.noticed.moved = staged.then(|| of.clone());
+        let placement = &after.state().placement;
+        let staged = |of: &&SetKey| self.sets.get(*of).is_some_and(|set| set.is_staged(placement));
+        if let Some(of) = now_of.as_ref().filter(|_| stood != stands).filter(staged) {
+            self.noticed.moved = turns::makes_room(stood, stands).then(|| of.clone());
+            self.noticed.timed = Some(of.clone());
         }
         if !gone {
             self.works.insert(key.clone(), after);
@@ -324,6 +319,8 @@ impl Fleet {
         let after = before.fold(events, at);
         let moved = gives(&after) != gave;
         if after.object().is_some() {
+            let staged = after.placements().iter().any(|placement| after.is_staged(placement));
+            self.noticed.timed = staged.then(|| key.clone());
             self.sets.insert(key.clone(), after);
             self.members.entry(key.clone()).or_default();
         }

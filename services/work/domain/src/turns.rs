@@ -11,7 +11,6 @@ use fleetlog_kernel::Timestamp;
 use fleetlog_messages::common::{Condition, Time};
 use fleetlog_rules::rollout::{self, Kind, Rollout, Standing, Status, Strategy};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// How far a cluster is that was given the current template. Until its work says so of itself, it
 /// is at it, for no time yet.
@@ -70,15 +69,17 @@ pub fn starts(
     turns.collect()
 }
 
-/// When time alone may change whose turn it is.
+/// When time alone may change whose turn it is, after `now`.
 #[must_use]
 pub fn recheck(
     set: &ReplicaSet,
     chosen: &BTreeMap<String, Chosen>,
     now: Timestamp,
-) -> Option<Duration> {
+) -> Option<Timestamp> {
     let turns = staged(set, chosen);
-    turns.filter_map(|(_, strategy, chosen)| plan(&strategy, chosen, now).recheck_after).min()
+    let after =
+        turns.filter_map(|(_, strategy, chosen)| plan(&strategy, chosen, now).recheck_after);
+    after.min().map(|by| now.plus(by))
 }
 
 fn plan(strategy: &Strategy, chosen: &Chosen, now: Timestamp) -> Rollout {

@@ -21,7 +21,6 @@ use fleetlog_work_domain::projection::Presence;
 use fleetlog_work_domain::{Change, Fleet, Follow, fanout, turns};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// A hub whose plans are carried out at once.
 struct Hub {
@@ -135,13 +134,21 @@ impl Hub {
 
     /// Time goes by, and whoever's turn comes with it is planned.
     fn wait(&mut self, seconds: i64) {
-        self.second += seconds;
-        let (due, _) = self.fleet.turns(at(self.second));
-        due.iter().for_each(|set| self.plan(set));
+        let until = self.second + seconds;
+        while let Some(due) = self.due().filter(|due| *due <= until) {
+            self.second = due;
+            self.plan(&set_key());
+        }
+        self.second = until;
+    }
+
+    /// The moment that the set's timer is set to.
+    fn due(&self) -> Option<i64> {
+        self.fleet.deadline(&set_key(), at(self.second)).map(|due| due.seconds())
     }
 
     fn next_turn(&self) -> Option<u64> {
-        self.fleet.turns(at(self.second)).1.as_ref().map(Duration::as_secs)
+        self.due().and_then(|due| u64::try_from(due - self.second).ok())
     }
 
     /// The clusters that have the template as it is now.

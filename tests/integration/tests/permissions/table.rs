@@ -119,6 +119,7 @@ pub fn literals(patterns: &BTreeSet<String>) -> BTreeSet<String> {
         "fl.st.c1.x.cluster",
         "fl.lead.nobody",
         "fl.timer.set.work.x",
+        "fl.timer.set.registration.x",
     ];
     all.extend(more.map(str::to_owned));
     all
