@@ -46,9 +46,10 @@ impl Difference {
     }
 }
 
-/// What the decisions ask for beyond the plans so far. A placement without a decision keeps the
-/// works that it has: a decision never passes through "nothing". Where clusters take turns, those
-/// whose turn it is `now` get the template; without a time, nobody.
+/// What the decisions ask for beyond the plans so far; of a set on its way out everything goes. A
+/// placement without a decision keeps the works that it has: a decision never passes through
+/// "nothing". Where clusters take turns, those whose turn it is `now` get the template; without a
+/// time, nobody.
 #[must_use]
 pub fn difference(
     key: &SetKey,
@@ -57,6 +58,10 @@ pub fn difference(
     lost: &BTreeSet<Target>,
     now: Option<Timestamp>,
 ) -> Difference {
+    if set.is_deleting() {
+        let withdraw = set.planned().map(|(target, _)| target).collect();
+        return Difference { deliver: vec![], withdraw };
+    }
     if !label_fits(key) {
         return Difference::default();
     }

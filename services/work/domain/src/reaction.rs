@@ -89,16 +89,25 @@ fn of_set(fleet: &Fleet, key: &SetKey, events: &[replica_set_event::Event]) -> V
         match event {
             Event::Specified(_) => follows.push(plan(key, &[])),
             Event::FanOutPlanned(planned) => follows.extend(carry_out(fleet, key, planned)),
-            Event::Summarized(_) => {}
-            Event::DeletionRequested(_) | Event::Deleted(_) => ends = true,
+            Event::DeletionRequested(_) => ends = true,
+            Event::Summarized(_) | Event::Deleted(_) => {}
         }
     }
     if ends {
-        let works = fleet.works_made_by(key);
-        let wanted = works.filter(|work| fleet.works().get(work).is_some_and(|w| !w.is_deleting()));
-        follows.extend(wanted.map(|work| withdraw(key, work.clone())));
+        follows.extend(end(fleet, key));
     }
     follows
+}
+
+/// The withdrawal of a set's works: at once, or by plans when there are more than one commit may
+/// lead to.
+fn end(fleet: &Fleet, key: &SetKey) -> Vec<Follow> {
+    if fleet.sets().contains_key(key) && fleet.works_made_by(key).count() > fanout::CHUNK {
+        return vec![plan(key, &[])];
+    }
+    let works = fleet.works_made_by(key);
+    let wanted = works.filter(|work| fleet.works().get(work).is_some_and(|w| !w.is_deleting()));
+    wanted.map(|work| withdraw(key, work.clone())).collect()
 }
 
 /// A plan as commands, and the next plan when this one did not hold everything.
@@ -119,7 +128,7 @@ fn carry_out(fleet: &Fleet, key: &SetKey, planned: &FanOutPlanned) -> Vec<Follow
     }
     let chosen = fleet.chosen(key, set);
     let left = fanout::difference(key, set, &chosen, &BTreeSet::new(), None);
-    if !left.is_empty() || fanout::is_full(planned) {
+    if !left.is_empty() || fanout::is_full(planned) || set.is_deleting() {
         follows.push(plan(key, &[]));
     }
     follows

@@ -4,11 +4,12 @@
 mod common;
 
 use common::*;
-use fleetlog_kernel::{Position, Projection as _, Reaction as _};
+use fleetlog_kernel::{Decider as _, Position, Projection as _, Reaction as _};
 use fleetlog_messages::placement::placement_event;
 use fleetlog_messages::work::{
     DeleteWork, Delivery, PlanFanOut, Summarize, WithdrawWork, replica_set_command, work_command,
 };
+use fleetlog_work_domain::command::SetCommand;
 use fleetlog_work_domain::name::{PlacementKey, SetKey, Target, WorkKey};
 use fleetlog_work_domain::projection::Presence;
 use fleetlog_work_domain::{Change, Fleet, Follow, delivery};
@@ -388,4 +389,45 @@ proptest! {
         prop_assert!(work(&east).len() <= 63);
         prop_assert_eq!(work(&east) == work(&west), east == west);
     }
+}
+
+/// A set whose works are more than one commit may lead to commands for goes by plans.
+#[test]
+fn a_set_of_more_works_than_one_commit_may_withdraw_withdraws_them_in_parts() {
+    const MOST: usize = Position::OBJECTS_PER_COMMIT as usize;
+    let names: Vec<String> = (0..20_000).map(|n| format!("c{n:05}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut story = Story::default();
+    names.iter().for_each(|name| drop(story.cluster(name, Presence::Here)));
+    story.decided(1, &names, &[]);
+    story.set(vec![set_specified(set(&["east"]), "b1")]);
+    for (number, part) in (1..).zip(names.chunks(2_000)) {
+        story.set(vec![planned(number, part, &[])]);
+    }
+    names.iter().for_each(|name| drop(story.work(&on(name), vec![delivered()])));
+    let decide = |story: &Story, command| {
+        let stands = story.fleet.set(&set_key());
+        stands.decide(&of_set(command), at(9)).unwrap()
+    };
+    let by = "alice".to_owned();
+    let mut events = decide(&story, SetCommand::Delete { by, works: names.len() });
+    assert_eq!(events, [set_deletion_requested("alice", 9)]);
+    let mut told = std::collections::BTreeSet::new();
+    while !events.is_empty() {
+        let follows = story.set(events);
+        assert!(follows.len() < MOST, "{} commands followed from one commit", follows.len());
+        for follow in &follows {
+            if let Follow::Work(key, work_command::Command::Withdraw(_)) = follow {
+                assert!(told.insert(key.clone()), "{key} is withdrawn twice");
+            }
+        }
+        let goes_on = follows.contains(&plan(&[]));
+        let (chosen, lost) = (Default::default(), Default::default());
+        events = match goes_on {
+            true => decide(&story, SetCommand::Plan { chosen, lost }),
+            false => vec![],
+        };
+    }
+    assert_eq!(told.len(), names.len());
+    assert!(story.fleet.sets().is_empty());
 }

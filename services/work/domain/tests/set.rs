@@ -231,6 +231,10 @@ fn a_plan_that_changes_nothing_is_none() {
     given::<ReplicaSet>(history).when(decision()).then_nothing();
     given::<ReplicaSet>([]).when(decision()).then_nothing();
     let leaving = [set_specified(set(&["east"]), "b1"), set_deletion_requested("alice", 3)];
+    // It goes once nothing of it is planned any more.
+    given::<ReplicaSet>(leaving).when(decision()).then([set_deleted()]);
+    let waiting = set_specified(foreground(set(&["east"])), "b1");
+    let leaving = [waiting, set_deletion_requested("alice", 3)];
     given::<ReplicaSet>(leaving).when(decision()).then_nothing();
 }
 

@@ -95,9 +95,15 @@ pub(super) fn delete(
     }
     let by = by.to_owned();
     let requested = Event::DeletionRequested(ReplicaSetDeletionRequested { by, at: now(at) });
-    let waits = set.spec().is_some_and(|spec| spec.cascade_deletion_policy() == FOREGROUND);
-    let gone = (!waits || works == 0).then_some(Event::Deleted(ReplicaSetDeleted {}));
+    // More works than one commit may withdraw are withdrawn by plans, which need the set.
+    let gone = works == 0 || (!waits(set) && works <= fanout::CHUNK);
+    let gone = gone.then_some(Event::Deleted(ReplicaSetDeleted {}));
     Ok([requested].into_iter().chain(gone).collect())
+}
+
+/// Whether a set stays until its works are gone.
+fn waits(set: &ReplicaSet) -> bool {
+    set.spec().is_some_and(|spec| spec.cascade_deletion_policy() == FOREGROUND)
 }
 
 pub(super) fn plan(
@@ -107,14 +113,17 @@ pub(super) fn plan(
     lost: &BTreeSet<Target>,
     at: Timestamp,
 ) -> Vec<Event> {
-    if set.object().is_none() || set.is_deleting() {
+    if set.object().is_none() {
         return vec![];
     }
     let difference = fanout::difference(key, set, chosen, lost, Some(at)).chunk();
-    let conditions = fanout::conditions(key, set, chosen, &difference);
-    let conditions = moved(set, conditions, at);
+    let conditions = match set.is_deleting() {
+        true => vec![],
+        false => moved(set, fanout::conditions(key, set, chosen, &difference), at),
+    };
     if difference.is_empty() && conditions.is_empty() {
-        return vec![];
+        let gone = set.is_deleting() && !waits(set);
+        return gone.then_some(Event::Deleted(ReplicaSetDeleted {})).into_iter().collect();
     }
     let messages = |targets: &[Target]| targets.iter().map(Target::message).collect();
     let newest = chosen.values().map(|chosen| chosen.position).max().unwrap_or(Position::START);
