@@ -195,8 +195,12 @@ fn value(field: &FieldDescriptor, within: &mut Vec<String>) -> Result<Value> {
     if field.is_map() {
         let Kind::Message(entry) = field.kind() else { unreachable!("a map has entries") };
         let of = entry.map_entry_value_field();
-        let key = MapKey::String(format!("{}.key", field.name()));
-        ensure!(entry.map_entry_key_field().kind() == Kind::String, "{}", field.full_name());
+        let key = match entry.map_entry_key_field().kind() {
+            Kind::String => MapKey::String(format!("{}.key", field.name())),
+            Kind::Uint32 => MapKey::U32(7),
+            Kind::Uint64 => MapKey::U64(7),
+            other => anyhow::bail!("{}: no key of {other:?} yet", field.full_name()),
+        };
         return Ok(Value::Map(HashMap::from([(key, single(&of, field.name(), within)?)])));
     }
     let first = single(field, field.name(), within)?;
@@ -262,7 +266,13 @@ fn told_of(value: &Value) -> Result<Json> {
         Value::Map(entries) => {
             let mut told = Map::new();
             for (key, value) in entries {
-                told.insert(key.as_str().unwrap_or_default().to_owned(), told_of(value)?);
+                let key = match key {
+                    MapKey::String(text) => text.clone(),
+                    MapKey::U32(number) => number.to_string(),
+                    MapKey::U64(number) => number.to_string(),
+                    other => anyhow::bail!("no words for the key {other:?} yet"),
+                };
+                told.insert(key, told_of(value)?);
             }
             Json::Object(told)
         }

@@ -13,9 +13,9 @@ use fleetlog_chassis::{Decided, Denied, Origin, Request};
 use fleetlog_kernel::{Decider, Service, Uid};
 use fleetlog_messages::addon::{
     AddOnCommand as AddOnMessage, AddOnEvent, ApplyAddOn, ApplyDefinition, ApplyTemplate,
-    DefinitionCommand as DefinitionMessage, DefinitionEvent, TemplateCommand as TemplateMessage,
-    TemplateEvent, add_on_command, add_on_event, definition_command, definition_event,
-    template_command, template_event,
+    DefinitionCommand as DefinitionMessage, DefinitionEvent, RevisitInstall,
+    TemplateCommand as TemplateMessage, TemplateEvent, add_on_command, add_on_event,
+    definition_command, definition_event, template_command, template_event,
 };
 use fleetlog_messages::common::OwnerReference;
 use fleetlog_rules::metadata::Change;
@@ -76,11 +76,18 @@ fn of_definition(fleet: &Fleet, request: &Request) -> Result<Vec<Decided>, Denie
         }
         definition_command::Command::Plan(message) => {
             from_addon(request, "PlanInstall")?;
+            let chosen = fleet.chosen(definition);
             DefinitionCommand::Plan {
-                chosen: fleet.chosen(definition),
+                stages: fleet.stages(&name, &chosen),
+                chosen,
                 installed: fleet.installed(&name),
                 lost: message.lost.into_iter().collect(),
             }
+        }
+        definition_command::Command::Revisit(RevisitInstall { after }) => {
+            from_addon(request, "RevisitInstall")?;
+            let through = fleet.part(&name, &after).last().map(|key| key.cluster);
+            DefinitionCommand::Revisit { after, through }
         }
         definition_command::Command::Summarize(_) => {
             from_addon(request, "SummarizeInstall")?;
@@ -95,6 +102,7 @@ fn of_definition(fleet: &Fleet, request: &Request) -> Result<Vec<Decided>, Denie
         let name = match &event {
             definition_event::Event::Specified(_) => "DefinitionSpecified",
             definition_event::Event::InstallPlanned(_) => "InstallPlanned",
+            definition_event::Event::Revisited(_) => "InstallRevisited",
             definition_event::Event::Progressed(_) => "DefinitionProgressed",
             definition_event::Event::DeletionRequested(_) => "DefinitionDeletionRequested",
             definition_event::Event::Deleted(_) => "DefinitionDeleted",
@@ -219,10 +227,10 @@ fn apply<T>(
     Ok(Box::new(Apply { object, resource_version, change }))
 }
 
-/// Refuses what only the add-on service tells itself.
+/// Refuses what only the add-on service tells itself, now or by a timer.
 fn from_addon(request: &Request, command: &'static str) -> Result<(), Denied> {
     match request.origin {
-        Origin::Service { from: Service::Addon, .. } => Ok(()),
+        Origin::Service { from: Service::Addon, .. } | Origin::Timer { .. } => Ok(()),
         _ => Err(denied(Refusal::NotForUsers { command })),
     }
 }

@@ -3,16 +3,16 @@
 
 use crate::{answer, decode, handlers};
 use bytes::Bytes;
-use fleetlog_addon_domain::names::definition_id;
+use fleetlog_addon_domain::names::{DEFINITION, definition_id};
 use fleetlog_addon_domain::{Change, Fleet, Follow};
-use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Unreadable};
-use fleetlog_kernel::{Position, Projection as _, Reaction as _, Service};
-use fleetlog_messages::addon::{AddOnCommand, DefinitionCommand};
+use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Timed, Unreadable, Wake};
+use fleetlog_kernel::{Position, Projection as _, Reaction as _, Service, Timestamp};
+use fleetlog_messages::addon::{AddOnCommand, DefinitionCommand, PlanInstall, definition_command};
 use fleetlog_messages::common::{Query, Refusal, Row};
 use fleetlog_messages::envelope::Recorded;
+use fleetlog_messages::subject::AggregateId;
 use fleetlog_messages::work::WorkCommand;
 use prost::Message as _;
-use std::convert::Infallible;
 
 /// The add-on service as a machine.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ pub struct AddOns {
     fleet: Fleet,
     /// The commit that was applied last, read; no part of the state.
     last: Option<(Change, Position)>,
+    position: Position,
 }
 
 impl AddOns {
@@ -28,10 +29,37 @@ impl AddOns {
     pub const fn fleet(&self) -> &Fleet {
         &self.fleet
     }
+
+    /// The timers of definitions whose clusters take turns: those that wait for something in time.
+    fn alarms<'a>(
+        &'a self,
+        names: impl Iterator<Item = &'a String> + 'a,
+        now: Timestamp,
+        cause: Position,
+    ) -> impl Iterator<Item = Wake> + 'a {
+        let due = names.filter_map(move |name| Some((name, self.fleet.deadline(name, now)?)));
+        due.map(move |(name, at)| {
+            let command = Some(definition_command::Command::Plan(PlanInstall::default()));
+            let payload = DefinitionCommand { command }.encode_to_vec().into();
+            Wake { whom: definition_id(name), at, cause, payload }
+        })
+    }
+}
+
+impl Timed for AddOns {
+    fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake> {
+        let name = (whom.kind == DEFINITION).then_some(&whom.name);
+        self.alarms(name.into_iter(), now, self.position).next()
+    }
+
+    fn wakes(&self, now: Timestamp) -> Vec<Wake> {
+        self.alarms(self.fleet.definitions().keys(), now, self.position).collect()
+    }
 }
 
 impl Machine for AddOns {
-    type Effect = Infallible;
+    /// A definition is to be planned at a moment.
+    type Effect = Wake;
 
     const SERVICE: Service = Service::Addon;
 
@@ -41,13 +69,17 @@ impl Machine for AddOns {
             self.fleet.apply(change, commit.position);
         }
         self.last = change.map(|change| (change, commit.position));
+        self.position = commit.position;
         Ok(())
     }
 
-    fn react(&self, commit: &Recorded) -> Vec<Effect<Infallible>> {
+    fn react(&self, commit: &Recorded) -> Vec<Effect<Wake>> {
         let last = self.last.as_ref().filter(|(_, position)| *position == commit.position);
-        let follows = last.map(|last| (&self.fleet).react(last)).unwrap_or_default();
-        follows.into_iter().map(effect).collect()
+        let Some(last) = last else { return vec![] };
+        let told = (&self.fleet).react(last).into_iter().map(effect);
+        let moved = self.fleet.noticed().timed.iter();
+        let wakes = self.alarms(moved, commit.header.time, commit.position);
+        told.chain(wakes.map(Effect::Own)).collect()
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {
@@ -63,11 +95,11 @@ impl Machine for AddOns {
     }
 
     fn restore(rows: &[Row]) -> Result<Self, String> {
-        Fleet::of_rows(rows).map(|fleet| Self { fleet, last: None })
+        Fleet::of_rows(rows).map(|fleet| Self { fleet, ..Self::default() })
     }
 }
 
-fn effect(follow: Follow) -> Effect<Infallible> {
+fn effect(follow: Follow) -> Effect<Wake> {
     let (to, payload) = match follow {
         Follow::Definition(name, command) => {
             let command = Some(command);

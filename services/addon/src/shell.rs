@@ -1,18 +1,18 @@
-//! The service on its feet. It has no task and no effect of its own: all it does follows from
-//! commits, by the chassis' loops. Statuses wait a little for changes that come together.
+//! The service on its feet: the chassis' loops, and the timers of clusters that take turns.
+//! Statuses wait a little for changes that come together.
 
 use crate::config::Settings;
 use crate::handlers::settles;
 use crate::machine::AddOns;
 use async_trait::async_trait;
 use fleetlog_bus::Fault;
-use fleetlog_chassis::{Context, Denied, Ground, Origin, Request, Shell};
+use fleetlog_chassis::{Alarms, Context, Denied, Ground, Origin, Request, Shell, Wake};
 use futures::future::BoxFuture;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 struct Around {
     settings: Settings,
+    alarms: Arc<Alarms<AddOns>>,
 }
 
 #[async_trait]
@@ -21,11 +21,12 @@ impl Shell<AddOns> for Around {
         if matches!(request.origin, Origin::Service { .. }) && settles(request) {
             tokio::time::sleep(self.settings.settle_after).await;
         }
+        self.alarms.spent(request).await;
         Ok(())
     }
 
-    async fn perform(&self, _: Vec<Infallible>) -> Result<(), Fault> {
-        Ok(())
+    async fn perform(&self, wakes: Vec<Wake>) -> Result<(), Fault> {
+        self.alarms.set(wakes).await
     }
 }
 
@@ -38,5 +39,11 @@ pub fn start(
     settings: Settings,
 ) -> BoxFuture<'static, Result<Arc<Context<AddOns>>, Fault>> {
     // Boxed, so that the loops are compiled here and not again in every program that starts them.
-    Box::pin(fleetlog_chassis::start::<AddOns>(ground, Arc::new(Around { settings })))
+    Box::pin(async move {
+        let alarms = Arc::new(Alarms::new(ground.bus.timers.clone()));
+        let around = Arc::new(Around { settings, alarms: alarms.clone() });
+        let context = fleetlog_chassis::start::<AddOns>(ground, around).await?;
+        alarms.attend(&context);
+        Ok(context)
+    })
 }

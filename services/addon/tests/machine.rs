@@ -58,7 +58,7 @@ impl Hub {
                 Effect::Tell { to, payload } => {
                     self.inbox.push_back(Told { to, cause: position, index, payload });
                 }
-                Effect::Own(never) => match never {},
+                Effect::Own(_) => {}
             }
         }
     }

@@ -51,8 +51,11 @@ impl Drop for Stage {
 
 impl Stage {
     async fn in_memory() -> Self {
-        let memory: SharedBroker =
-            Memory::new(fleetlog_topology::streams(), fleetlog_topology::queues());
+        let memory: SharedBroker = Memory::starting_at(
+            fleetlog_topology::streams(),
+            fleetlog_topology::queues(),
+            Clock::System.now(),
+        );
         let all = std::array::from_fn(|_| memory.clone());
         Self::on(None, all, memory.clone(), memory).await
     }
@@ -140,8 +143,12 @@ impl Stage {
     }
 
     async fn works(&self, kind: &str, event: work_event::Event) {
+        self.works_on("c1", kind, event).await;
+    }
+
+    async fn works_on(&self, cluster: &str, kind: &str, event: work_event::Event) {
         let event = WorkEvent { event: Some(event) }.encode_to_vec();
-        self.other(key().work(), "WorkEvent", kind, event).await;
+        self.other(on(cluster).work(), "WorkEvent", kind, event).await;
     }
 
     async fn command(&self, to: &AggregateId, payload: Vec<u8>) -> Result<u64, Refusal> {
@@ -177,7 +184,11 @@ impl Stage {
 
     /// What work was told last of the add-on's work.
     async fn told(&self) -> Option<work_command::Command> {
-        let subject = key().work().told_by(Service::Addon);
+        self.told_of("c1").await
+    }
+
+    async fn told_of(&self, cluster: &str) -> Option<work_command::Command> {
+        let subject = on(cluster).work().told_by(Service::Addon);
         let last = self.reader.last("DO", &subject).await.unwrap()?;
         WorkCommand::decode(last.payload).unwrap().command
     }
@@ -196,8 +207,8 @@ fn log(broker: SharedBroker, tasks: &Tasks) -> EventLog {
     log
 }
 
-fn key() -> AddOnKey {
-    AddOnKey::new("c1", "metrics")
+fn on(cluster: &str) -> AddOnKey {
+    AddOnKey::new(cluster, "metrics")
 }
 
 fn apply_template() -> Vec<u8> {
@@ -216,6 +227,10 @@ fn apply_template() -> Vec<u8> {
 }
 
 fn apply_definition() -> Vec<u8> {
+    define(&json!({"type": "All"}))
+}
+
+fn define(rollout: &Value) -> Vec<u8> {
     let definition: ClusterManagementAddOn = serde_json::from_value(json!({
         "metadata": {"name": "metrics"},
         "spec": {
@@ -224,7 +239,8 @@ fn apply_definition() -> Vec<u8> {
                 "defaultConfig": {"name": "metrics-1"},
             }],
             "installStrategy": {
-                "type": "Placements", "placements": [{"namespace": "ops", "name": "edge"}],
+                "type": "Placements",
+                "placements": [{"namespace": "ops", "name": "edge", "rolloutStrategy": rollout}],
             },
         },
     }))
@@ -347,4 +363,48 @@ async fn an_add_on_lives_and_leaves_in_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_add_on_lives_and_leaves_on_a_real_server() {
     an_add_on_lives(&Stage::on_a_server().await).await;
+}
+
+/// A changed template reaches one cluster at a time, the next after the success of the one before
+/// has lasted a second: the timer tells.
+async fn clusters_take_turns(stage: &Stage) {
+    stage.joins("c1").await;
+    stage.joins("c2").await;
+    stage.decides(1, &["c1", "c2"], &[]).await;
+    let template = AggregateId::global(Service::Addon, "template", "metrics-1");
+    stage.command(&template, apply_template()).await.unwrap();
+    let one = json!({"maxConcurrency": 1, "minSuccessTime": "1s"});
+    let define = define(&json!({"type": "Progressive", "progressive": one}));
+    stage.command(&definition_id("metrics"), define).await.unwrap();
+    let told = stage.is_told("the first work is ordered", delivered).await;
+    let waits = eventually("the second add-on waits", async || {
+        let add_ons = stage.get("clusteraddon").await;
+        let conditions = add_ons.get(1)?.pointer("/status/conditions")?.as_array()?.clone();
+        conditions.into_iter().find(|c| c["reason"] == "WaitingForCanary").map(drop)
+    });
+    waits.await.unwrap();
+    assert_eq!(stage.told_of("c2").await, None);
+    stage.works("WorkSpecified", specified(&told)).await;
+    stage.works("WorkStatusReported", reported(1)).await;
+    let second = eventually("the second work is ordered", async || stage.told_of("c2").await);
+    let told = delivered(second.await.unwrap()).unwrap();
+    stage.works_on("c2", "WorkSpecified", specified(&told)).await;
+    stage.works_on("c2", "WorkStatusReported", reported(1)).await;
+    let done = eventually("the rollout is complete", async || {
+        let definitions = stage.get("definition").await;
+        let said = definitions[0].pointer("/status/installProgressions/0/conditions/0").cloned()?;
+        (said["reason"] == "Completed").then_some(said)
+    });
+    let message = &done.await.unwrap()["message"];
+    assert_eq!(message, "2/2 configured, 0 failed, 0 timeout");
+}
+
+#[tokio::test]
+async fn clusters_take_turns_in_memory() {
+    clusters_take_turns(&Stage::in_memory().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clusters_take_turns_on_a_real_server() {
+    clusters_take_turns(&Stage::on_a_server().await).await;
 }

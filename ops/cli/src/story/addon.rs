@@ -29,6 +29,9 @@ pub(super) fn definition(commit: &Recorded, event: &[u8]) -> Option<String> {
             let status = progressed.status.unwrap_or_default();
             format!("add-on {name}: {}", progression(&status))
         }
+        Event::Revisited(part) => {
+            format!("add-on {name}: the clusters up to {} are seen to", part.through)
+        }
         Event::DeletionRequested(asked) => format!("{} wants add-on {name} gone", asked.by),
         Event::Deleted(_) => format!("add-on {name} is gone, and all its installations"),
     })
@@ -60,6 +63,12 @@ fn steps(planned: &InstallPlanned) -> String {
     }
     if !planned.remove.is_empty() {
         words.push(format!("remove it from {}", named(planned.remove.clone())));
+    }
+    for turn in &planned.turns {
+        words.push(format!("give {} to {}", turn.template, named(turn.clusters.clone())));
+    }
+    if !planned.timed_out.is_empty() {
+        words.push(format!("waited too long for {}", named(planned.timed_out.clone())));
     }
     if words.is_empty() { "nothing to do".to_owned() } else { words.join(", ") }
 }
@@ -144,7 +153,8 @@ mod tests {
     use super::*;
     use fleetlog_kernel::Service;
     use fleetlog_messages::addon::{
-        AddOnDeletionRequested, AddOnSpecified, DefinitionDeleted, InstallTarget, TemplateDeleted,
+        AddOnDeletionRequested, AddOnSpecified, ConfigTurn, DefinitionDeleted, InstallTarget,
+        TemplateDeleted,
     };
     use fleetlog_messages::subject::AggregateId;
 
@@ -173,6 +183,21 @@ mod tests {
         let words =
             told_of_definition("InstallPlanned", definition_event::Event::InstallPlanned(planned));
         assert_eq!(words, "plan 2 of add-on metrics: install it on c1 and c2, remove it from c3");
+        let turn = ConfigTurn {
+            template: "metrics-2".into(),
+            clusters: vec!["c1".into(), "c2".into()],
+            ..ConfigTurn::default()
+        };
+        let planned = InstallPlanned {
+            plan: 3,
+            turns: vec![turn],
+            timed_out: vec!["c3".into()],
+            ..InstallPlanned::default()
+        };
+        let words =
+            told_of_definition("InstallPlanned", definition_event::Event::InstallPlanned(planned));
+        let said = "plan 3 of add-on metrics: give metrics-2 to c1 and c2, waited too long for c3";
+        assert_eq!(words, said);
         let gone = definition_event::Event::Deleted(DefinitionDeleted {});
         let words = told_of_definition("DefinitionDeleted", gone);
         assert_eq!(words, "add-on metrics is gone, and all its installations");

@@ -14,6 +14,7 @@ pub const EVENTS: &[EventSchema] = &[
             "DefinitionProgressed",
             "DefinitionDeletionRequested",
             "DefinitionDeleted",
+            "InstallRevisited",
         ],
     },
     EventSchema {

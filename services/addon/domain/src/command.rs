@@ -2,6 +2,7 @@
 //! decided here.
 
 use crate::names::{AddOnKey, PlacementKey};
+use crate::turns::Stage;
 use fleetlog_kernel::{Position, Uid};
 use fleetlog_messages::addon::{
     AddOnTemplate, ClusterManagementAddOn, ClusterManagementAddOnStatus, ManagedClusterAddOn,
@@ -53,6 +54,15 @@ pub enum DefinitionCommand {
         installed: BTreeMap<String, String>,
         /// Clusters whose add-on is gone although the last plan has it.
         lost: BTreeSet<String>,
+        /// The placements whose clusters take turns.
+        stages: Vec<Stage>,
+    },
+    /// See to the next part of its add-ons.
+    Revisit {
+        /// The last cluster of the part before.
+        after: String,
+        /// The last cluster of the next part; `None` when no add-on is left.
+        through: Option<String>,
     },
     /// Take over what its add-ons make of its status; gone with the last of them when it is on its
     /// way out.

@@ -3,13 +3,66 @@
 
 use crate::names::{GROUP, TEMPLATES};
 use crate::refusal::Refusal;
-use crate::state::{AddOn, Definition};
+use crate::state::{AddOn, Definition, Template};
 use fleetlog_messages::addon::{AddOnConfig, ClusterManagementAddOnSpec, ConfigReferent};
+use fleetlog_messages::common::ObjectMeta;
+use serde_json::json;
+use std::collections::BTreeMap;
 
-/// The name of the template; `None` when nothing names one.
-pub fn template_of<'a>(add_on: &'a AddOn, definition: &'a Definition) -> Option<&'a str> {
-    let own = add_on.object()?.spec.as_ref().map_or(&[][..], |spec| &spec.configs);
-    first(own).or_else(|| of_placement(definition, &add_on.state().placement))
+/// A template as it was at some time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Config {
+    /// Its name.
+    pub template: String,
+    /// The hash of what it said (spec 2.5).
+    pub hash: String,
+}
+
+impl Config {
+    /// A template as it is now.
+    #[must_use]
+    pub fn of(template: &Template) -> Self {
+        let name = template.metadata().map_or("", ObjectMeta::name);
+        Self { template: name.to_owned(), hash: template.spec_hash().to_owned() }
+    }
+
+    /// Whether a template still says it.
+    #[must_use]
+    pub fn is(&self, template: &Template) -> bool {
+        template.spec_hash() == self.hash
+    }
+
+    /// The template that a work names in its annotation (spec 2.5); `None` for other texts.
+    #[must_use]
+    pub fn of_hashes(text: &str) -> Option<Self> {
+        let hashes: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+        let of = format!("{TEMPLATES}.{GROUP}//");
+        hashes.into_iter().find_map(|(key, hash)| {
+            let template = key.strip_prefix(&of)?.to_owned();
+            Some(Self { template, hash })
+        })
+    }
+
+    /// What a work says of the configuration it was made from (spec 2.5).
+    #[must_use]
+    pub fn hashes(&self) -> String {
+        json!({ format!("{TEMPLATES}.{GROUP}//{}", self.template): self.hash }).to_string()
+    }
+}
+
+/// The name of the template where a placement chose the cluster, perhaps before the add-on is
+/// there; `None` when nothing names one.
+pub fn template_of<'a>(
+    add_on: Option<&'a AddOn>,
+    definition: &'a Definition,
+    placement: &str,
+) -> Option<&'a str> {
+    add_on.and_then(own).or_else(|| of_placement(definition, placement))
+}
+
+/// The name of the template that an add-on says itself.
+pub fn own(add_on: &AddOn) -> Option<&str> {
+    add_on.object()?.spec.as_ref().and_then(|spec| first(&spec.configs))
 }
 
 /// The name of the template on the clusters of one placement.

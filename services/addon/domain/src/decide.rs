@@ -8,6 +8,7 @@ mod template;
 use crate::command::{
     AddOnCommand, Apply, DefinitionCommand, OfAddOn, OfDefinition, OfTemplate, TemplateCommand,
 };
+use crate::plan;
 use crate::refusal::Refusal;
 use crate::state::{AddOn, Definition, Template};
 use fleetlog_kernel::{Decider, NameError, Position, Timestamp, dns_subdomain};
@@ -30,8 +31,12 @@ impl Decider for Definition {
             DefinitionCommand::Delete { by, add_ons } => {
                 definition::delete(self, asked, by, *add_ons, at)
             }
-            DefinitionCommand::Plan { chosen, installed, lost } => {
-                Ok(definition::plan(self, chosen, installed, lost))
+            DefinitionCommand::Plan { chosen, installed, lost, stages } => {
+                let difference = plan::difference(self, chosen, installed, lost);
+                Ok(definition::plan(self, chosen, difference, stages, at))
+            }
+            DefinitionCommand::Revisit { after, through } => {
+                Ok(definition::revisit(self, after, through.as_deref()))
             }
             DefinitionCommand::Summarize { add_ons, status } => {
                 Ok(definition::summarize(self, *add_ons, status))

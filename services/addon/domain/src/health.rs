@@ -3,9 +3,11 @@
 //! nothing moved, whatever the time.
 
 use crate::conditions::Saying;
+use crate::config::Config;
 use crate::names::{AddOnKey, GROUP, TEMPLATES, kind};
 use crate::render::{self, Workload};
 use crate::state::{AddOn, Definition, Template};
+use crate::turns::Turn;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::addon::{
     ConfigGroupResource, ConfigReference, ConfigSpecHash, HealthCheck, ManagedClusterAddOnStatus,
@@ -26,6 +28,10 @@ pub struct Scene<'a> {
     pub definition: Option<&'a Definition>,
     /// What it is rendered from.
     pub template: Source<'a>,
+    /// Whether it is its turn to be.
+    pub turn: &'a Turn,
+    /// What it has until its turn comes, if there is a template that still says it.
+    pub has: Option<&'a Template>,
     /// Its work.
     pub work: Option<&'a SeenWork>,
     /// Its cluster.
@@ -74,11 +80,12 @@ pub fn status(scene: Scene<'_>, at: Timestamp) -> ManagedClusterAddOnStatus {
     let nothing = "the template asks for no registration".to_owned();
     say(kind::REGISTERED, (Status::True, "NilRegistration", nothing));
     say(kind::APPLIED, applied(&stage));
-    say(kind::PROGRESSING, progressing(scene.template, &stage));
+    say(kind::PROGRESSING, progressing(scene, &stage));
     say(kind::AVAILABLE, available(scene, &stage));
-    let found = match scene.template {
-        Source::Found(template) => Some(template),
-        Source::Unnamed | Source::Missing(_) | Source::Foreign(_) => None,
+    let namespace = match (scene.turn, scene.template) {
+        (Turn::Waits(_), _) => scene.has.map(render::namespace).or(served.namespace),
+        (Turn::Come, Source::Found(template)) => Some(render::namespace(template)),
+        (Turn::Come, Source::Unnamed | Source::Missing(_) | Source::Foreign(_)) => None,
     };
     let spec = scene.definition.and_then(|d| d.object()?.spec.as_ref());
     let supported = spec.map_or(&[][..], |spec| &spec.supported_configs);
@@ -90,8 +97,8 @@ pub fn status(scene: Scene<'_>, at: Timestamp) -> ManagedClusterAddOnStatus {
         conditions: saying.end(),
         add_on_meta: spec.and_then(|spec| spec.add_on_meta.clone()),
         supported_configs: kinds.collect(),
-        config_references: references(scene.template, &stage, &served.config_references),
-        namespace: found.map(render::namespace),
+        config_references: references(scene, &stage, &served.config_references),
+        namespace,
         health_check: Some(HealthCheck { mode: Some("Customized".to_owned()) }),
         related_objects: served.related_objects,
     }
@@ -99,9 +106,10 @@ pub fn status(scene: Scene<'_>, at: Timestamp) -> ManagedClusterAddOnStatus {
 
 fn stage(scene: Scene<'_>) -> Stage {
     let Some(work) = scene.work else { return Stage::NoWork };
-    let current = match scene.template {
-        Source::Found(template) => work.config_hashes == render::hashes(template),
-        Source::Unnamed | Source::Missing(_) | Source::Foreign(_) => true,
+    let current = match (scene.turn, scene.template) {
+        (Turn::Waits(has), _) => has.as_ref().is_some_and(|c| work.config_hashes == c.hashes()),
+        (Turn::Come, Source::Found(t)) => work.config_hashes == Config::of(t).hashes(),
+        (Turn::Come, Source::Unnamed | Source::Missing(_) | Source::Foreign(_)) => true,
     };
     if !current || work.deleting || work.reported_generation != work.generation {
         return Stage::Waiting;
@@ -142,9 +150,13 @@ fn applied(stage: &Stage) -> Verdict {
     }
 }
 
-fn progressing(template: Source<'_>, stage: &Stage) -> Verdict {
+fn progressing(scene: Scene<'_>, stage: &Stage) -> Verdict {
     let goes_on = |message: &str| (Status::True, "Progressing", message.to_owned());
-    match (template, stage) {
+    if let Turn::Waits(_) = scene.turn {
+        let message = "other clusters get the configuration first: waiting for its turn";
+        return (Status::True, "WaitingForCanary", message.to_owned());
+    }
+    match (scene.template, stage) {
         (Source::Unnamed, _) => {
             let message = "there is no configuration to bring it to".to_owned();
             (Status::False, "ConfigurationUnsupported", message)
@@ -164,10 +176,15 @@ fn available(scene: Scene<'_>, stage: &Stage) -> Verdict {
         let message = "the cluster has stopped to renew its lease";
         return unknown("ManagedClusterLeaseUpdateStopped", message);
     }
-    let probes = match (scene.template, scene.work) {
-        (Source::Found(template), Some(_)) => render::workloads(template, scene.key),
-        (_, None) => return unknown("WorkNotFound", "it has no work on the cluster"),
-        (Source::Unnamed | Source::Missing(_) | Source::Foreign(_), Some(_)) => vec![],
+    if scene.work.is_none() {
+        return unknown("WorkNotFound", "it has no work on the cluster");
+    }
+    let probes = match (scene.turn, scene.has, scene.template) {
+        (Turn::Waits(_), Some(template), _) | (Turn::Come, _, Source::Found(template)) => {
+            render::workloads(template, scene.key)
+        }
+        (Turn::Waits(_), None, _) => probed(scene.work).filter_map(told).collect(),
+        (Turn::Come, _, Source::Unnamed | Source::Missing(_) | Source::Foreign(_)) => vec![],
     };
     match stage {
         Stage::Failed(why) => return (Status::False, "WorkApplyFailed", why.clone()),
@@ -224,6 +241,18 @@ fn probed(work: Option<&SeenWork>) -> impl Iterator<Item = &ManifestCondition> {
     manifests.iter().filter(|manifest| manifest.status_feedback.is_some())
 }
 
+/// The workload that a manifest tells of, where no template says any more what it should be.
+fn told(manifest: &ManifestCondition) -> Option<Workload> {
+    let meta = manifest.resource_meta.as_ref()?;
+    let known = matches!(meta.kind(), "Deployment" | "DaemonSet");
+    known.then(|| Workload {
+        kind: meta.kind().to_owned(),
+        namespace: meta.namespace().to_owned(),
+        name: meta.name().to_owned(),
+        idle: false,
+    })
+}
+
 fn is_of(manifest: &ManifestCondition, probe: &Workload) -> bool {
     manifest.resource_meta.as_ref().is_some_and(|meta| {
         meta.kind() == probe.kind
@@ -239,18 +268,16 @@ fn integer(manifest: &ManifestCondition, name: &str) -> Option<i64> {
 }
 
 /// The configuration that is wanted, and the one that was reached last.
-fn references(
-    template: Source<'_>,
-    stage: &Stage,
-    served: &[ConfigReference],
-) -> Vec<ConfigReference> {
-    let (name, hash) = match template {
-        Source::Unnamed => return vec![],
-        Source::Missing(name) | Source::Foreign(name) => (name, ""),
-        Source::Found(template) => {
-            (template.metadata().map_or("", ObjectMeta::name), template.spec_hash())
+fn references(scene: Scene<'_>, stage: &Stage, served: &[ConfigReference]) -> Vec<ConfigReference> {
+    let config = match (scene.turn, scene.template) {
+        (Turn::Waits(None), _) | (Turn::Come, Source::Unnamed) => return vec![],
+        (Turn::Waits(Some(has)), _) => has.clone(),
+        (Turn::Come, Source::Missing(name) | Source::Foreign(name)) => {
+            Config { template: name.to_owned(), hash: String::new() }
         }
+        (Turn::Come, Source::Found(template)) => Config::of(template),
     };
+    let (name, hash) = (config.template.as_str(), config.hash.as_str());
     let desired = spec_hash(name, hash);
     let before = served.iter().find(|c| c.group() == GROUP && c.resource() == TEMPLATES);
     let reached = match stage {
@@ -275,6 +302,16 @@ pub(crate) fn spec_hash(name: &str, hash: &str) -> ConfigSpecHash {
         spec_hash: Some(hash.to_owned()),
         ..ConfigSpecHash::default()
     }
+}
+
+/// The template that a status says the add-on should have; `None` where there is none.
+#[must_use]
+pub fn desired(status: &ManagedClusterAddOnStatus) -> Option<Config> {
+    let mut all = status.config_references.iter();
+    let found = all.find(|c| c.group() == GROUP && c.resource() == TEMPLATES)?;
+    let desired = found.desired_config.as_ref().filter(|d| !d.spec_hash().is_empty())?;
+    let (template, hash) = (desired.name().to_owned(), desired.spec_hash().to_owned());
+    Some(Config { template, hash })
 }
 
 /// Whether an add-on's own status says that it has its configuration.

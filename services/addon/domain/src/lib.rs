@@ -4,7 +4,7 @@
 
 pub mod command;
 mod conditions;
-mod config;
+pub mod config;
 mod decide;
 pub mod health;
 pub mod names;
@@ -16,7 +16,9 @@ pub mod refusal;
 pub mod render;
 mod row;
 pub mod state;
+pub mod turns;
 
+pub use config::Config;
 pub use names::{AddOnKey, PlacementKey};
 pub use projection::{Change, Fleet};
 pub use reaction::Follow;

@@ -22,8 +22,6 @@ pub const TEMPLATES: &str = "addontemplates";
 pub const MANUAL: &str = "Manual";
 /// The strategy by which the decisions of placements say where it is installed.
 pub const PLACEMENTS: &str = "Placements";
-/// The one rollout strategy that is carried out.
-pub const ALL_AT_ONCE: &str = "All";
 
 /// The finalizer of an add-on: it stays until its work is gone.
 pub const FINALIZER: &str = "addon.open-cluster-management.io/addon-work-cleanup";
@@ -122,6 +120,12 @@ impl PlacementKey {
     #[must_use]
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Reads `<ns>/<name>`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.split_once('/').map(|(namespace, name)| Self::new(namespace, name))
     }
 }
 

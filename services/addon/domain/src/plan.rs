@@ -64,7 +64,7 @@ pub fn difference(
 }
 
 /// Each wanted cluster with its placement: the last that chose it counts (spec 2.5).
-fn wanted(
+pub(crate) fn wanted(
     definition: &Definition,
     chosen: &BTreeMap<PlacementKey, Chosen>,
 ) -> BTreeMap<String, String> {

@@ -23,15 +23,20 @@ pub struct Counts {
     pub completed: usize,
     /// Those that could not be brought to it.
     pub failed: usize,
+    /// Those that took longer than they may.
+    pub timed_out: usize,
 }
 
 impl Counts {
-    /// The share of one add-on.
-    pub fn of(progress: Progress) -> Self {
+    /// The share of one add-on: how far it says it is, whether it speaks of what it should have
+    /// now, and whether its time was over.
+    pub fn of(progress: Progress, current: bool, over: bool) -> Self {
+        let completed = progress == Progress::Completed && current;
         Self {
             total: 1,
-            completed: (progress == Progress::Completed).into(),
-            failed: (progress == Progress::Failed).into(),
+            completed: completed.into(),
+            failed: (progress == Progress::Failed && !over).into(),
+            timed_out: (over && !completed).into(),
         }
     }
 
@@ -39,12 +44,14 @@ impl Counts {
         self.total += share.total;
         self.completed += share.completed;
         self.failed += share.failed;
+        self.timed_out += share.timed_out;
     }
 
     pub fn take(&mut self, share: Self) {
         self.total = self.total.saturating_sub(share.total);
         self.completed = self.completed.saturating_sub(share.completed);
         self.failed = self.failed.saturating_sub(share.failed);
+        self.timed_out = self.timed_out.saturating_sub(share.timed_out);
     }
 }
 
@@ -81,8 +88,8 @@ pub fn status(scene: &Scene<'_>, at: Timestamp) -> ClusterManagementAddOnStatus 
         let complete = wanted > 0 && counts.completed == wanted && counts.total == wanted;
         let conditions = before.map_or(&[][..], |before| &before.conditions);
         let mut saying = Saying::new(conditions, definition.generation(), at);
-        let (done, failed) = (counts.completed, counts.failed);
-        let message = format!("{done}/{wanted} configured, {failed} failed, 0 timeout");
+        let Counts { completed: done, failed, timed_out: over, .. } = counts;
+        let message = format!("{done}/{wanted} configured, {failed} failed, {over} timeout");
         let (status, reason) =
             if complete { (Status::False, "Completed") } else { (Status::True, "Progressing") };
         saying.say(kind::PROGRESSING, status, reason, &message);

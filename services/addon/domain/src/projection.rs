@@ -5,8 +5,10 @@ use crate::command::Chosen;
 use crate::config;
 use crate::health::{self, Source};
 use crate::names::{AddOnKey, PlacementKey};
+use crate::plan::CHUNK;
 use crate::progress::{self, Counts};
 use crate::state::{AddOn, Definition, Template};
+use crate::turns::Turn;
 use fleetlog_kernel::{Position, Projection, Timestamp};
 use fleetlog_messages::addon::{
     ClusterManagementAddOnStatus, ManagedClusterAddOnStatus, SeenChoice, SeenMember, SeenWork,
@@ -15,8 +17,10 @@ use fleetlog_messages::addon::{
 use fleetlog_messages::placement::placement_event;
 use fleetlog_messages::work::work_event;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 mod heard;
+mod staged;
 
 /// One commit that the service heeds, and whom it is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,8 +82,25 @@ pub struct Noticed {
     pub add_ons: BTreeSet<AddOnKey>,
     /// Definitions whose status should be summed up.
     pub definitions: BTreeSet<String>,
+    /// Definitions whose clusters take turns, and it may be another one's turn.
+    pub moved: BTreeSet<String>,
+    /// Definitions whose clusters take turns, and it moved when time alone makes it another one's.
+    pub timed: BTreeSet<String>,
+    /// Definitions with more add-ons than the first part, all of which should be looked at.
+    pub left: BTreeSet<String>,
     /// An add-on that is gone although its definition's plan has it.
     pub lost: Option<AddOnKey>,
+}
+
+/// When a status that is stale is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// When it was not before.
+    Once,
+    /// Also when it was before.
+    Again,
+    /// Not now.
+    Later,
 }
 
 /// Everything that the add-on service knows.
@@ -107,7 +128,7 @@ impl Fleet {
         let keys: Vec<AddOnKey> = self.add_ons.keys().cloned().collect();
         for key in &keys {
             self.count(key);
-            self.look_at(key, false);
+            self.look_at(key, Look::Later);
         }
         let names: Vec<String> = self.definitions.keys().cloned().collect();
         names.iter().for_each(|name| self.look_at_definition(name));
@@ -156,6 +177,15 @@ impl Fleet {
         let members = self.members.get(definition);
         let clusters = members.into_iter().flat_map(|members| members.shares.keys());
         clusters.map(move |cluster| AddOnKey::new(cluster, definition))
+    }
+
+    /// The next part of a definition's add-ons, those on their way out included: as many as one
+    /// commit leads to something for. Empty when none is left.
+    pub fn part(&self, definition: &str, after: &str) -> impl Iterator<Item = AddOnKey> {
+        let members = self.members.get(definition);
+        let from = (Bound::Excluded(after.to_owned()), Bound::Unbounded);
+        let clusters = members.into_iter().flat_map(move |m| m.shares.range(from.clone()));
+        clusters.take(CHUNK).map(move |(cluster, _)| AddOnKey::new(cluster, definition))
     }
 
     /// How many add-ons a definition has, those on their way out included.
@@ -224,12 +254,17 @@ impl Fleet {
     #[must_use]
     pub fn source(&self, key: &AddOnKey) -> Source<'_> {
         let add_on = self.add_ons.get(key);
-        let definition = self.definitions.get(&key.name);
-        let name = add_on.zip(definition).and_then(|(a, d)| config::template_of(a, d));
+        let both = add_on.zip(self.definitions.get(&key.name));
+        let named = both.and_then(|(a, d)| config::template_of(Some(a), d, &a.state().placement));
+        self.template(&key.name, named)
+    }
+
+    /// The template of a name, for an add-on.
+    fn template<'a>(&'a self, add_on: &str, name: Option<&'a str>) -> Source<'a> {
         let Some(name) = name else { return Source::Unnamed };
         let Some(template) = self.templates.get(name) else { return Source::Missing(name) };
         let spec = template.object().and_then(|object| object.spec.as_ref());
-        match spec.is_some_and(|spec| spec.addon_name() == key.name) {
+        match spec.is_some_and(|spec| spec.addon_name() == add_on) {
             true => Source::Found(template),
             false => Source::Foreign(name),
         }
@@ -239,11 +274,18 @@ impl Fleet {
     #[must_use]
     pub fn status(&self, key: &AddOnKey, at: Timestamp) -> ManagedClusterAddOnStatus {
         let unborn = AddOn::default();
+        let turn = self.turn(key);
+        let has = match &turn {
+            Turn::Waits(Some(has)) => self.templates.get(&has.template).filter(|t| has.is(t)),
+            Turn::Waits(None) | Turn::Come => None,
+        };
         let scene = health::Scene {
             key,
             add_on: self.add_ons.get(key).unwrap_or(&unborn),
             definition: self.definitions.get(&key.name),
             template: self.source(key),
+            turn: &turn,
+            has,
             work: self.works.get(key),
             cluster: self.clusters.get(&key.cluster),
         };
@@ -293,7 +335,11 @@ impl Fleet {
         let share = self.add_ons.get(key).map(|add_on| {
             let status = add_on.object().and_then(|object| object.status.as_ref());
             let conditions = status.map_or(&[][..], |status| &status.conditions);
-            (self.counts_for(key, add_on), Counts::of(health::progress(conditions)))
+            let current = status.and_then(health::desired) == self.wanted(key);
+            let given = self.definitions.get(&key.name).and_then(|d| d.given(&key.cluster));
+            let over = given.is_some_and(|given| given.timed_out);
+            let share = Counts::of(health::progress(conditions), current, over);
+            (self.counts_for(key, add_on), share)
         });
         let members = self.members.entry(key.name.clone()).or_default();
         members.remove(&key.cluster);
@@ -302,8 +348,21 @@ impl Fleet {
         }
     }
 
-    /// Notices when an add-on's status goes stale; `again` even when that was noticed before.
-    fn look_at(&mut self, key: &AddOnKey, again: bool) {
+    /// Looks at all add-ons of a definition; what is stale of those after the first part is noticed
+    /// when their part comes.
+    fn look_at_all(&mut self, definition: &str) {
+        let keys: Vec<AddOnKey> = self.add_ons_of(definition).collect();
+        if keys.len() > CHUNK {
+            self.noticed.left.insert(definition.to_owned());
+        }
+        for (index, key) in keys.iter().enumerate() {
+            self.count(key);
+            self.look_at(key, if index < CHUNK { Look::Once } else { Look::Later });
+        }
+    }
+
+    /// Notices when an add-on's status goes stale.
+    fn look_at(&mut self, key: &AddOnKey, look: Look) {
         let Some(add_on) = self.add_ons.get(key) else {
             self.stale.remove(key);
             return;
@@ -315,7 +374,8 @@ impl Fleet {
             self.stale.remove(key);
             return;
         }
-        if self.stale.insert(key.clone()) || again {
+        let new = self.stale.insert(key.clone());
+        if look == Look::Again || (new && look == Look::Once) {
             self.noticed.add_ons.insert(key.clone());
         }
     }

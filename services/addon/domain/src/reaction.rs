@@ -6,11 +6,12 @@ use crate::names::{AddOnKey, PlacementKey};
 use crate::plan::CHUNK;
 use crate::projection::{Change, Fleet, Presence};
 use crate::render;
+use crate::turns::Turn;
 use fleetlog_kernel::{Position, Reaction};
 use fleetlog_messages::addon::{
-    AssessAddOn, DeleteAddOn, InstallAddOn, InstallPlanned, PlanInstall, SummarizeInstall,
-    UninstallAddOn, add_on_command, add_on_event, definition_command, definition_event,
-    template_event,
+    AssessAddOn, DeleteAddOn, InstallAddOn, InstallPlanned, PlanInstall, RevisitInstall,
+    SummarizeInstall, UninstallAddOn, add_on_command, add_on_event, definition_command,
+    definition_event, template_event,
 };
 use fleetlog_messages::placement::placement_event;
 use fleetlog_messages::work::{DeliverWork, WithdrawWork, work_command, work_event};
@@ -45,6 +46,7 @@ impl Reaction for &Fleet {
         };
         let noticed = self.noticed();
         follows.extend(noticed.lost.iter().map(|key| plan(&key.name, Some(&key.cluster))));
+        follows.extend(noticed.moved.iter().map(|name| plan(name, None)));
         let assess = || add_on_command::Command::Assess(AssessAddOn {});
         follows.extend(noticed.add_ons.iter().map(|key| Follow::AddOn(key.clone(), assess())));
         let summarize = || definition_command::Command::Summarize(SummarizeInstall {});
@@ -62,22 +64,45 @@ fn decides(event: &placement_event::Event) -> bool {
 fn of_definition(fleet: &Fleet, name: &str, events: &[definition_event::Event]) -> Vec<Follow> {
     use definition_event::Event;
     let mut follows = Vec::new();
-    let (mut specified, mut ends) = (false, false);
+    let mut visited = None;
     for event in events {
         match event {
-            Event::Specified(_) => specified = true,
+            Event::Specified(_) => {
+                follows.push(plan(name, None));
+                visited = Some(("", None));
+            }
             Event::InstallPlanned(planned) => follows.extend(carry_out(fleet, name, planned)),
             Event::Progressed(_) => {}
-            Event::DeletionRequested(_) | Event::Deleted(_) => ends = true,
+            Event::DeletionRequested(_) | Event::Deleted(_) => visited = Some(("", None)),
+            Event::Revisited(part) => visited = Some((part.after.as_str(), Some(&part.through))),
         }
     }
-    if ends {
-        follows.extend(fleet.add_ons_of(name).map(uninstall));
-    } else if specified {
-        follows.push(plan(name, None));
-        follows.extend(fleet.add_ons_of(name).filter_map(|key| deliver(fleet, &key)));
+    if let Some((after, through)) = visited {
+        let part = fleet.part(name, after);
+        let part = part.filter(|key| through.is_none_or(|through| key.cluster <= *through));
+        follows.extend(visit(fleet, name, part.collect()));
     }
     follows
+}
+
+/// What a part of a definition's add-ons is told because of what changed, and the next part when
+/// there is one. Those that take turns are told by plans.
+fn visit(fleet: &Fleet, name: &str, part: Vec<AddOnKey>) -> Vec<Follow> {
+    let stays = fleet.definitions().get(name).is_some_and(|d| !d.is_deleting());
+    let next = part.last().and_then(|last| revisit(fleet, name, &last.cluster));
+    let told = part.into_iter().filter_map(|key| match stays {
+        false => Some(uninstall(key)),
+        true if fleet.takes_turns(&key) => None,
+        true => deliver(fleet, &key),
+    });
+    told.chain(next).collect()
+}
+
+/// The next part of a definition's add-ons, when there is one.
+fn revisit(fleet: &Fleet, name: &str, after: &str) -> Option<Follow> {
+    fleet.part(name, after).next()?;
+    let command = definition_command::Command::Revisit(RevisitInstall { after: after.to_owned() });
+    Some(Follow::Definition(name.to_owned(), command))
 }
 
 /// A plan as commands, and the next plan when this one did not hold everything.
@@ -86,14 +111,17 @@ fn carry_out(fleet: &Fleet, name: &str, planned: &InstallPlanned) -> Vec<Follow>
     let mut follows: Vec<Follow> =
         planned.remove.iter().map(|cluster| uninstall(key(cluster))).collect();
     follows.extend(planned.install.iter().map(|target| {
-        let placement =
-            target.placement.split_once('/').map(|(ns, name)| PlacementKey::new(ns, name));
-        let choice = placement.and_then(|placement| fleet.choice(&placement));
+        let choice =
+            PlacementKey::parse(&target.placement).and_then(|placement| fleet.choice(&placement));
         let decision = choice.map_or(planned.decision, |choice| choice.position);
         let install = InstallAddOn { placement: target.placement.clone(), decision };
         Follow::AddOn(key(&target.cluster), add_on_command::Command::Install(install))
     }));
-    if planned.install.len() + planned.remove.len() >= CHUNK {
+    let turns = || planned.turns.iter().flat_map(|turn| &turn.clusters);
+    follows.extend(turns().filter_map(|cluster| deliver(fleet, &key(cluster))));
+    let full = planned.install.len() + planned.remove.len() >= CHUNK
+        || turns().count() + planned.timed_out.len() >= CHUNK;
+    if full {
         follows.push(plan(name, None));
     }
     follows
@@ -129,18 +157,25 @@ fn is_placed(fleet: &Fleet, key: &AddOnKey) -> bool {
 }
 
 fn of_template(fleet: &Fleet, name: &str, events: &[template_event::Event]) -> Vec<Follow> {
+    let left = fleet.noticed().left.iter().filter_map(|definition| {
+        let last = fleet.part(definition, "").last()?;
+        revisit(fleet, definition, &last.cluster)
+    });
+    let mut follows: Vec<Follow> = left.collect();
     let specified = |e: &template_event::Event| matches!(e, template_event::Event::Specified(_));
-    if !events.iter().any(specified) {
-        return vec![];
-    }
     let template = fleet.templates().get(name).and_then(|t| t.object()?.spec.as_ref());
-    let Some(spec) = template else { return vec![] };
-    let keys = fleet.add_ons_of(spec.addon_name());
+    let Some(spec) = template.filter(|_| events.iter().any(specified)) else { return follows };
+    let definition = spec.addon_name();
+    if fleet.is_staged(definition) {
+        follows.push(plan(definition, None));
+    }
     let uses = |key: &AddOnKey| match fleet.source(key) {
         Source::Found(found) => found.metadata().is_some_and(|meta| meta.name() == name),
         Source::Unnamed | Source::Missing(_) | Source::Foreign(_) => false,
     };
-    keys.filter(uses).filter_map(|key| deliver(fleet, &key)).collect()
+    let told = fleet.part(definition, "").filter(uses).filter(|key| !fleet.takes_turns(key));
+    follows.extend(told.filter_map(|key| deliver(fleet, &key)));
+    follows
 }
 
 fn of_work(fleet: &Fleet, key: &AddOnKey, events: &[work_event::Event]) -> Vec<Follow> {
@@ -152,7 +187,9 @@ fn of_work(fleet: &Fleet, key: &AddOnKey, events: &[work_event::Event]) -> Vec<F
     }
     let gone = events.iter().any(|e| matches!(e, Event::Deleted(_)));
     if gone && wanted && fleet.work(key).is_none() {
-        return deliver(fleet, key).into_iter().collect();
+        // It is made again, at once or in its turn.
+        let turn = || fleet.takes_turns(key).then(|| plan(&key.name, None));
+        return deliver(fleet, key).or_else(turn).into_iter().collect();
     }
     vec![]
 }
@@ -192,10 +229,13 @@ fn uninstall(key: AddOnKey) -> Follow {
     Follow::AddOn(key, add_on_command::Command::Uninstall(UninstallAddOn {}))
 }
 
-/// The work of an add-on as its template makes it now; nothing while there is no template: what
-/// runs stays.
+/// The work of an add-on as its template makes it now; nothing while there is no template, and
+/// before its turn: what runs stays.
 fn deliver(fleet: &Fleet, key: &AddOnKey) -> Option<Follow> {
     let add_on = fleet.add_ons().get(key).filter(|add_on| !add_on.is_deleting())?;
+    if fleet.turn(key) != Turn::Come {
+        return None;
+    }
     let Source::Found(template) = fleet.source(key) else { return None };
     let rendered = render::render(template, key)?;
     let command = work_command::Command::Deliver(DeliverWork {

@@ -83,13 +83,13 @@ pub enum Refusal {
         /// `<resource>.<group>`, or the field.
         resource: String,
     },
-    /// A rollout strategy that is not carried out.
-    #[error("rollout \"{strategy}\" of placement \"{placement}\" is not supported")]
+    /// A rollout strategy that cannot be read.
+    #[error("the rollout to placement \"{placement}\" cannot be read: {reason}")]
     Rollout {
         /// The placement.
         placement: String,
-        /// The strategy.
-        strategy: String,
+        /// The field, what it says, and what is wrong with that.
+        reason: String,
     },
     /// Installation by placements, but none is named.
     #[error("the install strategy \"Placements\" names no placement")]
@@ -201,7 +201,9 @@ impl Refusal {
             Self::Config { .. } => {
                 "configure it by \"addontemplates\" of \"addon.open-cluster-management.io\""
             }
-            Self::Rollout { .. } => "use the rollout strategy \"All\", or leave it out",
+            Self::Rollout { .. } => {
+                "correct the field, or leave the rollout strategy out: then all clusters go at once"
+            }
             Self::NoPlacements => "name at least one placement, or use the strategy \"Manual\"",
             Self::Registration { .. } => {
                 "use an add-on whose agent needs nothing of the hub, and leave \"registration\" out"

@@ -1,7 +1,8 @@
 //! A template as the work of one cluster (spec 2.8): texts filled in, containers told where they
 //! run, what feeds their health back, and what stays. Pure; the same inputs give the same bytes.
 
-use crate::names::{ADD_ON_LABEL, AddOnKey, DEFAULT_NAMESPACE, GROUP, HASHES, ORPHAN, TEMPLATES};
+use crate::config::Config;
+use crate::names::{ADD_ON_LABEL, AddOnKey, DEFAULT_NAMESPACE, HASHES, ORPHAN};
 use crate::state::Template;
 use fleetlog_messages::common::ObjectMeta;
 use fleetlog_messages::work::{
@@ -58,7 +59,7 @@ pub fn render(template: &Template, key: &AddOnKey) -> Option<Rendered> {
         name: Some(key.work_name()),
         namespace: Some(key.cluster.clone()),
         labels: [(ADD_ON_LABEL.to_owned(), key.name.clone())].into(),
-        annotations: [(HASHES.to_owned(), hashes(template))].into(),
+        annotations: [(HASHES.to_owned(), Config::of(template).hashes())].into(),
         ..ObjectMeta::default()
     };
     let work =
@@ -66,13 +67,6 @@ pub fn render(template: &Template, key: &AddOnKey) -> Option<Rendered> {
     let bodies: Vec<Vec<u8>> = manifests.iter().map(fleetlog_objects::canonical).collect();
     let manifests = [b"[".as_slice(), &bodies.join(&b','), b"]"].concat();
     Some(Rendered { work, manifests })
-}
-
-/// What a work says of the configuration it was rendered from (spec 2.5).
-#[must_use]
-pub fn hashes(template: &Template) -> String {
-    let name = template.metadata().map_or("", ObjectMeta::name);
-    json!({ format!("{TEMPLATES}.{GROUP}//{name}"): template.spec_hash() }).to_string()
 }
 
 /// Where the agent runs: with the first Deployment, else the first DaemonSet (spec 2.8).

@@ -1,15 +1,17 @@
 //! Definitions, add-ons and templates as their events left them. `evolve` is total: an event that
 //! cannot follow changes nothing. Decides nothing.
 
+use crate::config::Config;
 use crate::names::{PLACEMENTS, PlacementKey};
-use fleetlog_kernel::{ContentHash, Position};
+use fleetlog_kernel::{ContentHash, Position, Timestamp};
 use fleetlog_messages::addon::{
-    AddOnState, AddOnTemplate, ClusterManagementAddOn, DefinitionState, InstallPlanned,
-    ManagedClusterAddOn, PlacementStrategy, TemplateState, add_on_event, definition_event,
-    template_event,
+    AddOnState, AddOnTemplate, ClusterManagementAddOn, ConfigTurn, DefinitionState, GivenConfig,
+    GivenTurn, InstallPlanned, ManagedClusterAddOn, PlacementStrategy, TemplateState, add_on_event,
+    definition_event, template_event,
 };
 use fleetlog_messages::common::{ObjectMeta, Time};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A ClusterManagementAddOn; unborn by default, and again once it is gone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +20,17 @@ pub struct Definition(DefinitionState);
 /// A ManagedClusterAddOn; unborn by default, and again once it is gone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddOn(AddOnState);
+
+/// The last turn of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// What it got.
+    pub config: Config,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it took longer than it may.
+    pub timed_out: bool,
+}
 
 /// An AddOnTemplate; unborn by default, and again once it is gone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,6 +111,23 @@ impl Definition {
         self.strategies().iter().map(|s| PlacementKey::new(s.namespace(), s.name()))
     }
 
+    /// What it says of one placement.
+    #[must_use]
+    pub fn strategy(&self, placement: &PlacementKey) -> Option<&PlacementStrategy> {
+        let mut all = self.strategies().iter();
+        all.find(|s| s.namespace() == placement.namespace && s.name() == placement.name)
+    }
+
+    /// What a cluster got last in its turn; `None` before its first.
+    #[must_use]
+    pub fn given(&self, cluster: &str) -> Option<Given> {
+        let turn = self.0.given.get(cluster)?;
+        let config = self.0.configs.get(&turn.config)?;
+        let config = Config { template: config.template.clone(), hash: config.spec_hash.clone() };
+        let at = moment(turn.at.as_ref()).unwrap_or_default();
+        Some(Given { config, at, timed_out: turn.timed_out })
+    }
+
     /// Folds the events of the commit at `position`.
     #[must_use]
     pub fn fold(self, events: &[definition_event::Event], position: Position) -> Self {
@@ -117,9 +147,12 @@ impl Definition {
                 if !self.by_placements() {
                     // What was planned stays where it is, and is no plan's any more.
                     self.0.planned.clear();
+                    self.0.given.clear();
+                    self.0.configs.clear();
                 }
             }
             definition_event::Event::InstallPlanned(event) => self.planned(event),
+            definition_event::Event::Revisited(_) => {}
             definition_event::Event::Progressed(event) => {
                 if let Some(object) = &mut self.0.object {
                     object.status.clone_from(&event.status);
@@ -140,11 +173,44 @@ impl Definition {
         self.0.plan = event.plan;
         for cluster in &event.remove {
             self.0.planned.remove(cluster);
+            self.0.given.remove(cluster);
         }
         for target in &event.install {
             self.0.planned.insert(target.cluster.clone(), target.placement.clone());
+            if let (Some(turn), Some(at)) = (self.0.given.get_mut(&target.cluster), &event.at) {
+                // Installed again: it begins again.
+                *turn = GivenTurn { at: Some(at.clone()), timed_out: false, ..*turn };
+            }
+        }
+        event.turns.iter().for_each(|turn| self.give(turn, event.at.as_ref()));
+        for cluster in &event.timed_out {
+            if let Some(turn) = self.0.given.get_mut(cluster) {
+                turn.timed_out = true;
+            }
+        }
+        let used: BTreeSet<u64> = self.0.given.values().map(|turn| turn.config).collect();
+        self.0.configs.retain(|number, _| used.contains(number));
+    }
+
+    fn give(&mut self, turn: &ConfigTurn, at: Option<&Time>) {
+        let config =
+            GivenConfig { template: turn.template.clone(), spec_hash: turn.spec_hash.clone() };
+        let known = self.0.configs.iter().find(|(_, known)| **known == config);
+        let next = || self.0.configs.last_key_value().map_or(1, |(number, _)| number + 1);
+        let number = known.map_or_else(next, |(number, _)| *number);
+        self.0.configs.insert(number, config);
+        for cluster in &turn.clusters {
+            let given = GivenTurn { config: number, at: at.cloned(), timed_out: false };
+            self.0.given.insert(cluster.clone(), given);
         }
     }
+}
+
+/// A time of a message as a value.
+pub(crate) fn moment(time: Option<&Time>) -> Option<Timestamp> {
+    let time = time?;
+    let nanos = i128::from(time.nanos);
+    Some(Timestamp::of_nanos(i128::from(time.seconds) * 1_000_000_000 + nanos))
 }
 
 impl AddOn {
@@ -182,6 +248,12 @@ impl AddOn {
     #[must_use]
     pub fn is_deleting(&self) -> bool {
         deleting(self.metadata())
+    }
+
+    /// Whether a user installed it, so that placements neither take it over nor remove it.
+    #[must_use]
+    pub fn is_users(&self) -> bool {
+        self.object().is_some() && self.0.placement.is_empty()
     }
 
     /// Folds the events of the commit at `position`.

@@ -28,6 +28,7 @@ fn plan(decided: &[(&str, &[&str])], installed: &[(&str, &str)], lost: &[&str]) 
         chosen: decided.iter().map(|(name, clusters)| chosen(name, clusters)).collect(),
         installed: installed.iter().map(text).collect(),
         lost: lost.iter().map(|c| (*c).to_owned()).collect(),
+        stages: vec![],
     })
 }
 
@@ -74,9 +75,9 @@ fn what_would_have_no_effect_is_refused() {
     let mut slow = definition(&["east"]);
     let strategy = slow.spec.as_mut().unwrap().install_strategy.as_mut().unwrap();
     strategy.placements[0].rollout_strategy =
-        Some(RolloutStrategy { r#type: Some("Progressive".into()), ..Default::default() });
-    let (placement, strategy) = ("ops/east".to_owned(), "Progressive".to_owned());
-    refused(slow, Refusal::Rollout { placement, strategy });
+        Some(RolloutStrategy { r#type: Some("Canary".into()), ..Default::default() });
+    let reason = "type: \"Canary\" is none of All, Progressive and ProgressivePerGroup".to_owned();
+    refused(slow, Refusal::Rollout { placement: "ops/east".into(), reason });
     let mut nowhere = definition(&["east"]);
     nowhere.spec.as_mut().unwrap().install_strategy.as_mut().unwrap().placements.clear();
     refused(nowhere, Refusal::NoPlacements);
@@ -183,6 +184,7 @@ fn a_summary_that_says_something_new_is_kept() {
         chosen: BTreeMap::new(),
         installed: BTreeMap::new(),
         lost: BTreeSet::new(),
+        stages: vec![],
     });
     given::<Definition>([]).when(nothing).then_nothing();
 }

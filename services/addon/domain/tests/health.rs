@@ -5,7 +5,8 @@ mod common;
 
 use common::{defined, deployment, installed, key, templated};
 use fleetlog_addon_domain::health::{Scene, Source, status};
-use fleetlog_addon_domain::{AddOn, Definition, Template, render};
+use fleetlog_addon_domain::turns::Turn;
+use fleetlog_addon_domain::{AddOn, Config, Definition, Template};
 use fleetlog_kernel::Timestamp;
 use fleetlog_kernel::spec::given;
 use fleetlog_messages::addon::{ManagedClusterAddOnStatus, SeenMember, SeenWork};
@@ -54,7 +55,7 @@ fn work(template: &Template, conditions: &[(&str, &str)], values: &[(&str, i64)]
     };
     SeenWork {
         generation: 1,
-        config_hashes: render::hashes(template),
+        config_hashes: Config::of(template).hashes(),
         status: Some(status),
         reported_generation: 1,
         ..SeenWork::default()
@@ -74,6 +75,8 @@ fn judged(
         add_on: &add_on,
         definition: Some(&definition),
         template,
+        turn: &Turn::Come,
+        has: None,
         work,
         cluster: Some(&cluster),
     };

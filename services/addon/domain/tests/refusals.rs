@@ -25,7 +25,7 @@ fn all() -> Vec<Refusal> {
         Refusal::Selector(SelectorError::Text { text: text(), rule: "is none" }),
         Refusal::Kind { kind: text() },
         Refusal::Config { resource: text() },
-        Refusal::Rollout { placement: text(), strategy: text() },
+        Refusal::Rollout { placement: text(), reason: text() },
         Refusal::NoPlacements,
         Refusal::Registration { kind: text() },
         Refusal::PreDelete { manifest: text() },

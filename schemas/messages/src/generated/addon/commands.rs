@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DefinitionCommand {
-    #[prost(oneof = "definition_command::Command", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "definition_command::Command", tags = "1, 2, 3, 4, 5")]
     pub command: ::core::option::Option<definition_command::Command>,
 }
 /// Nested message and enum types in `DefinitionCommand`.
@@ -23,6 +23,8 @@ pub mod definition_command {
         Plan(super::PlanInstall),
         #[prost(message, tag = "4")]
         Summarize(super::SummarizeInstall),
+        #[prost(message, tag = "5")]
+        Revisit(super::RevisitInstall),
     }
 }
 /// Create or change, by a user.
@@ -60,6 +62,16 @@ pub struct PlanInstall {
 #[serde(default)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SummarizeInstall {}
+/// More add-ons are left than one commit may lead to (told by the service to itself).
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevisitInstall {
+    /// The last cluster whose add-on was seen to.
+    #[prost(string, tag = "1")]
+    #[serde(rename = "after", skip_serializing_if = "crate::wire::is_default")]
+    pub after: ::prost::alloc::string::String,
+}
 /// A command on a ManagedClusterAddOn (kind token `clusteraddon`, scope the cluster).
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

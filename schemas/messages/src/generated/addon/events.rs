@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DefinitionEvent {
-    #[prost(oneof = "definition_event::Event", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "definition_event::Event", tags = "1, 2, 3, 4, 5, 6")]
     pub event: ::core::option::Option<definition_event::Event>,
 }
 /// Nested message and enum types in `DefinitionEvent`.
@@ -25,6 +25,8 @@ pub mod definition_event {
         DeletionRequested(super::DefinitionDeletionRequested),
         #[prost(message, tag = "5")]
         Deleted(super::DefinitionDeleted),
+        #[prost(message, tag = "6")]
+        Revisited(super::InstallRevisited),
     }
 }
 /// The whole intent: metadata and spec as they are from now on.
@@ -61,6 +63,50 @@ pub struct InstallPlanned {
     #[prost(uint64, tag = "5")]
     #[serde(rename = "decision", skip_serializing_if = "crate::wire::is_default")]
     pub decision: u64,
+    /// Where clusters take turns: who gets which configuration now.
+    #[prost(message, repeated, tag = "6")]
+    #[serde(rename = "turns", skip_serializing_if = "crate::wire::is_default")]
+    pub turns: ::prost::alloc::vec::Vec<ConfigTurn>,
+    /// Clusters that had their turn and took longer than they may.
+    #[prost(string, repeated, tag = "7")]
+    #[serde(rename = "timedOut", skip_serializing_if = "crate::wire::is_default")]
+    pub timed_out: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// When turns began or ended; absent when none did.
+    #[prost(message, optional, tag = "8")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
+}
+/// The clusters whose turn it is to get a configuration.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigTurn {
+    /// The name of the template.
+    #[prost(string, tag = "1")]
+    #[serde(rename = "template", skip_serializing_if = "crate::wire::is_default")]
+    pub template: ::prost::alloc::string::String,
+    /// The hash of what it says.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "specHash", skip_serializing_if = "crate::wire::is_default")]
+    pub spec_hash: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    #[serde(rename = "clusters", skip_serializing_if = "crate::wire::is_default")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// More add-ons are brought to what changed, or removed with their definition, than one commit may
+/// lead to: the next part of them, by the names of their clusters.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InstallRevisited {
+    /// The last cluster of the part before.
+    #[prost(string, tag = "1")]
+    #[serde(rename = "after", skip_serializing_if = "crate::wire::is_default")]
+    pub after: ::prost::alloc::string::String,
+    /// The last cluster of this part.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "through", skip_serializing_if = "crate::wire::is_default")]
+    pub through: ::prost::alloc::string::String,
 }
 /// One cluster of a plan.
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -24,6 +24,46 @@ pub struct DefinitionState {
     #[prost(uint64, tag = "4")]
     #[serde(rename = "changed", skip_serializing_if = "crate::wire::is_default")]
     pub changed: u64,
+    /// What each cluster got last in its turn.
+    #[prost(btree_map = "string, message", tag = "5")]
+    #[serde(rename = "given", skip_serializing_if = "crate::wire::is_default")]
+    pub given: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, GivenTurn>,
+    /// The configurations that clusters got, by number.
+    #[prost(btree_map = "uint64, message", tag = "6")]
+    #[serde(rename = "configs", skip_serializing_if = "crate::wire::is_default")]
+    pub configs: ::prost::alloc::collections::BTreeMap<u64, GivenConfig>,
+}
+/// The last turn of a cluster.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GivenTurn {
+    /// The number of its configuration.
+    #[prost(uint64, tag = "1")]
+    #[serde(rename = "config", skip_serializing_if = "crate::wire::is_default")]
+    pub config: u64,
+    /// When it began.
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
+    /// Whether it took longer than it may.
+    #[prost(bool, tag = "3")]
+    #[serde(rename = "timedOut", skip_serializing_if = "crate::wire::is_default")]
+    pub timed_out: bool,
+}
+/// A configuration that was given out.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GivenConfig {
+    /// The name of the template.
+    #[prost(string, tag = "1")]
+    #[serde(rename = "template", skip_serializing_if = "crate::wire::is_default")]
+    pub template: ::prost::alloc::string::String,
+    /// The hash of what it said.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "specHash", skip_serializing_if = "crate::wire::is_default")]
+    pub spec_hash: ::prost::alloc::string::String,
 }
 /// A ManagedClusterAddOn as its events left it.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -89,6 +129,18 @@ pub struct SeenChoice {
     #[prost(uint64, tag = "3")]
     #[serde(rename = "position", skip_serializing_if = "crate::wire::is_default")]
     pub position: u64,
+    /// The index of the decision group of those that are in another than the first.
+    #[prost(btree_map = "string, uint32", tag = "4")]
+    #[serde(rename = "groupOf", skip_serializing_if = "crate::wire::is_default")]
+    pub group_of: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, u32>,
+    /// The names of the decision groups, by index.
+    #[prost(btree_map = "uint32, string", tag = "5")]
+    #[serde(rename = "groups", skip_serializing_if = "crate::wire::is_default")]
+    pub groups: ::prost::alloc::collections::BTreeMap<u32, ::prost::alloc::string::String>,
+    /// How many clusters a decision group has at most, as the placement says.
+    #[prost(message, optional, tag = "6")]
+    #[serde(rename = "groupSize", skip_serializing_if = "Option::is_none")]
+    pub group_size: ::core::option::Option<crate::common::IntOrString>,
 }
 /// The work of an add-on on its cluster, as add-ons see it.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -112,4 +164,8 @@ pub struct SeenWork {
     #[prost(int64, tag = "5")]
     #[serde(rename = "reportedGeneration", skip_serializing_if = "crate::wire::is_default")]
     pub reported_generation: i64,
+    /// When its agent first spoke of that generation.
+    #[prost(message, optional, tag = "6")]
+    #[serde(rename = "spokeAt", skip_serializing_if = "Option::is_none")]
+    pub spoke_at: ::core::option::Option<crate::common::Time>,
 }

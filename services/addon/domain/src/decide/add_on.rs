@@ -117,7 +117,7 @@ pub(super) fn install(
     keep_finalizer(meta, FINALIZER);
     own(meta, owner);
     // What a user installed stays the user's, also where a placement wants it.
-    let placement = if is_users(add_on) { "" } else { placement };
+    let placement = if add_on.is_users() { "" } else { placement };
     if add_on.object() == Some(&object) && add_on.state().placement == placement {
         return Ok(vec![]);
     }
@@ -147,16 +147,11 @@ pub(super) fn uninstall(
     planned: Planned,
     at: Timestamp,
 ) -> Vec<Event> {
-    let keeps = is_users(add_on) && matches!(asked.definition, Defined::Here(_));
+    let keeps = add_on.is_users() && matches!(asked.definition, Defined::Here(_));
     if add_on.object().is_none() || planned == Planned::Still || keeps {
         return vec![];
     }
     remove(add_on, asked, by, at)
-}
-
-/// Whether a user installed it, so that placements neither take it over nor remove it.
-fn is_users(add_on: &AddOn) -> bool {
-    add_on.object().is_some() && add_on.state().placement.is_empty()
 }
 
 /// On its way out until its work is gone; gone at once where there is none, or where no agent will

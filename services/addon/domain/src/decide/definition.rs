@@ -2,21 +2,21 @@
 
 use super::{after, check, check_name, keep_finalizer};
 use crate::command::{Apply, Chosen, OfDefinition};
-use crate::config;
-use crate::names::{
-    ALL_AT_ONCE, DEFINITION_FINALIZER, LIFECYCLE, MANUAL, PLACEMENTS, PlacementKey,
-};
-use crate::plan::difference;
+use crate::config::{self, Config};
+use crate::names::{DEFINITION_FINALIZER, LIFECYCLE, MANUAL, PLACEMENTS, PlacementKey};
+use crate::plan::Difference;
 use crate::refusal::Refusal;
 use crate::state::Definition;
+use crate::turns::{self, Stage};
 use fleetlog_kernel::{Position, Timestamp};
 use fleetlog_messages::addon::{
-    ClusterManagementAddOn, ClusterManagementAddOnSpec, ClusterManagementAddOnStatus,
+    ClusterManagementAddOn, ClusterManagementAddOnSpec, ClusterManagementAddOnStatus, ConfigTurn,
     DefinitionDeleted, DefinitionDeletionRequested, DefinitionProgressed, DefinitionSpecified,
-    InstallPlanned, InstallTarget, definition_event::Event,
+    InstallPlanned, InstallRevisited, InstallTarget, definition_event::Event,
 };
 use fleetlog_messages::common::ObjectMeta;
 use fleetlog_rules::metadata::Birth;
+use fleetlog_rules::rollout::Strategy;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Decision = Result<Vec<Event>, Refusal>;
@@ -67,14 +67,13 @@ fn check_spec(spec: &ClusterManagementAddOnSpec) -> Result<(), Refusal> {
     if !matches!(strategy.r#type(), "" | MANUAL | PLACEMENTS) {
         return Err(Refusal::Incomplete { missing: "spec.installStrategy.type" });
     }
-    for placement in &strategy.placements {
-        let rollout = placement.rollout_strategy.as_ref().map_or("", |rollout| rollout.r#type());
-        if !matches!(rollout, "" | ALL_AT_ONCE) {
-            let placement = format!("{}/{}", placement.namespace(), placement.name());
-            return Err(Refusal::Rollout { placement, strategy: rollout.to_owned() });
-        }
-    }
-    Ok(())
+    strategy.placements.iter().try_for_each(|placement| {
+        let read = Strategy::of(placement.rollout_strategy.as_ref());
+        read.map(drop).map_err(|error| Refusal::Rollout {
+            placement: format!("{}/{}", placement.namespace(), placement.name()),
+            reason: error.to_string(),
+        })
+    })
 }
 
 pub(super) fn delete(
@@ -99,16 +98,22 @@ pub(super) fn delete(
 pub(super) fn plan(
     definition: &Definition,
     chosen: &BTreeMap<PlacementKey, Chosen>,
-    installed: &BTreeMap<String, String>,
-    lost: &BTreeSet<String>,
+    difference: Difference,
+    stages: &[Stage],
+    at: Timestamp,
 ) -> Vec<Event> {
     if definition.object().is_none() || definition.is_deleting() {
         return vec![];
     }
-    let difference = difference(definition, chosen, installed, lost).chunk();
-    if difference.is_empty() {
+    let (difference, due) = (difference.chunk(), turns::due(stages, at));
+    if difference.is_empty() && due.is_empty() {
         return vec![];
     }
+    let turn = |(config, clusters): (Config, BTreeSet<String>)| ConfigTurn {
+        template: config.template,
+        spec_hash: config.hash,
+        clusters: clusters.into_iter().collect(),
+    };
     let target = |(cluster, placement)| InstallTarget { cluster, placement };
     let newest = chosen.values().map(|chosen| chosen.position).max().unwrap_or(Position::START);
     vec![Event::InstallPlanned(InstallPlanned {
@@ -117,7 +122,17 @@ pub(super) fn plan(
         install: difference.install.into_iter().map(target).collect(),
         remove: difference.remove.into_iter().collect(),
         decision: newest.0,
+        turns: due.turns.into_iter().map(turn).collect(),
+        timed_out: due.timed_out.into_iter().collect(),
+        at: (!stages.is_empty()).then(|| fleetlog_rules::time(at)),
     })]
+}
+
+pub(super) fn revisit(definition: &Definition, after: &str, through: Option<&str>) -> Vec<Event> {
+    let through = through.filter(|_| definition.object().is_some());
+    let (after, through) = (after.to_owned(), through.map(str::to_owned));
+    let part = through.map(|through| Event::Revisited(InstallRevisited { after, through }));
+    part.into_iter().collect()
 }
 
 pub(super) fn summarize(

@@ -1,11 +1,16 @@
 //! One function per kind of commit: what it changes of what is known, and whose status should be
 //! looked at because of it.
 
-use super::{Fleet, Presence};
+use super::{Fleet, Look, Presence};
+use crate::config;
 use crate::names::{AddOnKey, HASHES, PlacementKey};
+use crate::turns;
 use fleetlog_kernel::Position;
-use fleetlog_messages::addon::{SeenMember, add_on_event, definition_event, template_event};
-use fleetlog_messages::placement::placement_event;
+use fleetlog_messages::addon::{
+    InstallPlanned, SeenChoice, SeenMember, add_on_event, definition_event, template_event,
+};
+use fleetlog_messages::common::IntOrString;
+use fleetlog_messages::placement::{DecidedCluster, PlacementSpecified, placement_event};
 use fleetlog_messages::work::{WorkSpecified, work_event};
 
 impl Fleet {
@@ -21,21 +26,41 @@ impl Fleet {
             self.definitions.insert(name.to_owned(), after);
         }
         for event in events {
-            let definition_event::Event::InstallPlanned(planned) = event else { continue };
-            let installed = planned.install.iter().map(|target| &target.cluster);
-            for cluster in installed.chain(&planned.remove) {
-                self.count(&AddOnKey::new(cluster, name));
+            match event {
+                definition_event::Event::InstallPlanned(planned) => self.planned(name, planned),
+                definition_event::Event::Specified(_) | definition_event::Event::Deleted(_) => {
+                    self.look_at_all(name);
+                    self.time(name);
+                }
+                definition_event::Event::Revisited(part) => {
+                    let keys: Vec<AddOnKey> = self.part(name, &part.after).collect();
+                    let within = keys.iter().filter(|key| key.cluster <= part.through);
+                    within.for_each(|key| self.look_at(key, Look::Again));
+                }
+                definition_event::Event::Progressed(_)
+                | definition_event::Event::DeletionRequested(_) => {}
             }
         }
-        let specified = events.iter().any(|e| {
-            use definition_event::Event;
-            matches!(e, Event::Specified(_) | Event::Deleted(_))
-        });
-        if specified {
-            let keys: Vec<AddOnKey> = self.add_ons_of(name).collect();
-            keys.iter().for_each(|key| self.look_at(key, false));
-        }
         self.look_at_definition(name);
+    }
+
+    fn planned(&mut self, name: &str, planned: &InstallPlanned) {
+        let key = |cluster: &String| AddOnKey::new(cluster, name);
+        let installed = planned.install.iter().map(|target| &target.cluster);
+        installed.chain(&planned.remove).for_each(|cluster| self.count(&key(cluster)));
+        let turns = planned.turns.iter().flat_map(|turn| &turn.clusters);
+        for cluster in turns.chain(&planned.timed_out) {
+            self.count(&key(cluster));
+            self.look_at(&key(cluster), Look::Once);
+        }
+        self.time(name);
+    }
+
+    /// When time alone moves clusters on moved.
+    fn time(&mut self, name: &str) {
+        if self.is_staged(name) {
+            self.noticed.timed.insert(name.to_owned());
+        }
     }
 
     pub(super) fn apply_add_on(
@@ -44,16 +69,27 @@ impl Fleet {
         events: &[add_on_event::Event],
         position: Position,
     ) {
+        let stood = self.standing(key);
         let before = self.add_ons.remove(key).unwrap_or_default();
         let was = before.object().is_some();
+        let said = config::own(&before).map(str::to_owned);
         let after = before.fold(events, position);
+        let chooses = was && config::own(&after).map(str::to_owned) != said;
         if after.object().is_some() {
             self.add_ons.insert(key.clone(), after);
         } else if was && self.is_planned(key) && self.has_cluster(&key.cluster) {
             self.noticed.lost = Some(key.clone());
         }
+        let stands = self.standing(key);
+        let turns = chooses && self.is_staged(&key.name);
+        if turns || turns::makes_room(stood, stands) {
+            self.noticed.moved.insert(key.name.clone());
+        }
+        if stood.map(|s| s.status) != stands.map(|s| s.status) {
+            self.time(&key.name);
+        }
         self.count(key);
-        self.look_at(key, true);
+        self.look_at(key, Look::Again);
         self.look_at_definition(&key.name);
     }
 
@@ -75,8 +111,7 @@ impl Fleet {
         let mut names: Vec<String> = specs.map(|spec| spec.addon_name().to_owned()).collect();
         names.dedup();
         for definition in names {
-            let keys: Vec<AddOnKey> = self.add_ons_of(&definition).collect();
-            keys.iter().for_each(|key| self.look_at(key, false));
+            self.look_at_all(&definition);
             self.look_at_definition(&definition);
         }
     }
@@ -89,8 +124,9 @@ impl Fleet {
     ) {
         for event in events {
             match event {
-                placement_event::Event::Specified(_) => {
-                    self.choices.entry(key.clone()).or_default();
+                placement_event::Event::Specified(specified) => {
+                    let choice = self.choices.entry(key.clone()).or_default();
+                    choice.group_size = group_size(specified);
                 }
                 placement_event::Event::Judged(_) => {}
                 placement_event::Event::Deleted(_) => {
@@ -100,9 +136,9 @@ impl Fleet {
                     let choice = self.choices.entry(key.clone()).or_default();
                     for cluster in &decided.removed {
                         choice.clusters.remove(cluster);
+                        choice.group_of.remove(cluster);
                     }
-                    let added = decided.added.iter().map(|c| (c.cluster.clone(), true));
-                    choice.clusters.extend(added);
+                    decided.added.iter().for_each(|added| choose(choice, added));
                     choice.revision = decided.revision;
                     choice.position = position.0;
                 }
@@ -130,6 +166,9 @@ impl Fleet {
                 work_event::Event::StatusReported(reported) => {
                     if let Some(work) = self.works.get_mut(key) {
                         work.status.clone_from(&reported.status);
+                        if work.reported_generation != reported.generation {
+                            work.spoke_at.clone_from(&reported.at);
+                        }
                         work.reported_generation = reported.generation;
                     }
                 }
@@ -143,7 +182,7 @@ impl Fleet {
                 }
             }
         }
-        self.look_at(key, false);
+        self.look_at(key, Look::Once);
     }
 
     pub(super) fn apply_cluster(&mut self, cluster: &str, events: &[Presence], position: Position) {
@@ -172,8 +211,25 @@ impl Fleet {
             }
         }
         let keys: Vec<AddOnKey> = self.add_ons_on(cluster).cloned().collect();
-        keys.iter().for_each(|key| self.look_at(key, false));
+        keys.iter().for_each(|key| self.look_at(key, Look::Once));
     }
+}
+
+fn choose(choice: &mut SeenChoice, added: &DecidedCluster) {
+    let (cluster, index) = (&added.cluster, added.group_index);
+    choice.clusters.insert(cluster.clone(), true);
+    choice.groups.insert(index, added.group.clone());
+    match index {
+        0 => choice.group_of.remove(cluster),
+        _ => choice.group_of.insert(cluster.clone(), index),
+    };
+}
+
+/// How many clusters a decision group of a placement has at most, where it says so.
+fn group_size(specified: &PlacementSpecified) -> Option<IntOrString> {
+    let spec = specified.placement.as_ref()?.spec.as_ref()?;
+    let groups = spec.decision_strategy.as_ref()?.group_strategy.as_ref()?;
+    groups.clusters_per_decision_group.clone()
 }
 
 /// Whether a work of an add-on's name is the add-on's, not a user's.

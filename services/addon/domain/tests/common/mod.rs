@@ -86,6 +86,7 @@ pub fn planned(plan: u64, install: &[(&str, &str)], remove: &[&str]) -> Definiti
         install: install.iter().map(|(c, p)| target(c, p)).collect(),
         remove: remove.iter().map(|c| (*c).to_owned()).collect(),
         decision: 5,
+        ..InstallPlanned::default()
     })
 }
 
