@@ -374,7 +374,7 @@ pub struct ExplainArgs {
     pub output: OutputArgs,
 }
 
-/// `fleetlog dlq`: the dead letters, messages that no service could handle.
+/// `fleetlog dlq`: the dead letters, messages that no service could handle. Every use is recorded.
 #[derive(Subcommand, Debug)]
 pub enum DlqCommand {
     /// List them: who gave up on what, and why.
@@ -391,6 +391,8 @@ pub enum DlqCommand {
     Retry(LettersArgs),
     /// Take them out for good, unhandled.
     Drop(LettersArgs),
+    /// What was done with them: every use of this command in the last 30 days.
+    Uses(OutputArgs),
 }
 
 /// Which dead letters.

@@ -103,8 +103,8 @@ fn user() -> Role {
 }
 
 /// Whoever runs the hub: the whole JetStream API (topology, DLQ, reading the log), questions, and
-/// the simulated clusters of a development hub. No event, no command and no delivery can be written
-/// with it.
+/// the simulated clusters of a development hub. No event, no delivery and no command can be written
+/// with it, but the record of its own use of dead letters, which no service takes.
 fn operator() -> Role {
     Role {
         account: Account::Hub,
@@ -115,6 +115,7 @@ fn operator() -> Role {
             "$JS.FC.>",
             "$O.SNAP.>",
             "fl.qry.*.operator.>",
+            "fl.cmd.dlq.operator.>",
             "fl.sim.*.*",
         ]),
         subscribe: texts(&["_INBOX_operator.>", "fl.sim.*.*"]),

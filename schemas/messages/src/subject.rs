@@ -411,6 +411,29 @@ pub fn dead_letter(service: Service, stream: &str) -> Subject {
     Subject(format!("fl.dlq.{service}.{}", encode_token(stream)))
 }
 
+/// `fl.cmd.dlq.operator.<verb>[.<number>]`: that the operator uses dead letters; no service takes
+/// it, it is a record.
+#[must_use]
+pub fn dead_letter_use(verb: &str, number: Option<u64>) -> Subject {
+    let number = number.map_or_else(String::new, |number| format!(".{number}"));
+    Subject(format!("fl.cmd.dlq.operator.{}{number}", encode_token(verb)))
+}
+
+/// `fl.cmd.dlq.operator.>`.
+#[must_use]
+pub fn dead_letter_uses() -> Subject {
+    Subject("fl.cmd.dlq.operator.>".to_owned())
+}
+
+/// Reads a record of [`dead_letter_use`]: the verb and the number.
+#[must_use]
+pub fn of_dead_letter_use(subject: &str) -> Option<(String, Option<u64>)> {
+    let mut tokens = subject.strip_prefix("fl.cmd.dlq.operator.")?.split('.');
+    let verb = decode_token(tokens.next()?).ok()?;
+    let number = tokens.next().map(str::parse).transpose().ok()?;
+    tokens.next().is_none().then_some((verb, number))
+}
+
 /// `fl.sim.<silence|resume>.<cluster>`: what a hub of simulated clusters is asked by its operator.
 #[must_use]
 pub fn sim(action: &str, cluster: &str) -> Subject {

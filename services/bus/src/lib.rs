@@ -35,7 +35,7 @@ pub use client::{Client, ClientError};
 pub use commands::{Commands, MAX_COMMAND, Told};
 pub use commit::{Entry, NewCommit};
 pub use credentials::Credentials;
-pub use dead_letters::DeadLetters;
+pub use dead_letters::{DeadLetters, LetterUse};
 pub use event_log::{Append, EventLog, LogReading};
 pub use fault::{Fault, Retry};
 pub use group_commit::GroupCommit;

@@ -1,17 +1,17 @@
 //! `dlq`: the dead letters, shown, tried again, dropped. A user's command goes out again as the
 //! administrator's, under a new id; a service's is handled again by the service that it is for;
-//! what was never stored can only be dropped.
+//! what was never stored can only be dropped. Every use is recorded before it is made.
 
 use crate::args::{DlqCommand, LettersArgs, Output, OutputArgs};
 use crate::failure::{Done, Failure};
 use crate::hub::Hub;
 use crate::log::millis;
 use crate::print::table::Rows;
-use crate::print::{line, out};
+use crate::print::{line, out, warn};
 use bytes::Bytes;
 use data_encoding::BASE64;
-use fleetlog_bus::{Client, DeadLetters};
-use fleetlog_chassis::Ids;
+use fleetlog_bus::{Client, DeadLetters, LetterUse};
+use fleetlog_chassis::{Clock, Ids};
 use fleetlog_kernel::{Actor, Service, Timestamp};
 use fleetlog_messages::common::{DeadLetter, Outcome, Query, outcome};
 use fleetlog_messages::subject::{AggregateId, Subject};
@@ -31,6 +31,21 @@ pub async fn run(command: &DlqCommand, hub: &Hub) -> Done {
         DlqCommand::Show { number, output } => show(*number, output, hub).await,
         DlqCommand::Retry(args) => retry(args, hub).await,
         DlqCommand::Drop(args) => drop_all(args, hub).await,
+        DlqCommand::Uses(args) => uses(args, hub).await,
+    }
+}
+
+/// Records a use that is about to be made.
+async fn note(letters: &DeadLetters, verb: &str, letter: Option<Numbered>) -> Done {
+    let (id, at) = (Ids::Random.command(), Clock::System.now());
+    letters.note(&LetterUse { id, at, verb: verb.to_owned(), letter }).await?;
+    Ok(())
+}
+
+/// The same of one that only looks: a full disk keeps nobody from looking, but is told.
+async fn note_look(letters: &DeadLetters, verb: &str, letter: Option<Numbered>) {
+    if let Err(failure) = note(letters, verb, letter).await {
+        warn(&format!("this look is not recorded: {failure}"));
     }
 }
 
@@ -39,7 +54,9 @@ async fn letters(hub: &Hub) -> Result<DeadLetters, Failure> {
 }
 
 async fn list(args: &OutputArgs, hub: &Hub) -> Done {
-    let found = letters(hub).await?.all().await?;
+    let letters = letters(hub).await?;
+    note_look(&letters, "list", None).await;
+    let found = letters.all().await?;
     match args.output {
         Output::Table | Output::Wide if found.is_empty() => line("No dead letters found."),
         Output::Table => out(&table(&found, 60)),
@@ -113,8 +130,10 @@ fn document_out(form: Output, document: &Value) {
 }
 
 async fn show(number: u64, args: &OutputArgs, hub: &Hub) -> Done {
-    let found = letters(hub).await?.all().await?;
+    let letters = letters(hub).await?;
+    let found = letters.all().await?;
     let letter = found.into_iter().find(|(n, _)| *n == number).ok_or_else(|| missing(number))?;
+    note_look(&letters, "show", Some(letter.clone())).await;
     match args.output {
         Output::Table | Output::Wide => out(&text(&letter)),
         Output::Name => line(&format!("letter/{number}")),
@@ -164,9 +183,45 @@ fn missing(number: u64) -> Failure {
     Failure::new("CLI0050", sentence, "see which there are: fleetlog dlq list")
 }
 
+/// What was done with letters, oldest first.
+async fn uses(args: &OutputArgs, hub: &Hub) -> Done {
+    let letters = letters(hub).await?;
+    note_look(&letters, "uses", None).await;
+    let found = letters.uses().await?;
+    match args.output {
+        Output::Table | Output::Wide => out(&uses_table(&found)),
+        Output::Name => found.iter().for_each(|used| line(&format!("use/{}", used.id))),
+        Output::Json | Output::Yaml => {
+            let items: Vec<Value> = found.iter().map(use_document).collect();
+            document_out(args.output, &json!({"apiVersion": "v1", "kind": "List", "items": items}));
+        }
+    }
+    Ok(())
+}
+
+fn uses_table(uses: &[LetterUse]) -> String {
+    let mut rows = Rows::new(["time", "what", "number", "about", "reason"]);
+    for LetterUse { at, verb, letter, .. } in uses {
+        let (number, about, reason) = match letter {
+            Some((number, letter)) => (number.to_string(), about(letter), letter.reason.clone()),
+            None => Default::default(),
+        };
+        rows.push(vec![millis(*at), verb.clone(), number, about, reason]);
+    }
+    rows.render()
+}
+
+fn use_document(used: &LetterUse) -> Value {
+    json!({
+        "id": used.id.as_str(), "time": millis(used.at), "what": used.verb, "by": "operator",
+        "letter": used.letter.as_ref().map(document),
+    })
+}
+
 async fn drop_all(args: &LettersArgs, hub: &Hub) -> Done {
     let letters = letters(hub).await?;
-    for (number, _) in wanted(args, &letters).await? {
+    for (number, letter) in wanted(args, &letters).await? {
+        note(&letters, "drop", Some((number, letter))).await?;
         letters.remove(number).await?;
         line(&format!("letter/{number} dropped"));
     }
@@ -177,6 +232,7 @@ async fn retry(args: &LettersArgs, hub: &Hub) -> Done {
     let letters = letters(hub).await?;
     let mut failures = vec![];
     for (number, letter) in wanted(args, &letters).await? {
+        note(&letters, "retry", Some((number, letter.clone()))).await?;
         match again(&letter, hub).await {
             Ok(Outcome { result: Some(outcome::Result::Accomplished(done)), .. }) => {
                 letters.remove(number).await?;

@@ -24,3 +24,9 @@ pub fn out(text: &str) {
 pub fn line(text: &str) {
     out(&format!("{text}\n"));
 }
+
+/// Writes one line to standard error: what is worth a word but ends nothing.
+pub fn warn(text: &str) {
+    // Where nobody listens, nobody is to be told.
+    let _ = writeln!(std::io::stderr(), "warning: {text}");
+}

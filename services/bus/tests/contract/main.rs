@@ -168,6 +168,7 @@ contract! {
         a_large_snapshot_comes_back_whole,
         a_dead_letter_is_kept_once,
         a_dead_letter_is_taken_out_once,
+        uses_of_dead_letters_are_on_record_for_good,
         nothing_is_taken_out_of_the_log;
     restarts:
         the_log_and_its_readings_outlive_a_restart_of_the_server,

@@ -1,10 +1,10 @@
 //! SNAP and DLQ: what may be thrown away, and what must not be.
 
 use crate::hub::Hub;
-use crate::samples::{appended, commit};
+use crate::samples::{appended, commit, stays_away};
 use bytes::Bytes;
-use fleetlog_bus::{DeadLetters, SNAP_BUCKET, Snapshots};
-use fleetlog_kernel::Service;
+use fleetlog_bus::{DeadLetters, LetterUse, SNAP_BUCKET, Snapshots};
+use fleetlog_kernel::{CommandId, Service, Timestamp};
 use fleetlog_messages::common::{DeadLetter, Row, Snapshot};
 use fleetlog_messages::subject;
 use prost::Message as _;
@@ -102,6 +102,26 @@ pub async fn a_dead_letter_is_taken_out_once(hub: &mut Hub) {
     assert_eq!(numbers(letters.all().await.unwrap()), [(2, 4)]);
     assert!(letters.remove(2).await.unwrap());
     assert_eq!(letters.all().await.unwrap(), []);
+}
+
+pub async fn uses_of_dead_letters_are_on_record_for_good(hub: &mut Hub) {
+    let (operator, service) = (hub.operator().await, hub.service(Service::Work).await);
+    let letters = DeadLetters::new(operator.clone());
+    let letter = DeadLetter { reason: "torn".to_owned(), ..DeadLetter::default() };
+    let noted = |id: &str, verb: &str, letter| LetterUse {
+        id: CommandId::new(id),
+        at: Timestamp::of_nanos(1_700_000_000_123_000_000),
+        verb: verb.to_owned(),
+        letter,
+    };
+    let uses = [noted("1", "list", None), noted("2", "drop", Some((7, letter)))];
+    for used in &uses {
+        letters.note(used).await.unwrap();
+    }
+    assert_eq!(letters.uses().await.unwrap(), uses);
+    assert!(operator.delete("CMD", 1).await.is_err(), "nobody takes it out");
+    let mut queue = service.queue("CMD", "cmd-work").await.unwrap();
+    assert!(stays_away(queue.next()).await, "no service takes it");
 }
 
 pub async fn nothing_is_taken_out_of_the_log(hub: &mut Hub) {

@@ -1,7 +1,7 @@
 //! Dead letters of all three origins, through the command: a user's, a service's, an agent's.
 
 use super::{Stage, soon};
-use crate::args::{DlqCommand, LettersArgs};
+use crate::args::{DlqCommand, LettersArgs, Output, OutputArgs};
 use crate::commands::dlq::run;
 use crate::failure::Failure;
 use fleetlog_bus::{Commands, DeadLetters, Publish, Told};
@@ -108,4 +108,39 @@ async fn letters_are_dropped_by_number_or_all_and_a_number_that_is_none_is_named
     let all = LettersArgs { numbers: vec![], all: true };
     run(&DlqCommand::Drop(all), &stage.hub).await.unwrap();
     assert_eq!(come(&stage, 0).await, []);
+}
+
+#[tokio::test]
+async fn every_use_is_recorded_with_the_letter_as_it_was() {
+    let stage = Stage::new().await;
+    by_user(&stage, "one").await;
+    come(&stage, 1).await;
+    let output = || OutputArgs { output: Output::Json };
+    run(&DlqCommand::List(output()), &stage.hub).await.unwrap();
+    run(&DlqCommand::Show { number: 1, output: output() }, &stage.hub).await.unwrap();
+    retry(&stage, 1).await;
+    come(&stage, 1).await;
+    let letter = letters(&stage).await.remove(0);
+    run(&DlqCommand::Drop(these(&[letter.0])), &stage.hub).await.unwrap();
+    run(&DlqCommand::Drop(these(&[9])), &stage.hub).await.unwrap_err();
+    run(&DlqCommand::Uses(output()), &stage.hub).await.unwrap();
+    let operator = stage.hub.operator().await.unwrap().clone();
+    let uses = DeadLetters::new(operator.clone()).uses().await.unwrap();
+    let done = uses.iter().map(|used| {
+        let number = used.letter.as_ref().map(|(number, _)| *number);
+        (used.verb.as_str(), number)
+    });
+    let done: Vec<_> = done.collect();
+    let expected = [
+        ("list", None),
+        ("show", Some(1)),
+        ("retry", Some(1)),
+        ("drop", Some(letter.0)),
+        ("uses", None),
+    ];
+    assert_eq!(done, expected);
+    assert_eq!(uses[3].letter, Some(letter), "what is dropped is on record as it was");
+    assert!(uses.iter().all(|used| used.at.seconds() > 0 && used.id.made().is_some()));
+    let no = operator.delete("CMD", 1).await.unwrap_err();
+    assert!(no.to_string().contains("CMD"), "nobody takes a record out: {no}");
 }
