@@ -93,7 +93,6 @@ impl fmt::Display for GoDuration {
             write!(f, "{}{point}{rest}{unit}", value / scale)
         };
         match nanos {
-            0 => return f.write_str("0s"),
             1..1_000 => return fraction(f, nanos, 1, "ns"),
             1_000..1_000_000 => return fraction(f, nanos, 1_000, "\u{b5}s"),
             1_000_000..1_000_000_000 => return fraction(f, nanos, 1_000_000, "ms"),

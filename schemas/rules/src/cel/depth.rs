@@ -75,3 +75,35 @@ pub(super) fn depth(text: &str) -> usize {
     levels.push(top);
     above + levels.iter().map(Level::depth).sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_selections_and_brackets_are_levels_between_two_separators() {
+        for (text, levels) in [
+            ("", 0),
+            ("1", 0),
+            ("true", 0),
+            ("a // more + b", 0),
+            ("'a' + b'c' + 1u + 1.5 + null", 4),
+            ("a.b", 1),
+            ("a.b.c + 1", 3),
+            ("[1, 2 + 3, 4]", 2),
+            ("[1 + 2, 3][0]", 3),
+            ("f(g(x), {'a': 1})", 3),
+            ("a && b", 1),
+            ("a && b && c && d", 2),
+            ("a || b || c || d || e", 3),
+            ("a && b || c", 2),
+            ("a.b && c.d.e && f", 4),
+            ("a.b.c || d.e", 3),
+            ("a ? b : c", 2),
+            ("(((", 3),
+            ("a)))", 0),
+        ] {
+            assert_eq!(depth(text), levels, "{text}");
+        }
+    }
+}

@@ -162,38 +162,38 @@ impl Strategy {
 }
 
 fn all(given: &RolloutStrategy) -> Given<'_> {
-    let paths = paths!("all");
-    given.all.as_ref().map_or(Given { paths, ..Given::default() }, |form| Given {
-        paths,
+    let read = given.all.as_ref().map(|form| Given {
+        paths: paths!("all"),
         min_success_time: form.min_success_time(),
         progress_deadline: form.progress_deadline(),
         max_failures: form.max_failures.as_ref(),
         ..Given::default()
-    })
+    });
+    read.unwrap_or_default()
 }
 
 fn progressive(given: &RolloutStrategy) -> Given<'_> {
-    let paths = paths!("progressive");
-    given.progressive.as_ref().map_or(Given { paths, ..Given::default() }, |form| Given {
-        paths,
+    let read = given.progressive.as_ref().map(|form| Given {
+        paths: paths!("progressive"),
         min_success_time: form.min_success_time(),
         progress_deadline: form.progress_deadline(),
         max_failures: form.max_failures.as_ref(),
         max_concurrency: form.max_concurrency.as_ref(),
         mandatory: &form.mandatory_decision_groups,
-    })
+    });
+    read.unwrap_or_default()
 }
 
 fn per_group(given: &RolloutStrategy) -> Given<'_> {
-    let paths = paths!("progressivePerGroup");
-    given.progressive_per_group.as_ref().map_or(Given { paths, ..Given::default() }, |form| Given {
-        paths,
+    let read = given.progressive_per_group.as_ref().map(|form| Given {
+        paths: paths!("progressivePerGroup"),
         min_success_time: form.min_success_time(),
         progress_deadline: form.progress_deadline(),
         max_failures: form.max_failures.as_ref(),
         mandatory: &form.mandatory_decision_groups,
         ..Given::default()
-    })
+    });
+    read.unwrap_or_default()
 }
 
 /// By name, if it has one, else by index.

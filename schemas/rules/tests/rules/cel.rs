@@ -223,6 +223,20 @@ fn what_cannot_be_read_or_does_not_fit_is_refused() {
     unfit("managedCluster.metadata.lables.v == '1'", "undefined field \"lables\"");
     unfit("managedCluster.metadata.labels.v == 1", "no matching overload for '_==_'");
     unfit("managedCluster.metadata.name + 1 == 2", "no matching overload for '_+_'");
+    unfit("managedCluster.spec.hubAcceptsClient + 1 == 2", "no matching overload for '_+_'");
+    unfit("managedCluster.spec.leaseDurationSeconds + 'a' == ''", "no matching overload");
+    unfit("(dyn(3) - 1).size() == 1", "no matching overload for 'size'");
+    unfit("(3 - dyn(1)).size() == 1", "no matching overload for 'size'");
+    unfit("1.5 % 2.0 == 1.0", "no matching overload for '_%_'");
+    unfit("'a' - 'b' == 'c'", "no matching overload for '_-_'");
+    unfit("[1] < dyn(1)", "no matching overload for '_<_'");
+    unfit("dyn(1) < [1]", "no matching overload for '_<_'");
+    unfit("1 < 'a'", "no matching overload for '_<_'");
+    unfit("1 < null", "no matching overload for '_<_'");
+    holds("dyn(3) - 1 == 2 && 3 - dyn(1) == 2 && dyn(1) < 2");
+    let keys = "managedCluster.metadata.labels.exists(k, k == 'v')";
+    unfit(&format!("{{'a': 1}}.size() == 1 && {keys}"), "beside a map that is written out");
+    unfit(&keys.replace("'v'", "{'a': 'v'}.a"), "beside a map that is written out");
     unfit("managedCluster.metadata.name.unknown()", "undeclared reference to \"unknown\"");
     unfit("semver(1).major() == 1", "no matching overload for 'semver'");
     unfit("'a'.matches(managedCluster.metadata.name)", "write it as a string");
@@ -233,6 +247,17 @@ fn what_cannot_be_read_or_does_not_fit_is_refused() {
     unfit("timestamp('2026-01-01T00:00:00Z') == 1", "undeclared reference");
     let shown = compile("1 +").unwrap_err().to_string();
     assert!(shown.starts_with("compilation failed: ERROR: <input>:1:"), "{shown}");
+}
+
+#[test]
+fn what_has_the_same_fields_is_equal_where_they_are() {
+    let scores = "managedCluster.scores('default')";
+    holds(&format!("{scores}[0] == {scores}[0] && {scores} == {scores}"));
+    holds_not(&format!("{scores}[0] == {scores}[1]"));
+    holds(&format!("{scores}[0] == {{'name': 'cpuAvailable', 'value': 90}}"));
+    holds_not(&format!("{scores}[0] == {{'name': 'cpuAvailable', 'value': 91}}"));
+    holds_not(&format!("{scores}[0] == {{'name': 'cpuAvailable', 'value': 90, 'more': 1}}"));
+    holds_not("managedCluster.status.allocatable == managedCluster.metadata.labels");
 }
 
 /// Number 92.
@@ -266,6 +291,9 @@ fn many_expressions_have_a_budget_together() {
     assert_eq!(together(std::iter::repeat_n(&dear, fit)), Ok(()));
     let refused = together(std::iter::repeat_n(&dear, fit + 1)).unwrap_err();
     assert!(refused.to_string().contains("1000000 are allowed"), "{refused}");
+    let one = compile("true").unwrap();
+    assert_eq!(together(std::iter::repeat_n(&one, 1_000_000)), Ok(()));
+    assert!(together(std::iter::repeat_n(&one, 1_000_001)).is_err());
 }
 
 /// Number 92, for the input: a cluster with 10,000 labels and claims.

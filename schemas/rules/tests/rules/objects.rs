@@ -61,17 +61,28 @@ fn the_hub_sets_what_is_its_own_and_a_merge_keeps_what_is_not_given() {
 }
 
 #[test]
-fn owners_and_managed_fields_are_replaced_by_a_merge_only_where_they_are_given() {
+fn owners_and_managed_fields_stay_unless_a_merge_gives_others() {
     let owned = |uid: &str| ObjectMeta {
         owner_references: vec![OwnerReference { uid: text(uid), ..OwnerReference::default() }],
         managed_fields: vec![ManagedFieldsEntry { manager: text(uid), ..Default::default() }],
         finalizers: vec![uid.to_owned()],
+        annotations: [("of".to_owned(), uid.to_owned())].into(),
         ..ObjectMeta::default()
     };
     let current = owned("a");
     let merged = |given: &ObjectMeta| metadata::changed(&current, given, Change::Merge);
     assert_eq!(merged(&ObjectMeta::default()), current);
     assert_eq!(merged(&current), current, "a finalizer is there once");
+    let birth = Birth {
+        namespace: None,
+        name: "n".to_owned(),
+        uid: Uid::new("u"),
+        at: Timestamp::of_seconds(1),
+    };
+    let born = metadata::born(&current, &birth);
+    assert_eq!(born.annotations, current.annotations);
+    assert_eq!(born.owner_references, current.owner_references);
+    assert_eq!(born.managed_fields, current.managed_fields);
     let both = ObjectMeta { finalizers: vec!["a".to_owned(), "b".to_owned()], ..owned("b") };
     assert_eq!(merged(&owned("b")), both);
 }

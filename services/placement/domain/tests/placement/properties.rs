@@ -5,7 +5,8 @@ use crate::story::{Story, apply, key, misconfigured, predicate, set_by, specifie
 use fleetlog_kernel::Decider;
 use fleetlog_messages::common::Time;
 use fleetlog_messages::placement::{
-    DecidedCluster, PlacementDecided, PlacementSpec, Toleration, placement_event,
+    ClusterCelSelector, DecidedCluster, PlacementDecided, PlacementSpec, Toleration,
+    placement_event,
 };
 use fleetlog_messages::registration::{ClusterSpecified, cluster_event};
 use fleetlog_placement_domain::cluster::Cluster;
@@ -263,4 +264,23 @@ fn a_cluster_is_remembered_with_all_that_was_reported_of_it() {
     let status = again.object().status.unwrap();
     assert_eq!(status.capacity["example.com/gpu"], "2");
     assert_eq!(status.allocatable["example.com/gpu"], "1");
+}
+
+#[test]
+fn a_world_is_restored_with_its_scores_and_is_another_by_each_expression() {
+    let told = |text: &str| {
+        let mut story = Story::of(&["c1", "c2"]);
+        story.score("c1", "demo", &[("cpu", 5)], None);
+        let cel = ClusterCelSelector { cel_expressions: vec![text.to_owned()] };
+        let mut predicate = predicate(&[], &[]);
+        predicate.required_cluster_selector.get_or_insert_default().cel_selector = Some(cel);
+        story.place("p", PlacementSpec { predicates: vec![predicate], ..Default::default() });
+        story
+    };
+    let one = told("managedCluster.scores('demo').size() == 1");
+    assert_eq!(one.decided("p"), ["c1"]);
+    assert_eq!(restored(&one.world).scores(), one.world.scores());
+    assert_ne!(one.world.scores(), Story::default().world.scores());
+    assert!(one.world == told("managedCluster.scores('demo').size() == 1").world);
+    assert!(one.world != told("managedCluster.scores('demo').size() > 0").world);
 }

@@ -1,11 +1,12 @@
 //! Why a placement chose whom it chose, and what it would choose if something were otherwise.
 
+use crate::rp::specs::weighed;
 use crate::story::{
     Story, apply, key, misconfigured, number, predicate, set_by, specified, taint, text,
 };
 use fleetlog_messages::placement::{
-    ClusterExplained, PlacementSpec, SupposedChange, SupposedGone, SupposedLabel, SupposedTaint,
-    Toleration, supposed_change::Change,
+    ClusterExplained, PlacementSpec, SpreadConstraint, SpreadPolicy, SupposedChange, SupposedGone,
+    SupposedLabel, SupposedTaint, Toleration, supposed_change::Change,
 };
 use fleetlog_messages::registration::{ManagedCluster, cluster_event};
 use fleetlog_placement_domain::Refusal;
@@ -123,6 +124,30 @@ fn otherwise(story: &Story, supposed: &Supposed) -> (Vec<String>, Vec<String>) {
     let names: Vec<_> = clusters.into_iter().map(|explained| explained.cluster).collect();
     assert_eq!(names, [simulated.gained.clone(), simulated.lost.clone()].concat());
     (simulated.gained, simulated.lost)
+}
+
+#[test]
+fn who_is_passed_over_by_the_spread_and_who_comes_too_late_are_told_apart() {
+    let mut story = Story::of(&[]);
+    for (name, zone) in [("c1", "a"), ("c2", "a"), ("c3", "b"), ("c4", "b")] {
+        story.cluster(name, specified("s", &[("zone", zone)]));
+    }
+    let constraint = SpreadConstraint {
+        topology_key: crate::story::text("zone"),
+        topology_key_type: crate::story::text("Label"),
+        max_skew: Some(1),
+        when_unsatisfiable: crate::story::text("DoNotSchedule"),
+    };
+    let spread_policy = Some(SpreadPolicy { spread_constraints: vec![constraint] });
+    // All are as good, and being chosen counts for nothing: they rank by name.
+    let spec = weighed(number(2), "Exact", &[("demo/cpu", 1)]);
+    assert_eq!(story.place("p", PlacementSpec { spread_policy, ..spec }), ["c1", "c3"]);
+    let (rule, sentence) = said(&story, "c2");
+    assert_eq!(rule, "Spread", "{sentence}");
+    let (rule, sentence) = said(&story, "c4");
+    assert_eq!(rule, "NumberOfClusters", "{sentence}");
+    story.place("p", number(2));
+    assert_eq!(said(&story, "c4").0, "NumberOfClusters");
 }
 
 #[test]
