@@ -1,10 +1,12 @@
 //! What can be typed: the commands, their flags and what `--help` teaches.
 
 mod diff;
+mod follower;
 mod simulate;
 mod topology;
 
 pub use diff::DiffArgs;
+pub use follower::{FollowerArgs, FollowerCommand, FollowerListArgs};
 pub use simulate::{SimulateArgs, SimulateCommand};
 pub use topology::{SiteArgs, TopologyApplyArgs, TopologyCommand};
 
@@ -139,6 +141,9 @@ pub struct DevArgs {
     /// Listen for agents on other machines too, under TLS, e.g. `0.0.0.0:4443`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+    /// Show `/metrics`, `/healthz` and `/readyz` here, e.g. `127.0.0.1:9090`.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// Free space that stays free on the disk of the hub's folder: with less it takes nothing new.
     #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = bytes)]
     pub reserve: u64,
@@ -289,6 +294,12 @@ pub enum HubCommand {
         /// What to do.
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Other people's services that read the log.
+    Follower {
+        /// What to do.
+        #[command(subcommand)]
+        command: FollowerCommand,
     },
 }
 

@@ -1,6 +1,6 @@
-//! The accounts and what passes between them, as data. Only HUB has
-//! JetStream: an account that imports a writable service never has it, else an aimed reply could be
-//! stored.
+//! The accounts and what passes between them, as data. Only HUB and READERS have JetStream: an
+//! account that imports a writable service never has it, else an aimed reply could be stored. What
+//! READERS imports writes nothing: it makes the consumer that its mirror of EVENTS is fed by.
 
 /// An account of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,13 +11,15 @@ pub enum Account {
     Agents,
     /// People and their tools.
     Users,
+    /// Followers of the log: a copy of EVENTS, and nothing that leads anywhere else.
+    Readers,
     /// The server's own.
     Sys,
 }
 
 impl Account {
     /// All accounts, in a fixed order.
-    pub const ALL: [Self; 4] = [Self::Hub, Self::Agents, Self::Users, Self::Sys];
+    pub const ALL: [Self; 5] = [Self::Hub, Self::Agents, Self::Users, Self::Readers, Self::Sys];
 
     /// Its name on the server.
     #[must_use]
@@ -26,6 +28,7 @@ impl Account {
             Self::Hub => "HUB",
             Self::Agents => "AGENTS",
             Self::Users => "USERS",
+            Self::Readers => "READERS",
             Self::Sys => "SYS",
         }
     }
@@ -42,7 +45,7 @@ pub enum Passing {
     Answers,
 }
 
-/// One export of HUB and who imports it, under the same subject.
+/// One export of HUB and who imports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passage {
     /// The subject pattern.
@@ -51,12 +54,14 @@ pub struct Passage {
     pub passing: Passing,
     /// The importer.
     pub into: Account,
+    /// The subject it has there, where it is another one.
+    pub locally: Option<&'static str>,
     /// Whether HUB learns which user asks (the server writes it; a forged one is overwritten).
     pub tells_who: bool,
 }
 
 /// Everything that passes between accounts.
-pub const PASSAGES: [Passage; 8] = [
+pub const PASSAGES: [Passage; 11] = [
     passage("fl.live.>", Passing::Messages, Account::Agents),
     passage("fl.res.>", Passing::Messages, Account::Users),
     Passage { tells_who: true, ..passage("fl.a.>", Passing::Answers, Account::Agents) },
@@ -65,8 +70,14 @@ pub const PASSAGES: [Passage; 8] = [
     passage("fl.cmd.>", Passing::OneAnswer, Account::Users),
     passage("fl.qry.>", Passing::Answers, Account::Users),
     passage("fl.put.>", Passing::Answers, Account::Users),
+    Passage {
+        locally: Some("JS.HUB.API.CONSUMER.CREATE.EVENTS.>"),
+        ..passage("$JS.API.CONSUMER.CREATE.EVENTS.>", Passing::OneAnswer, Account::Readers)
+    },
+    passage("$JS.FC.EVENTS.>", Passing::OneAnswer, Account::Readers),
+    passage("fl.audit.deliver.>", Passing::Messages, Account::Readers),
 ];
 
 const fn passage(subject: &'static str, passing: Passing, into: Account) -> Passage {
-    Passage { subject, passing, into, tells_who: false }
+    Passage { subject, passing, into, locally: None, tells_who: false }
 }

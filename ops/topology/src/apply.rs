@@ -170,8 +170,17 @@ async fn order(client: &Client, key: &Key, subject: &str, body: &Value) -> Resul
 }
 
 pub(crate) async fn ask(client: &Client, subject: &str, body: &Value) -> Result<Value, HubRefusal> {
+    ask_text(client, subject, body.to_string()).await
+}
+
+/// The same with any text.
+pub(crate) async fn ask_text(
+    client: &Client,
+    subject: &str,
+    body: String,
+) -> Result<Value, HubRefusal> {
     let failed = |why: String| HubRefusal::NotMade { what: format!("\"{subject}\""), why };
-    let request = client.request(subject.to_owned(), body.to_string().into());
+    let request = client.request(subject.to_owned(), body.into());
     let answer = request.await.map_err(|why| failed(why.to_string()))?;
     serde_json::from_slice(&answer.payload).map_err(|why| failed(why.to_string()))
 }

@@ -15,9 +15,18 @@ pub(crate) fn operator(signing_key: &str, system_account: &str) -> Value {
     })
 }
 
-/// What an account's JWT says: its limits, what it exports or imports, and its roles.
+/// Public keys of users that are let in no more, with the second up to which their JWTs are void.
+pub(crate) type Revoked = BTreeMap<String, i64>;
+
+/// What an account's JWT says: its limits, what it exports or imports, its roles, and who of it is
+/// revoked.
 /// `role_keys` has the public key of each role by name, `hub` is HUB's public key.
-pub(crate) fn account(account: Account, hub: &str, role_keys: &BTreeMap<String, String>) -> Value {
+pub(crate) fn account(
+    account: Account,
+    hub: &str,
+    role_keys: &BTreeMap<String, String>,
+    revoked: &Revoked,
+) -> Value {
     let mut claims = json!({
         "type": "account", "version": 2,
         "limits": {
@@ -25,11 +34,16 @@ pub(crate) fn account(account: Account, hub: &str, role_keys: &BTreeMap<String, 
             "conn": -1, "leaf": -1, "wildcards": true,
         },
     });
-    if account == Account::Hub {
+    if matches!(account, Account::Hub | Account::Readers) {
         for limit in ["mem_storage", "disk_storage", "streams", "consumer"] {
             claims["limits"][limit] = json!(-1);
         }
+    }
+    if account == Account::Hub {
         claims["exports"] = exports();
+    }
+    if account == Account::Readers && !revoked.is_empty() {
+        claims["revocations"] = json!(revoked);
     }
     let imports = imports(account, hub);
     if !imports.is_empty() {
@@ -66,6 +80,9 @@ fn imports(account: Account, hub: &str) -> Vec<Value> {
             "name": passage.subject, "subject": passage.subject,
             "account": hub, "type": kind(passage.passing),
         });
+        if let Some(subject) = passage.locally {
+            claims["local_subject"] = json!(subject);
+        }
         if passage.tells_who {
             claims["share"] = json!(true);
         }

@@ -44,6 +44,9 @@ pub struct HubFile {
     /// new.
     #[serde(default)]
     pub room: Option<Room>,
+    /// What is wrong with the mirror that followers read, with its code; none while it is well.
+    #[serde(default)]
+    pub mirror_alarm: Option<String>,
     /// The server's process.
     #[serde(default)]
     pub nats_pid: Option<u32>,
@@ -121,6 +124,7 @@ impl Folder {
             nats_url: None,
             listen_url: None,
             room: None,
+            mirror_alarm: None,
             nats_pid: None,
             nats_server_id: None,
         }

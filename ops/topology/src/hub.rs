@@ -10,7 +10,9 @@ use fleetlog_tools::nats::{STOP_WITHIN, kill_left_behind, server_info};
 use fleetlog_tools::{NatsConfig, NatsServer};
 
 use crate::apply::{connect, settle};
+use crate::audit;
 use crate::folder::{Folder, HubFile, write_secret};
+use crate::followers;
 use crate::identity::Identity;
 use crate::refusal::HubRefusal;
 use crate::server::{Sync, configuration, settings};
@@ -55,6 +57,8 @@ pub struct RunningHub {
     limit: Mutex<u64>,
     /// Where agents on other machines connect.
     listens: OnceLock<String>,
+    /// What is wrong with the mirror that followers read.
+    mirror_alarm: Mutex<Option<String>>,
 }
 
 /// Opens the folder and starts the hub on it, with the nats-server that is found or installed.
@@ -80,8 +84,8 @@ pub async fn start(folder: Folder, config: &HubConfig) -> Result<RunningHub, Hub
     let url = server.url().to_owned();
     let config = HubConfig { port: port_of(&url), ..config.clone() };
     let (server, room) = (Mutex::new(Some(server)), Mutex::new(room));
-    let (limit, listens) = (Mutex::new(limit), OnceLock::new());
-    let hub = RunningHub { url, folder, server, config, room, limit, listens };
+    let (limit, listens, mirror_alarm) = (Mutex::new(limit), OnceLock::new(), Mutex::default());
+    let hub = RunningHub { url, folder, server, config, room, limit, listens, mirror_alarm };
     hub.settle().await?;
     Ok(hub)
 }
@@ -265,10 +269,26 @@ impl RunningHub {
         self.announce()
     }
 
+    /// Notes what is wrong with the mirror; others are told when that changes.
+    pub(crate) fn set_mirror_alarm(&self, alarm: Option<String>) {
+        let changed = {
+            let mut known = lock(&self.mirror_alarm);
+            let changed = known.is_some() != alarm.is_some();
+            *known = alarm;
+            changed
+        };
+        if changed && let Err(refusal) = self.announce() {
+            tracing::warn!(%refusal, "how the mirror stands was not announced");
+        }
+    }
+
     /// Makes what the server lacks, verifies the rest, and tells others where it is.
     async fn settle(&self) -> Result<(), HubRefusal> {
         let client = connect(&self.url, &self.identity().operator()?).await?;
         settle(&client, self.folder.profile()).await?;
+        if !followers::all(self.dir())?.is_empty() {
+            audit::apply(&connect(&self.url, &self.identity().auditor()?).await?).await?;
+        }
         self.announce()
     }
 
@@ -283,6 +303,7 @@ impl RunningHub {
             nats_url: Some(self.url.clone()),
             listen_url: self.listens.get().cloned(),
             room: Some(self.room()),
+            mirror_alarm: lock(&self.mirror_alarm).clone(),
             nats_pid: pid,
             nats_server_id: id,
             ..self.folder.resting()
@@ -292,6 +313,10 @@ impl RunningHub {
     fn server(&self) -> MutexGuard<'_, Option<NatsServer>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for RunningHub {

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::accounts::Account;
-use crate::claims;
+use crate::claims::{self, Revoked};
 use crate::folder::{read_file, write_secret};
+use crate::followers;
 use crate::refusal::HubRefusal;
 use crate::roles::roles;
 
@@ -74,7 +75,10 @@ impl AgentRole {
         expires: Timestamp,
     ) -> Result<String, MintError> {
         let (account, expires) = (self.account.as_str(), Some(expires));
-        mint_user(&self.key, &NewUser { name: cluster, public_key, account, issued, expires })
+        mint_user(
+            &self.key,
+            &NewUser { name: cluster, public_key, account, issued, expires, tags: &[] },
+        )
     }
 }
 
@@ -97,7 +101,7 @@ impl Identity {
             None => (Kept::create(at)?, true),
         };
         changed |= kept.settle_roles()?;
-        changed |= kept.settle_accounts(at)?;
+        changed |= kept.settle_accounts(at, &followers::revoked(dir)?)?;
         if changed {
             let text = serde_json::to_string_pretty(&kept).unwrap_or_default();
             write_secret(&file, &text)?;
@@ -150,7 +154,8 @@ impl Identity {
         for role in roles() {
             keys.entry(role.name.to_owned()).or_insert_with(|| "a new key".to_owned());
         }
-        Ok(claims::account(account, self.account(Account::Hub).0, &keys))
+        let revoked = followers::revoked(self.creds.parent().unwrap_or(&self.creds))?;
+        Ok(claims::account(account, self.account(Account::Hub).0, &keys, &revoked))
     }
 
     /// The user of a service.
@@ -184,6 +189,45 @@ impl Identity {
     /// A name that is refused.
     pub fn new_user(&self, name: &str) -> Result<Credentials, HubRefusal> {
         self.user_of(Account::Users, "user", name, None)
+    }
+
+    /// Topology's own user in READERS.
+    ///
+    /// # Errors
+    /// When its file cannot be read or written.
+    pub fn auditor(&self) -> Result<Credentials, HubRefusal> {
+        let file = self.creds.join("auditor.creds");
+        self.kept_user(&file, Account::Readers, "auditor", "auditor")
+    }
+
+    /// The user who tells the server who is let in no more.
+    ///
+    /// # Errors
+    /// When its file cannot be read or written.
+    pub fn keeper(&self) -> Result<Credentials, HubRefusal> {
+        self.kept_user(&self.creds.join("keeper.creds"), Account::Sys, "keeper", "keeper")
+    }
+
+    /// A new follower, who may read these subjects of the log; nothing of it is kept here.
+    ///
+    /// # Errors
+    /// A name that is refused.
+    pub fn new_follower(&self, name: &str, subjects: &[String]) -> Result<Credentials, HubRefusal> {
+        let tags: Vec<String> = subjects.iter().map(|s| format!("subject:{s}")).collect();
+        self.tagged_user_of(Account::Readers, "follower", name, None, &tags)
+    }
+
+    /// Signs the accounts anew, so that these users are let in no more; answers READERS' JWT. It is
+    /// for the caller to tell the server.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(crate) fn revoke(&mut self, revoked: &Revoked) -> Result<String, HubRefusal> {
+        if self.kept.settle_accounts(self.at, revoked)? {
+            let text = serde_json::to_string_pretty(&self.kept).unwrap_or_default();
+            write_secret(&self.creds.join("identity.json"), &text)?;
+        }
+        Ok(self.account(Account::Readers).1.to_owned())
     }
 
     /// A new join token: a user who can only ask to join, until `expires`. Nothing of it is kept
@@ -220,6 +264,8 @@ impl Identity {
     fn write_all(&self) -> Result<(), HubRefusal> {
         self.operator()?;
         self.admin()?;
+        self.auditor()?;
+        self.keeper()?;
         for service in Service::ALL {
             self.service(service)?;
         }
@@ -254,9 +300,20 @@ impl Identity {
         name: &str,
         expires: Option<Timestamp>,
     ) -> Result<Credentials, HubRefusal> {
+        self.tagged_user_of(account, role, name, expires, &[])
+    }
+
+    fn tagged_user_of(
+        &self,
+        account: Account,
+        role: &str,
+        name: &str,
+        expires: Option<Timestamp>,
+        tags: &[String],
+    ) -> Result<Credentials, HubRefusal> {
         let (key, public) = (self.role_key(role)?, KeyPair::new_user());
         let (account, public_key) = (self.account(account).0, &public.public_key());
-        let user = NewUser { name, public_key, account, issued: self.at, expires };
+        let user = NewUser { name, public_key, account, issued: self.at, expires, tags };
         Ok(Credentials { jwt: mint_user(&key, &user)?, seed: seed_of(&public)? })
     }
 }
@@ -305,13 +362,18 @@ impl Kept {
     }
 
     /// Signs every account whose JWT does not say what the data says now; true when one was signed.
-    fn settle_accounts(&mut self, at: Timestamp) -> Result<bool, HubRefusal> {
+    fn settle_accounts(&mut self, at: Timestamp, revoked: &Revoked) -> Result<bool, HubRefusal> {
+        for account in Account::ALL {
+            let new =
+                || KeptAccount { key: KeyPair::new_account().public_key(), jwt: String::new() };
+            self.accounts.entry(account.name().to_owned()).or_insert_with(new);
+        }
         let keys = self.role_keys()?;
         let hub = self.accounts.get(Account::Hub.name()).map(|a| a.key.clone()).unwrap_or_default();
         let signing = key_of(&self.operator_signing)?;
         let mut changed = false;
         for account in Account::ALL {
-            let nats = claims::account(account, &hub, &keys);
+            let nats = claims::account(account, &hub, &keys, revoked);
             let Some(kept) = self.accounts.get_mut(account.name()) else { continue };
             let said: Option<Value> = claims_of(&kept.jwt).and_then(|c| c.get("nats").cloned());
             if said.as_ref() != Some(&nats) {

@@ -5,9 +5,11 @@
 
 pub mod accounts;
 pub mod apply;
+pub mod audit;
 pub mod authority;
 mod claims;
 pub mod folder;
+pub mod followers;
 pub mod hub;
 pub mod identity;
 pub mod keeper;

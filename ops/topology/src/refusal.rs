@@ -102,6 +102,32 @@ pub enum HubRefusal {
         /// The bytes that stay free.
         reserve: u64,
     },
+    /// A follower cannot be given what is no event.
+    #[error("\"{subject}\" is no subject of events")]
+    NoSubject {
+        /// What was asked for.
+        subject: String,
+    },
+    /// The name is taken.
+    #[error("there is a follower \"{name}\" already")]
+    FollowerExists {
+        /// Its name.
+        name: String,
+    },
+    /// Nobody has the name.
+    #[error("there is no follower \"{name}\"")]
+    NoFollower {
+        /// The name.
+        name: String,
+    },
+    /// What followers read is not what the log holds.
+    #[error("the mirror that followers read {}", mirror(*behind, *heard))]
+    Mirror {
+        /// How many commits it lacks, as far as it knows.
+        behind: u64,
+        /// How long ago it heard of the log; `None` for never.
+        heard: Option<Duration>,
+    },
     /// The server ends again and again.
     #[error("nats-server ended {times} times within {} s, at last: {why}", within.as_secs())]
     EndsAgain {
@@ -179,6 +205,10 @@ impl HubRefusal {
             Self::NoSpace { .. } => "HUB0012",
             Self::WouldLose { .. } => "HUB0013",
             Self::Never { .. } => "HUB0014",
+            Self::NoSubject { .. } => "HUB0031",
+            Self::FollowerExists { .. } => "HUB0032",
+            Self::NoFollower { .. } => "HUB0033",
+            Self::Mirror { .. } => "HUB0034",
             Self::Tool(tool) => tool.code(),
         }
     }
@@ -205,6 +235,12 @@ impl HubRefusal {
             Self::NotRunning { .. } => "start it with \"fleetlog dev --data DIR\"",
             Self::Io { .. } => "check that the folder can be written and the disk is not full",
             Self::Mint(_) => "choose a name of lower-case letters, digits, '-' and '.'",
+            Self::NoSubject { .. } => "give one that begins with fl.ev., such as fl.ev.work.>",
+            Self::FollowerExists { .. } => "choose another name, or delete that one first",
+            Self::NoFollower { .. } => "see \"fleetlog hub follower list\"",
+            Self::Mirror { .. } => {
+                "see the server's log in the data folder; followers get the rest once it goes on"
+            }
             Self::EndsAgain { log, .. } => {
                 return format!(
                     "see its log \"{}\" and whether something kills it; then start the hub again, \
@@ -215,5 +251,14 @@ impl HubRefusal {
             Self::Tool(tool) => return tool.advice(),
         };
         advice.to_owned()
+    }
+}
+
+fn mirror(behind: u64, heard: Option<Duration>) -> String {
+    match heard {
+        None => "has never heard of the log".to_owned(),
+        Some(heard) => {
+            format!("lacks {behind} commits and heard of the log {} s ago", heard.as_secs())
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Who may publish and subscribe to what, as data; the server enforces it and a matrix test tries
 //! it.
 //!
-//! Templates may hold `{{name()}}` and `{{subject()}}`, which the server fills from the user's JWT.
+//! Templates may hold `{{name()}}`, `{{subject()}}` and `{{tag(subject)}}` (once for each tag),
+//! which the server fills from the user's JWT.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::streams::{SNAP_BUCKET, queues_of};
 pub struct Role {
     /// Its account.
     pub account: Account,
-    /// Its name: `agent`, `boot`, `user`, `operator`, or a service's token.
+    /// Its name: `agent`, `boot`, `user`, `operator`, `follower`, `auditor`, `keeper`, or a
+    /// service's token.
     pub name: &'static str,
     /// Subject patterns it may publish to.
     pub publish: Vec<String>,
@@ -46,13 +48,25 @@ impl Role {
 /// Every role.
 #[must_use]
 pub fn roles() -> Vec<Role> {
-    let mut all = vec![agent(), boot(), user(), operator()];
+    let mut all = vec![agent(), boot(), user(), operator(), follower(), auditor(), keeper()];
     all.extend(Service::ALL.into_iter().map(service));
     all
 }
 
 fn fill(pattern: &str, name: &str, public_key: &str) -> String {
     pattern.replace("{{name()}}", name).replace("{{subject()}}", public_key)
+}
+
+/// The patterns as they are for a user whose JWT is tagged with these subjects.
+#[must_use]
+pub fn tagged(patterns: &[String], subjects: &[String]) -> Vec<String> {
+    let each = |pattern: &String| match pattern.split_once("{{tag(subject)}}") {
+        Some((before, after)) => {
+            subjects.iter().map(|subject| format!("{before}{subject}{after}")).collect()
+        }
+        None => vec![pattern.clone()],
+    };
+    patterns.iter().flat_map(each).collect()
 }
 
 fn texts(items: &[&str]) -> Vec<String> {
@@ -122,6 +136,40 @@ fn operator() -> Role {
         answers: Some((100, Duration::from_secs(60))),
         max_subscriptions: None,
         max_payload: None,
+    }
+}
+
+/// Who follows the log: short-lived consumers of AUDIT within the subjects of its tags, whose names
+/// only it knows. It cannot ask what there is: neither streams nor consumers are listed to it.
+fn follower() -> Role {
+    Role {
+        publish: texts(&[
+            "$JS.API.CONSUMER.CREATE.AUDIT.*.{{tag(subject)}}",
+            "$JS.API.CONSUMER.INFO.AUDIT.*",
+            "$JS.API.CONSUMER.MSG.NEXT.AUDIT.*",
+            "$JS.API.CONSUMER.DELETE.AUDIT.*",
+            "$JS.FC.AUDIT.>",
+        ]),
+        subscribe: texts(&["_INBOX_{{name()}}.>"]),
+        ..bounded(Account::Readers, "follower", 50, 65_536)
+    }
+}
+
+/// Topology's own hand in READERS: makes the mirror, and looks at it.
+fn auditor() -> Role {
+    Role {
+        publish: texts(&["$JS.API.STREAM.CREATE.AUDIT", "$JS.API.STREAM.INFO.AUDIT"]),
+        subscribe: texts(&["_INBOX_auditor.>"]),
+        ..bounded(Account::Readers, "auditor", 5, 65_536)
+    }
+}
+
+/// Tells the server who is let in no more.
+fn keeper() -> Role {
+    Role {
+        publish: texts(&["$SYS.REQ.CLAIMS.UPDATE"]),
+        subscribe: texts(&["_INBOX_keeper.>"]),
+        ..bounded(Account::Sys, "keeper", 5, 1_048_576)
     }
 }
 

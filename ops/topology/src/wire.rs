@@ -129,7 +129,7 @@ fn called(item: &Value, index: usize) -> String {
     name.map_or_else(|| index.to_string(), str::to_owned)
 }
 
-fn with_common(mut config: Value) -> Value {
+pub(crate) fn with_common(mut config: Value) -> Value {
     for (name, value) in [
         ("retention", json!("limits")),
         ("max_msgs", json!(-1)),
@@ -143,7 +143,7 @@ fn with_common(mut config: Value) -> Value {
     config
 }
 
-fn nanos(duration: Duration) -> i64 {
+pub(crate) fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 

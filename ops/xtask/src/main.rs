@@ -88,6 +88,7 @@ fn main() -> Result<ExitCode> {
 
 fn write_catalogue(root: &Path, json: bool) -> Result<()> {
     let changed = catalogue::write(root)?;
+    reference(root)?;
     let areas = covered::find(root)?;
     std::fs::write(root.join(covered::FILE), covered::text(&areas)?)?;
     if json {
@@ -96,6 +97,16 @@ fn write_catalogue(root: &Path, json: bool) -> Result<()> {
     }
     println!("{changed} generated files changed");
     covered::lines(&areas).iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+/// Writes the reference page, by a program of its own: it speaks of code that was just generated.
+fn reference(root: &Path) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut run = std::process::Command::new(cargo);
+    run.args(["run", "--quiet", "--package", "fleetlog-catalogue-tests", "--bin", "reference"]);
+    let status = run.current_dir(root).status().context("run cargo for the reference page")?;
+    anyhow::ensure!(status.success(), "the reference page was not written");
     Ok(())
 }
 

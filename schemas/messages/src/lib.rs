@@ -1,6 +1,7 @@
 //! Every message and API object that crosses a process, its envelope and its subjects. What they
 //! mean is the services'.
 
+pub mod cloud_event;
 pub mod envelope;
 #[allow(
     missing_docs,
@@ -9,6 +10,7 @@ pub mod envelope;
     reason = "the protos' comments are the documentation, and their shapes decide the sizes"
 )]
 mod generated;
+pub mod happened;
 mod kind;
 mod rfc3339;
 pub mod subject;

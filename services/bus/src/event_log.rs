@@ -120,7 +120,17 @@ pub(crate) async fn read(
     filter: &Subject,
     after: Position,
 ) -> Result<LogReading, Fault> {
-    let reading = broker.read(STREAM, filter, after.next().0).await?;
+    read_of(broker, STREAM, filter, after).await
+}
+
+/// The same in a mirror of the log.
+pub(crate) async fn read_of(
+    broker: &SharedBroker,
+    stream: &str,
+    filter: &Subject,
+    after: Position,
+) -> Result<LogReading, Fault> {
+    let reading = broker.read(stream, filter, after.next().0).await?;
     let entries = reading.messages.map(|message| message.map(|message| Entry::read(&message)));
     Ok(LogReading { pending: reading.pending, entries: entries.boxed() })
 }

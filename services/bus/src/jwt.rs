@@ -34,6 +34,9 @@ pub struct NewUser<'a> {
     pub issued: Timestamp,
     /// When it ends; `None` for never.
     pub expires: Option<Timestamp>,
+    /// What the role's template may name as `{{tag(<key>)}}`: `<key>:<value>`, checked by the
+    /// caller.
+    pub tags: &'a [String],
 }
 
 /// The name as `{{name()}}` will put it into permissions, checked so that it stands only for
@@ -63,7 +66,10 @@ pub fn mint_user(role: &KeyPair, user: &NewUser<'_>) -> Result<String, MintError
     if !user.public_key.starts_with('U') || known.is_err() {
         return Err(MintError::PublicKey(user.public_key.to_owned()));
     }
-    let nats = json!({ "type": "user", "version": 2, "issuer_account": user.account });
+    let mut nats = json!({ "type": "user", "version": 2, "issuer_account": user.account });
+    if !user.tags.is_empty() {
+        nats["tags"] = json!(user.tags);
+    }
     let mut claims = json!({
         "iat": user.issued.seconds(), "sub": user.public_key, "name": name, "nats": nats,
     });
@@ -135,7 +141,7 @@ mod tests {
 
     fn user<'a>(name: &'a str, public_key: &'a str) -> NewUser<'a> {
         let issued = Timestamp::of_seconds(1_700_000_000);
-        NewUser { name, public_key, account: "AACCOUNT", issued, expires: None }
+        NewUser { name, public_key, account: "AACCOUNT", issued, expires: None, tags: &[] }
     }
 
     #[test]

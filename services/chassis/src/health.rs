@@ -21,12 +21,25 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     ready: impl Fn() -> Result<(), String> + Clone + Send + Sync + 'static,
 ) -> Result<SocketAddr, Fault> {
+    let mut registry = Registry::default();
+    metrics.register(&mut registry, service);
+    serve_all(tasks, address, registry, ready).await
+}
+
+/// The same for a process of any kind, with figures of its own.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve_all(
+    tasks: &Tasks,
+    address: SocketAddr,
+    registry: Registry,
+    ready: impl Fn() -> Result<(), String> + Clone + Send + Sync + 'static,
+) -> Result<SocketAddr, Fault> {
     let step = format!("listen on {address} for metrics and health");
     let listener =
         tokio::net::TcpListener::bind(address).await.map_err(|e| Fault::lasting(&step, e))?;
     let bound = listener.local_addr().map_err(|e| Fault::lasting(&step, e))?;
-    let mut registry = Registry::default();
-    metrics.register(&mut registry, service);
     let registry = Arc::new(registry);
     let app = Router::new()
         .route("/metrics", get(move || async move { render(&registry) }))

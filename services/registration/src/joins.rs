@@ -162,6 +162,7 @@ fn credential(
             public_key: &request.public_key,
             account: &settings.account,
             issued,
+            tags: &[],
             expires: Some(expires),
         },
     );

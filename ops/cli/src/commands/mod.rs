@@ -8,7 +8,8 @@ pub mod describe;
 mod diff;
 pub mod dlq;
 mod explain;
-pub mod get;
+pub mod follower;
+mod get;
 mod label;
 mod log;
 #[cfg(test)]
@@ -52,6 +53,9 @@ pub async fn run(cli: Cli) -> Done {
         Command::Rebalance(args) => rebalance::run(&args, &Hub::open(data).await?).await,
         Command::Hub { command: HubCommand::Token { command: TokenCommand::Create(args) } } => {
             token::create(&args, data)
+        }
+        Command::Hub { command: HubCommand::Follower { command } } => {
+            follower::run(command, data).await
         }
         Command::Sim(args) => sim::run(&args, &Hub::open(data).await?).await,
         Command::Log(args) => log::run(&args, &Hub::open(data).await?).await,

@@ -43,6 +43,9 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
     let space = SpaceConfig { reserve: args.reserve, ..SpaceConfig::default() };
     let progress = |step: &str| eprintln!("{step}");
     let hub = EmbeddedHub::start_leaving(space, dir, args.port, &progress).await?;
+    if let Some(address) = args.metrics {
+        hub.show(address).await?;
+    }
     let door = listener.map(|listener| hub.listen(listener)).transpose()?;
     let mut fleet = Fleet::new(options(&hub)?, hub.tasks().clone());
     for number in 1..=args.clusters {

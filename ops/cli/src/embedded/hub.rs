@@ -1,6 +1,8 @@
 //! A hub in this process: the folder, its nats-server, the topology, and the four services, each
 //! on a connection of its own with its own user.
 
+mod figures;
+
 use crate::embedded::listener::{Bounds, Listener};
 use crate::failure::Failure;
 use crate::hub::Hub;
@@ -25,6 +27,7 @@ pub struct EmbeddedHub {
     placement: Arc<Context<Scheduling>>,
     work: Arc<Context<Works>>,
     addon: Arc<Context<AddOns>>,
+    mirror: figures::MirrorFigures,
 }
 
 impl EmbeddedHub {
@@ -81,7 +84,8 @@ impl EmbeddedHub {
             fleetlog_addon::Settings::default(),
         )
         .await?;
-        let hub = Self { server, tasks, registration, placement, work, addon };
+        let mirror = figures::MirrorFigures::default();
+        let hub = Self { server, tasks, registration, placement, work, addon, mirror };
         hub.registration.live().await;
         hub.placement.live().await;
         hub.work.live().await;
@@ -151,9 +155,13 @@ impl EmbeddedHub {
     }
 
     /// Starts the server again whenever it ends by itself; answers when that happens too often.
-    /// `tell` hears how much room its disk has, when that changes.
+    /// `tell` hears how much room its disk has, when that changes. Watches the mirror of followers
+    /// too.
     pub async fn keep_running(&self, tell: impl Fn(&RoomChange)) -> Failure {
-        self.server.keep_running(Restarts::default(), tell).await.into()
+        tokio::select! {
+            failed = self.server.keep_running(Restarts::default(), tell) => failed.into(),
+            () = self.watch_mirror() => Failure::new("HUB0034", "the mirror is not watched", ""),
+        }
     }
 
     /// Lets the services finish what is in hand, stops them, then the server. Dropped before, it

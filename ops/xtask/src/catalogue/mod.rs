@@ -4,6 +4,7 @@
 mod events;
 mod groups;
 mod kinds;
+pub mod language;
 mod rust;
 mod schema;
 

@@ -8,7 +8,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Va
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-type Comments = BTreeMap<(String, Vec<i32>), String>;
+pub(super) type Comments = BTreeMap<(String, Vec<i32>), String>;
 
 /// The whole document as JSON text.
 pub fn document(protos: &Protos) -> Result<String> {
@@ -26,7 +26,7 @@ pub fn document(protos: &Protos) -> Result<String> {
     Ok(text)
 }
 
-fn comments(protos: &Protos) -> Comments {
+pub(super) fn comments(protos: &Protos) -> Comments {
     let mut comments = Comments::new();
     for file in protos.sources.file_descriptor_set().file {
         let name = file.name().to_owned();

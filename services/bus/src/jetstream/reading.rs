@@ -1,10 +1,11 @@
 //! Ordered readings: a push consumer, made again where it stopped whenever something is missing,
 //! and ended when the stream is no longer the one it began in.
 
-use super::api::made_at;
+use super::api::{ApiError, made_at};
 use super::link::Link;
 use super::push::{Broken, Push, Start};
 use crate::fault::{Fault, Retry};
+use crate::follower::AUDIT;
 use crate::port::{Reading, StoredMessage};
 use fleetlog_messages::subject::Subject;
 use futures::stream::{self, StreamExt as _};
@@ -37,7 +38,7 @@ pub(super) async fn read(
     from: u64,
 ) -> Result<Reading, Fault> {
     let step = || format!("read \"{filter}\" of stream \"{stream}\"");
-    let made_at = made_at(link, stream).await?.map_err(|error| error.into_fault(step()))?;
+    let made_at = incarnation(link, stream).await?.map_err(|error| error.into_fault(step()))?;
     let opened = Push::open(link, stream, filter, Start::At(from)).await?;
     let (push, pending) = opened.map_err(|error| error.into_fault(step()))?;
     let follower = Follower {
@@ -56,6 +57,12 @@ pub(super) async fn read(
         }
     });
     Ok(Reading { pending, messages: messages.boxed() })
+}
+
+/// Which stream of this name it is. A mirror that is made anew has the old positions, and who reads
+/// it may not ask.
+async fn incarnation(link: &Link, stream: &str) -> Result<Result<String, ApiError>, Fault> {
+    if stream == AUDIT { Ok(Ok(String::new())) } else { made_at(link, stream).await }
 }
 
 impl Follower {
@@ -95,7 +102,7 @@ impl Follower {
 
     /// A consumer that goes on, or none when the stream is gone or another one.
     async fn try_again(&self) -> Result<Option<Push>, Fault> {
-        match made_at(&self.link, &self.stream).await? {
+        match incarnation(&self.link, &self.stream).await? {
             Ok(made_at) if made_at == self.made_at => {}
             Ok(_) => return Ok(None),
             Err(error) if error.is_missing() => return Ok(None),

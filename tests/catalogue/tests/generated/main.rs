@@ -3,6 +3,7 @@
 
 mod golden;
 
+use fleetlog_catalogue_tests::reference;
 use fleetlog_xtask::{catalogue, covered};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,21 @@ fn the_committed_list_of_covered_behaviours_is_true() {
     let committed = std::fs::read_to_string(root.join(covered::FILE)).unwrap_or_default();
     let file = covered::FILE;
     assert!(committed == found, "{file} is not true any more; write it: cargo xtask catalogue");
+}
+
+#[test]
+fn the_reference_page_says_what_the_code_says() {
+    let page = reference::page(&root()).unwrap();
+    let committed = std::fs::read_to_string(root().join(reference::FILE)).unwrap_or_default();
+    let file = reference::FILE;
+    assert!(committed == page, "{file} is not true any more; write it: cargo xtask catalogue");
+    for known in ["`fl.ev.>`", "`Fl-Schema`", "| EVENTS |", "`BindingUnbound`", "`AcceptCluster`"] {
+        assert!(page.contains(known), "{known} is not on the page");
+    }
+    for schema in fleetlog_messages::EVENTS {
+        assert!(page.contains(&format!("### {}", schema.name)), "{}", schema.name);
+        assert!(schema.types.iter().all(|kind| page.contains(&format!("| `{kind}` |"))));
+    }
 }
 
 #[test]

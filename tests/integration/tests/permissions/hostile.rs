@@ -173,7 +173,8 @@ async fn the_agents_key_lets_in_nobody_but_agents() {
 fn no_name_that_stands_for_more_than_itself_is_minted() {
     let (role, key) = (KeyPair::new_account(), KeyPair::new_user().public_key());
     for name in ["*", ">", "", "c1.>", "c*", "a b", "C1", "_", "-"] {
-        let user = NewUser { name, public_key: &key, account: "A", issued: MADE, expires: None };
+        let (public_key, account) = (&*key, "A");
+        let user = NewUser { name, public_key, account, issued: MADE, expires: None, tags: &[] };
         assert!(mint_user(&role, &user).is_err(), "\"{name}\" was minted");
     }
 }

@@ -5,6 +5,7 @@ use fleetlog_bus::Credentials;
 use fleetlog_kernel::Service;
 use fleetlog_test_support::TestHub;
 use fleetlog_topology::accounts::PASSAGES;
+use fleetlog_topology::roles::tagged;
 use fleetlog_topology::{Role, queues, roles, streams};
 use nkeys::KeyPair;
 use std::collections::BTreeSet;
@@ -27,10 +28,15 @@ impl User {
     fn new(role: &Role, label: &str, credentials: Credentials) -> Self {
         let key = KeyPair::from_seed(&credentials.seed).unwrap().public_key();
         let name = credentials.name().unwrap();
+        let claims = fleetlog_bus::jwt::claims_of(&credentials.jwt).unwrap();
+        let tags = claims["nats"]["tags"].as_array().cloned().unwrap_or_default();
+        let subject =
+            |tag: serde_json::Value| Some(tag.as_str()?.strip_prefix("subject:")?.to_owned());
+        let subjects: Vec<String> = tags.into_iter().filter_map(subject).collect();
         Self {
             label: label.to_owned(),
             role: role.name,
-            publish: role.publish_as(&name, &key),
+            publish: tagged(&role.publish_as(&name, &key), &subjects),
             subscribe: role.subscribe_as(&name, &key),
             credentials,
         }
@@ -47,7 +53,8 @@ impl User {
     }
 }
 
-/// Two agents, two bearers of join tokens, two people, the operator, every service.
+/// Two agents, two bearers of join tokens, two people, a follower of everything and one of a part,
+/// those who run the hub, every service.
 pub fn users(hub: &TestHub) -> Vec<User> {
     let identity = hub.identity().unwrap();
     let roles = roles();
@@ -60,6 +67,10 @@ pub fn users(hub: &TestHub) -> Vec<User> {
         User::new(role("user"), "alice", identity.new_user("alice").unwrap()),
         User::new(role("user"), "bob", identity.new_user("bob").unwrap()),
         User::new(role("operator"), "operator", identity.operator().unwrap()),
+        User::new(role("follower"), "all", follower(hub, "all", &["fl.ev.>"])),
+        User::new(role("follower"), "part", follower(hub, "part", &PART)),
+        User::new(role("auditor"), "auditor", identity.auditor().unwrap()),
+        User::new(role("keeper"), "keeper", identity.keeper().unwrap()),
     ];
     users.extend(Service::ALL.map(|service| {
         let credentials = identity.service(service).unwrap();
@@ -68,6 +79,15 @@ pub fn users(hub: &TestHub) -> Vec<User> {
     let tried: BTreeSet<&str> = users.iter().map(|user| user.role).collect();
     assert_eq!(tried, roles.iter().map(|role| role.name).collect(), "a role is not tried");
     users
+}
+
+/// What the follower of a part may read.
+pub const PART: [&str; 2] = ["fl.ev.work.>", "fl.ev.registration.cluster.*"];
+
+/// A follower, as the hub makes it.
+pub fn follower(hub: &TestHub, name: &str, subjects: &[&str]) -> Credentials {
+    let subjects: Vec<String> = subjects.iter().map(|&subject| subject.to_owned()).collect();
+    hub.identity().unwrap().new_follower(name, &subjects).unwrap()
 }
 
 /// Every pattern of topology, each role's as filled for each of the users.
@@ -105,6 +125,23 @@ pub fn literals(patterns: &BTreeSet<String>) -> BTreeSet<String> {
         "$JS.API.STREAM.MSG.DELETE.EVENTS",
         "$JS.API.CONSUMER.CREATE.EVENTS",
         "$JS.API.CONSUMER.CREATE.EVENTS.x1.fl.ev.>",
+        "$JS.API.CONSUMER.CREATE.AUDIT",
+        "$JS.API.CONSUMER.CREATE.AUDIT.x1",
+        "$JS.API.CONSUMER.CREATE.AUDIT.x1.fl.ev.>",
+        "$JS.API.CONSUMER.CREATE.AUDIT.x1.fl.ev.placement.>",
+        "$JS.API.CONSUMER.DURABLE.CREATE.AUDIT.x1",
+        "$JS.API.CONSUMER.NAMES.AUDIT",
+        "$JS.API.CONSUMER.LIST.AUDIT",
+        "$JS.API.STREAM.UPDATE.AUDIT",
+        "$JS.API.STREAM.DELETE.AUDIT",
+        "$JS.API.STREAM.PURGE.AUDIT",
+        "$JS.API.STREAM.CREATE.NEW2",
+        "$JS.API.STREAM.LIST",
+        "$JS.API.STREAM.NAMES",
+        "$JS.API.STREAM.MSG.GET.AUDIT",
+        "$JS.API.DIRECT.GET.AUDIT",
+        "JS.HUB.API.CONSUMER.CREATE.EVENTS.x1.fl.ev.>",
+        "fl.audit.deliver.x1",
         "$JS.API.CONSUMER.DELETE.CMD.cmd-work",
         "$JS.ACK.CMD.cmd-work.1.1.1.1700000000000000000.0",
         "$JS.ACK.WORK.x1.1.1.1.1700000000000000000.0",

@@ -1,0 +1,150 @@
+//! AUDIT: the mirror of EVENTS in the account READERS, where followers read. It is made with the
+//! first follower. A mirror that is cut off says nothing by itself, so it is looked at.
+
+use async_nats::Client;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::apply::{ask, connect};
+use crate::followers;
+use crate::hub::RunningHub;
+use crate::refusal::HubRefusal;
+use crate::wire;
+
+/// Its name.
+pub const AUDIT: &str = "AUDIT";
+/// After how long without a word from EVENTS a mirror counts as inactive; the server sends one at
+/// least every ten seconds or so.
+pub const INACTIVE_AFTER: Duration = Duration::from_secs(45);
+/// How many commits a mirror may be behind.
+pub const MOST_BEHIND: u64 = 10_000;
+/// How long a consumer of a follower may be of no use to anybody before it goes.
+const IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// How a mirror stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mirror {
+    /// How many commits of EVENTS it lacks, as far as it knows.
+    pub behind: u64,
+    /// How long ago it heard of EVENTS; `None` for never.
+    pub heard: Option<Duration>,
+    /// The last position it has.
+    pub position: u64,
+}
+
+impl Mirror {
+    /// What is wrong with it; `None` when nothing is.
+    #[must_use]
+    pub fn alarm(&self) -> Option<HubRefusal> {
+        let Self { behind, heard, .. } = *self;
+        match heard {
+            Some(heard) if heard < INACTIVE_AFTER && behind <= MOST_BEHIND => None,
+            _ => Some(HubRefusal::Mirror { behind, heard }),
+        }
+    }
+}
+
+impl RunningHub {
+    /// Looks at the mirror again and again, while there are followers; `tell` hears how it stands
+    /// (`None` while there is none, or the server is away). An alarm is a warning in the log when
+    /// it begins, and stands in `hub.json` while it lasts. Cancel-safe.
+    pub async fn watch_mirror(&self, every: Duration, tell: impl Fn(Option<Mirror>)) {
+        let mut alarmed = false;
+        loop {
+            let mirror = self.mirror().await.unwrap_or_default();
+            let alarm = mirror.and_then(|mirror| mirror.alarm());
+            self.set_mirror_alarm(alarm.as_ref().map(|a| format!("{} {a}", a.code())));
+            if let Some(alarm) = alarm.as_ref().filter(|_| !alarmed) {
+                tracing::warn!("{}: {alarm}; {}", alarm.code(), alarm.advice());
+            }
+            alarmed = alarm.is_some();
+            tell(mirror);
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Looks how the mirror stands that followers read; `None` when nobody follows.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn mirror(&self) -> Result<Option<Mirror>, HubRefusal> {
+        if followers::all(self.dir())?.is_empty() {
+            return Ok(None);
+        }
+        look(&connect(self.url(), &self.identity().auditor()?).await?).await
+    }
+}
+
+/// Makes the mirror when it is missing, and compares it otherwise.
+///
+/// # Errors
+/// One that differs, or a server that does not make it.
+pub async fn apply(auditor: &Client) -> Result<(), HubRefusal> {
+    let what = || format!("stream \"{AUDIT}\"");
+    let info = ask(auditor, &format!("$JS.API.STREAM.INFO.{AUDIT}"), &json!({})).await?;
+    let found = match info.get("config") {
+        Some(_) => info,
+        None => ask(auditor, &format!("$JS.API.STREAM.CREATE.{AUDIT}"), &config()).await?,
+    };
+    let Some(reported) = found.get("config") else {
+        return Err(HubRefusal::NotMade { what: what(), why: found["error"].to_string() });
+    };
+    let fields = wire::differences(&config(), reported);
+    let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+    if fields.is_empty() { Ok(()) } else { Err(HubRefusal::Differs { what: what(), fields }) }
+}
+
+/// Looks how it stands; `None` when there is none.
+///
+/// # Errors
+/// A server that does not answer.
+pub async fn look(auditor: &Client) -> Result<Option<Mirror>, HubRefusal> {
+    let info = ask(auditor, &format!("$JS.API.STREAM.INFO.{AUDIT}"), &json!({})).await?;
+    Ok(info.get("mirror").map(|mirror| {
+        let heard = mirror["active"].as_i64().and_then(|nanos| u64::try_from(nanos).ok());
+        Mirror {
+            behind: mirror["lag"].as_u64().unwrap_or_default(),
+            heard: heard.map(Duration::from_nanos),
+            position: info["state"]["last_seq"].as_u64().unwrap_or_default(),
+        }
+    }))
+}
+
+/// Without the filter the server asks for the feeding consumer in a way that is not passed on, and
+/// the mirror stays empty without a word.
+fn config() -> Value {
+    wire::with_common(json!({
+        "name": AUDIT,
+        "storage": "file",
+        "mirror": {
+            "name": "EVENTS",
+            "filter_subject": "fl.ev.>",
+            "external": { "api": "JS.HUB.API", "deliver": "fl.audit.deliver" },
+        },
+        "max_age": 0,
+        "max_msgs_per_subject": -1,
+        "max_consumers": 256,
+        "discard": "old",
+        "deny_delete": true,
+        "deny_purge": true,
+        "consumer_limits": { "inactive_threshold": wire::nanos(IDLE) },
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_that_hears_nothing_or_falls_behind_is_an_alarm() {
+        let well = Mirror { behind: 3, heard: Some(Duration::from_secs(2)), position: 9 };
+        assert_eq!(well.alarm().map(|alarm| alarm.code()), None);
+        for sick in [
+            Mirror { heard: None, ..well },
+            Mirror { heard: Some(INACTIVE_AFTER), ..well },
+            Mirror { behind: MOST_BEHIND + 1, ..well },
+        ] {
+            assert_eq!(sick.alarm().map(|alarm| alarm.code()), Some("HUB0034"), "{sick:?}");
+        }
+    }
+}
