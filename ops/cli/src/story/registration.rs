@@ -98,7 +98,7 @@ mod tests {
     use fleetlog_messages::registration::{
         BindingDeleted, BindingSpecified, ClusterAccepted, ClusterBecameAvailable, ClusterDeleted,
         ClusterDenied, ClusterJoinRequested, ClusterJoined, ClusterSetCounted, ClusterSetDeleted,
-        ClusterSetSpecified, ClusterSpecified, ClusterStatusReported, LeaseExpired, ManagedCluster,
+        ClusterSetSpecified, ClusterSpecified, ClusterStatusReported, LeaseExpired,
         ManagedClusterClaim, ManagedClusterVersion, TaintAdded, TaintRemoved,
     };
     use fleetlog_messages::registration_v2::{BindingBound, BindingUnbound};
