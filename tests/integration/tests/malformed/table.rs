@@ -4,6 +4,8 @@
 use crate::stage::Stage;
 use fleetlog_bus::SharedBroker;
 use fleetlog_kernel::Service;
+use fleetlog_messages::subject;
+use fleetlog_topology::roles::tagged;
 use fleetlog_topology::{queues, roles};
 use nkeys::KeyPair;
 
@@ -36,7 +38,8 @@ pub struct Place {
     pub pattern: String,
 }
 
-/// One of every role: alice, the operator, an agent, the bearer of a join token, each service.
+/// One of every role: alice, the operator, an agent, the bearer of a join token, a follower, those
+/// who look after followers, each service.
 pub async fn senders(stage: &Stage) -> Vec<Sender> {
     let hub = &stage.hub;
     let (boot, boot_key) = hub.boot().await.unwrap();
@@ -46,6 +49,14 @@ pub async fn senders(stage: &Stage) -> Vec<Sender> {
         ("agent", "c1", hub.agent("c1").await.unwrap()),
         ("boot", "boot", boot),
     ];
+    let (identity, all) = (hub.identity().unwrap(), [subject::events().as_str().to_owned()]);
+    for (role, credentials) in [
+        ("follower", identity.new_follower("follower", &all).unwrap()),
+        ("auditor", identity.auditor().unwrap()),
+        ("keeper", identity.keeper().unwrap()),
+    ] {
+        brokers.push((role, role, hub.connect(credentials).await.unwrap()));
+    }
     for service in Service::ALL {
         brokers.push((service.token(), service.token(), hub.service(service).await.unwrap()));
     }
@@ -55,7 +66,7 @@ pub async fn senders(stage: &Stage) -> Vec<Sender> {
     let sender = |(role, label, broker): (&str, &'static str, SharedBroker)| {
         let role = roles.iter().find(|known| known.name == role).unwrap();
         let key = if label == "boot" { &boot_key } else { &other_key };
-        Sender { label, broker, publish: role.publish_as(label, key) }
+        Sender { label, broker, publish: tagged(&role.publish_as(label, key), &all) }
     };
     brokers.into_iter().map(sender).collect()
 }
