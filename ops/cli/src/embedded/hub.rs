@@ -159,6 +159,7 @@ impl EmbeddedHub {
     /// too.
     pub async fn keep_running(&self, tell: impl Fn(&RoomChange)) -> Failure {
         tokio::select! {
+            biased;
             failed = self.server.keep_running(Restarts::default(), tell) => failed.into(),
             () = self.watch_mirror() => Failure::new("HUB0034", "the mirror is not watched", ""),
         }
