@@ -137,6 +137,10 @@ impl Broker for Line {
         self.call(self.broker.last(stream, subject)).await
     }
 
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, Fault> {
+        self.call(self.broker.get(stream, sequence)).await
+    }
+
     async fn last_of_each(
         &self,
         stream: &str,

@@ -2,11 +2,13 @@
 
 mod diff;
 mod follower;
+mod projection;
 mod simulate;
 mod topology;
 
 pub use diff::DiffArgs;
 pub use follower::{FollowerArgs, FollowerCommand, FollowerListArgs};
+pub use projection::{ProjectionCommand, RebuildArgs};
 pub use simulate::{SimulateArgs, SimulateCommand};
 pub use topology::{SiteArgs, TopologyApplyArgs, TopologyCommand};
 
@@ -82,7 +84,11 @@ pub enum Command {
     /// Plan, apply and verify the streams, consumers, accounts and permissions of a hub.
     #[command(subcommand)]
     Topology(TopologyCommand),
-    /// Fold the log again in a fresh process and compare with the running services.
+    /// Look how far each service has folded the log, or have it folded anew while it runs.
+    #[command(subcommand)]
+    Projection(ProjectionCommand),
+    /// Fold the log again in a fresh process and compare with the running services, and with what
+    /// clusters are told.
     Replay(ReplayArgs),
     /// Print the versions of this command and of the hub.
     Version(OutputArgs),

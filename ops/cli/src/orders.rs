@@ -11,6 +11,7 @@ use fleetlog_messages::addon::{
     DeleteDefinition, DeleteTemplate, TemplateCommand, add_on_command, definition_command,
     template_command,
 };
+use fleetlog_messages::common::{ProjectionCommand, RebuildProjection, projection_command};
 use fleetlog_messages::placement::{
     ApplyPlacement, ApplyScore, DeletePlacement, DeleteScore, PlacementCommand, Rebalance,
     ScoreCommand, placement_command, score_command,
@@ -137,6 +138,13 @@ pub fn deny() -> Vec<u8> {
 pub fn rebalance() -> Vec<u8> {
     let command = Some(placement_command::Command::Rebalance(Rebalance {}));
     PlacementCommand { command }.encode_to_vec()
+}
+
+/// The command that has a projection folded anew.
+#[must_use]
+pub fn rebuild() -> Vec<u8> {
+    let command = Some(projection_command::Command::Rebuild(RebuildProjection {}));
+    ProjectionCommand { command }.encode_to_vec()
 }
 
 fn command(

@@ -141,7 +141,7 @@ fn the_live_state_is_what_the_log_says_also_after_the_process_was_killed() {
     dev.clusters_available();
     dev.feed(&["apply", "-f", "-"], WORK).ok();
     let equal = dev.run(&["replay", "--verify"]).ok();
-    assert_eq!(equal.matches(" equal ").count(), 4, "{equal}");
+    assert_eq!(equal.matches(" equal ").count(), 5, "{equal}");
     let before = dev.run(&["get", "mcl", "cluster1", "-o", "json"]).json();
     dev.kill();
     let dev = Dev::start_in(temporary.path(), 1);

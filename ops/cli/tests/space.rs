@@ -70,7 +70,7 @@ fn the_story(dir: &Path, free: &AtomicU64) {
     let sets = fleetlog_in(dir, &["get", "managedclustersets", "-o", "name"], "").ok();
     assert!(sets.contains("before") && sets.contains("after"), "{sets}");
     let equal = fleetlog_in(dir, &["replay", "--verify"], "").ok();
-    assert_eq!(equal.matches(" equal ").count(), 4, "{equal}");
+    assert_eq!(equal.matches(" equal ").count(), 5, "{equal}");
 }
 
 /// Plays a story on a hub whose disk has `free` bytes, of which 100 MiB are its reserve; what was

@@ -31,6 +31,23 @@ pub struct Told {
     pub payload: Bytes,
 }
 
+/// What the newest command of a service says of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastTold {
+    /// Everything up to here was reacted to before it was sent: the checkpoint.
+    pub reacted: Position,
+    /// The commit that led to it.
+    pub cause: Position,
+}
+
+impl LastTold {
+    /// How much of the log the service had seen when it sent it, at least.
+    #[must_use]
+    pub fn seen(&self) -> Position {
+        self.reacted.max(self.cause)
+    }
+}
+
 /// CMD and DO.
 #[derive(Clone)]
 pub struct Commands {
@@ -92,17 +109,21 @@ impl Commands {
         stored.await.map(|stored| stored.sequence).map_err(|error| error.into_fault(step))
     }
 
-    /// How far `service` had reacted when it sent its newest command: its checkpoint.
+    /// What the newest command of `service` says of the log.
     ///
     /// # Errors
-    /// A server that does not answer, or a command without the header.
-    pub async fn last_told_by(&self, service: Service) -> Result<Option<Position>, Fault> {
+    /// A server that does not answer, or a command without the headers.
+    pub async fn last_told_by(&self, service: Service) -> Result<Option<LastTold>, Fault> {
         let last = self.broker.last("DO", &subject::told_by(service)).await?;
         let Some(last) = last else { return Ok(None) };
-        let reacted = last.headers.get(header::REACTED).and_then(|text| text.parse().ok());
-        reacted.map(|reacted| Some(Position(reacted))).ok_or_else(|| {
-            let step = format!("read command {} of \"{}\"", last.sequence, last.subject);
-            Fault::lasting(step, format!("header \"{}\" is no position", header::REACTED))
-        })
+        let position = |name: &str| {
+            let position = last.headers.get(name).and_then(|text| text.parse().ok());
+            position.map(Position).ok_or_else(|| {
+                let step = format!("read command {} of \"{}\"", last.sequence, last.subject);
+                Fault::lasting(step, format!("header \"{name}\" is no position"))
+            })
+        };
+        let (reacted, cause) = (position(header::REACTED)?, position(header::CAUSE)?);
+        Ok(Some(LastTold { reacted, cause }))
     }
 }

@@ -7,10 +7,11 @@ use crate::commit::{Entry, NewCommit};
 use crate::fault::Fault;
 use crate::group_commit::{GroupCommit, Waiting};
 use crate::port::Publish;
+use crate::rules::MESSAGE_ID;
 use crate::settle::append_all;
 use fleetlog_kernel::Position;
 use fleetlog_messages::envelope::Recorded;
-use fleetlog_messages::subject::{AggregateId, Subject};
+use fleetlog_messages::subject::{self, AggregateId, Subject};
 use futures::stream::{BoxStream, StreamExt as _};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -102,6 +103,24 @@ impl EventLog {
     /// When the reading cannot be opened.
     pub async fn read(&self, filter: &Subject, after: Position) -> Result<LogReading, Fault> {
         read(&self.broker, filter, after).await
+    }
+
+    /// Where the log ends; [`Position::START`] while it is empty.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn end(&self) -> Result<Position, Fault> {
+        let last = self.broker.last(STREAM, &subject::events()).await?;
+        Ok(last.map_or(Position::START, |message| Position(message.sequence)))
+    }
+
+    /// The id of the commit at a position, if the log holds one.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn id_at(&self, position: Position) -> Result<Option<String>, Fault> {
+        let message = self.broker.get(STREAM, position.0).await?;
+        Ok(message.and_then(|message| message.headers.get(MESSAGE_ID).cloned()))
     }
 
     /// The last commit of an aggregate.

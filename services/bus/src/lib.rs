@@ -33,7 +33,7 @@ mod works;
 pub use agent_link::{AgentLink, SYNC_END, SignedDelivery};
 pub use blobs::{Blobs, CHUNK, MAX_CHUNKS};
 pub use client::{Client, ClientError};
-pub use commands::{Commands, MAX_COMMAND, Told};
+pub use commands::{Commands, LastTold, MAX_COMMAND, Told};
 pub use commit::{Entry, NewCommit};
 pub use credentials::Credentials;
 pub use dead_letters::{DeadLetters, LetterUse};
@@ -52,7 +52,7 @@ pub use port::{
 };
 pub use reports::{MAX_REPORT, Reports};
 pub use signature::SignatureError;
-pub use snapshots::Snapshots;
+pub use snapshots::{Candidates, Snapshots, encode as encode_snapshot};
 pub use spec::{QueueSpec, Storage, StreamSpec, WhenFull};
 pub use timers::Timers;
 pub use trust::{HUB_NAME, is_stranger};

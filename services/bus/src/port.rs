@@ -153,6 +153,9 @@ pub trait Broker: Send + Sync + 'static {
         filter: &Subject,
     ) -> Result<Vec<StoredMessage>, Fault>;
 
+    /// The message at a sequence of a stream, if there is one. Who wraps a broker hands this on.
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, Fault>;
+
     /// Takes one message out of a stream that permits it, for good; answers whether it was there.
     async fn delete(&self, stream: &str, sequence: u64) -> Result<bool, Fault> {
         let step = format!("delete message {sequence} of stream \"{stream}\"");

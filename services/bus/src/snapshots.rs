@@ -1,5 +1,6 @@
 //! SNAP: folded states, two of each service, discardable. A damaged one is passed over; the log is
-//! enough without any.
+//! enough without any. A small index beside them says which is which, so that the newest is fetched
+//! alone; it is a hint, and what it says wrongly costs a second look.
 
 use crate::fault::Fault;
 use crate::{SNAP_BUCKET, SharedBroker};
@@ -9,12 +10,17 @@ use fleetlog_messages::common::Snapshot;
 use prost::Message as _;
 
 const SLOTS: [&str; 2] = ["a", "b"];
+/// How many bytes the hash before a snapshot has.
+const HASH: usize = 32;
 
 /// SNAP.
 #[derive(Clone)]
 pub struct Snapshots {
     broker: SharedBroker,
 }
+
+/// A slot, and the position of what the index says lies in it.
+type Slot = (&'static str, Option<u64>);
 
 impl Snapshots {
     /// Over a connection.
@@ -28,18 +34,29 @@ impl Snapshots {
     /// # Errors
     /// A server that does not answer.
     pub async fn save(&self, snapshot: &Snapshot) -> Result<(), Fault> {
-        let mut oldest = (SLOTS[0], None);
-        for (index, slot) in SLOTS.into_iter().enumerate() {
-            let held = self.fetch(&snapshot.service, slot).await?.map(|held| held.position);
-            if index == 0 || held < oldest.1 {
-                oldest = (slot, held);
+        self.keep(&snapshot.service, snapshot.position, encode(snapshot)).await
+    }
+
+    /// As [`Self::save`], of a snapshot of `service` at `position` that [`encode`] wrote.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn keep(&self, service: &str, position: u64, content: Bytes) -> Result<(), Fault> {
+        let mut slots = self.slots(service).await?;
+        for (slot, held) in &mut slots {
+            if held.is_none() {
+                *held = self.fetch(service, slot).await?.map(|held| held.position);
             }
         }
-        let encoded = snapshot.encode_to_vec();
-        let mut content = ContentHash::of(&encoded).as_bytes().to_vec();
-        content.extend(encoded);
-        let name = name(&snapshot.service, oldest.0);
-        self.broker.put_object(SNAP_BUCKET, &name, content.into()).await
+        slots.sort_by_key(|(_, held)| *held);
+        let oldest = slots[0].0;
+        slots[0].1 = Some(position);
+        slots.sort_by_key(|(slot, _)| *slot);
+        // The index goes first: what it promises and a crash keeps from coming is looked for.
+        let lines = slots.iter().filter_map(|(slot, held)| Some(format!("{slot} {}\n", (*held)?)));
+        let index = Bytes::from(lines.collect::<String>());
+        self.broker.put_object(SNAP_BUCKET, service, index).await?;
+        self.broker.put_object(SNAP_BUCKET, &name(service, oldest), content).await
     }
 
     /// The snapshots of a service that are whole, newest first.
@@ -47,12 +64,32 @@ impl Snapshots {
     /// # Errors
     /// A server that does not answer.
     pub async fn newest(&self, service: Service) -> Result<Vec<Snapshot>, Fault> {
+        let mut candidates = self.candidates(service).await?;
         let mut found = vec![];
-        for slot in SLOTS {
-            found.extend(self.fetch(service.token(), slot).await?);
+        while let Some(snapshot) = candidates.next().await? {
+            found.push(snapshot);
         }
-        found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.position));
         Ok(found)
+    }
+
+    /// The same, each fetched when it is asked for.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn candidates(&self, service: Service) -> Result<Candidates, Fault> {
+        let left = self.slots(service.token()).await?;
+        Ok(Candidates { snapshots: self.clone(), service, left, fetched: vec![] })
+    }
+
+    /// The slots with what the index knows of them; nothing, where it cannot be read.
+    async fn slots(&self, service: &str) -> Result<Vec<Slot>, Fault> {
+        let index = self.broker.get_object(SNAP_BUCKET, service).await?.unwrap_or_default();
+        let index = String::from_utf8_lossy(&index);
+        let position = |slot: &str| {
+            let mut lines = index.lines().filter_map(|line| line.split_once(' '));
+            lines.find(|(name, _)| *name == slot)?.1.parse().ok()
+        };
+        Ok(SLOTS.map(|slot| (slot, position(slot))).into())
     }
 
     async fn fetch(&self, service: &str, slot: &str) -> Result<Option<Snapshot>, Fault> {
@@ -68,12 +105,55 @@ impl Snapshots {
     }
 }
 
+/// The snapshots of a service that are whole, newest first; the next is fetched when it is needed.
+pub struct Candidates {
+    snapshots: Snapshots,
+    service: Service,
+    left: Vec<Slot>,
+    fetched: Vec<Snapshot>,
+}
+
+impl Candidates {
+    /// The newest one that was not given yet.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn next(&mut self) -> Result<Option<Snapshot>, Fault> {
+        // Of the slots that are left, the one that may hold the newest; unknown ones first.
+        let may_hold = |held: &Option<u64>| held.unwrap_or(u64::MAX);
+        loop {
+            self.fetched.sort_by_key(|snapshot| snapshot.position);
+            self.left.sort_by_key(|(_, held)| may_hold(held));
+            let newest = self.fetched.last().map(|snapshot| snapshot.position);
+            match self.left.pop_if(|(_, held)| newest.is_none_or(|it| may_hold(held) > it)) {
+                Some((slot, _)) => {
+                    let found = self.snapshots.fetch(self.service.token(), slot).await?;
+                    self.fetched.extend(found);
+                }
+                None => return Ok(self.fetched.pop()),
+            }
+        }
+    }
+}
+
 fn name(service: &str, slot: &str) -> String {
     format!("{service}-{slot}")
 }
 
+/// A snapshot as it is kept: its hash, then itself. Work for a thread of its own when it is large.
+#[must_use]
+pub fn encode(snapshot: &Snapshot) -> Bytes {
+    let mut content = vec![0; HASH];
+    content.reserve_exact(snapshot.encoded_len());
+    // A `Vec` grows: there is always room.
+    let _ = snapshot.encode(&mut content);
+    let hash = ContentHash::of(&content[HASH..]);
+    content[..HASH].copy_from_slice(hash.as_bytes());
+    content.into()
+}
+
 fn read(content: &Bytes) -> Option<Snapshot> {
-    let (hash, encoded) = content.split_at_checked(32)?;
+    let (hash, encoded) = content.split_at_checked(HASH)?;
     if ContentHash::of(encoded).as_bytes() != hash {
         return None;
     }

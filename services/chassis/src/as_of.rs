@@ -2,9 +2,9 @@
 //! apart from the state that decides. It decides nothing, reacts to nothing and is then dropped.
 
 use crate::context::Context;
-use crate::hosted::Hosted;
 use crate::machine::Machine;
 use crate::query::{self, refusal};
+use crate::snapshot;
 use bytes::Bytes;
 use fleetlog_bus::Fault;
 use fleetlog_kernel::{Position, Timestamp};
@@ -77,7 +77,8 @@ async fn at<M: Machine + Default>(
         Moment::At(_) => decided_at(context, position).await.map_err(unreadable)?,
         Moment::Time(time) => time,
     };
-    let hosted = fold(context, position).await.map_err(unreadable)?;
+    let hosted =
+        snapshot::state_at::<M>(&context.ground.bus, position).await.map_err(unreadable)?;
     Ok((position.0, query::ask(hosted.machine(), verb, query, time)))
 }
 
@@ -197,31 +198,6 @@ async fn decided_at<M: Machine>(
         Some(entry) => Ok(entry?.into_commit()?.header.time),
         None => Err(Fault::passing("read the time of a commit", "the reading ended")),
     }
-}
-
-/// The state right after `to`: from the newest snapshot that is not after it, and the log.
-async fn fold<M: Machine + Default>(
-    context: &Context<M>,
-    to: Position,
-) -> Result<Hosted<M>, Fault> {
-    let bus = &context.ground.bus;
-    let snapshots = bus.snapshots.newest(M::SERVICE).await?;
-    let fitting = snapshots.iter().filter(|snapshot| snapshot.position <= to.0);
-    let mut hosted: Hosted<M> =
-        fitting.filter_map(|snapshot| Hosted::restore(snapshot).ok()).next().unwrap_or_default();
-    if hosted.position() >= to {
-        return Ok(hosted);
-    }
-    let mut reading = bus.log.read(&subject::events(), hosted.position()).await?;
-    while hosted.position() < to {
-        let Some(entry) = reading.entries.next().await else {
-            return Err(Fault::passing("fold the log", "the reading ended"));
-        };
-        let commit = entry?.into_commit()?;
-        let step = || format!("fold the commit at position {}", commit.position);
-        hosted.fold(&commit).map_err(|unreadable| Fault::lasting(step(), unreadable))?;
-    }
-    Ok(hosted)
 }
 
 #[cfg(test)]

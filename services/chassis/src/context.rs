@@ -4,6 +4,8 @@
 use crate::hosted::Hosted;
 use crate::machine::{Machine, Shell};
 use crate::metrics::Metrics;
+use crate::rebuild::Rebuilt;
+use crate::snapshot::Due;
 use crate::{Clock, Ids, Tasks, Watched};
 use fleetlog_bus::{
     Blobs, Commands, DeadLetters, EventLog, Fault, Outcomes, Retry, SharedBroker, Snapshots, Timers,
@@ -12,7 +14,7 @@ use fleetlog_kernel::Position;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 /// How often a step that found the disk full is tried again.
@@ -36,10 +38,11 @@ pub struct Bounds {
     /// How old a command's id may be to be decided without an outcome on record: a day less than
     /// RESULT keeps outcomes.
     pub outcomes_kept: Duration,
-    /// Commits between two snapshots.
+    /// Commits between two snapshots, at least; more where the state is large, so that snapshots
+    /// never cost more than the folding.
     pub snapshot_every: u64,
-    /// How long the folding pauses for the react loop before a snapshot.
-    pub snapshot_wait: Duration,
+    /// How often a service looks how far it is behind the log.
+    pub lag_every: Duration,
     /// Questions answered at once.
     pub questions: usize,
     /// Questions about the past answered at once: each folds a state of its own.
@@ -69,7 +72,7 @@ impl Default for Bounds {
             deliveries: 5,
             outcomes_kept: Duration::from_secs(29 * 24 * 60 * 60),
             snapshot_every: 10_000,
-            snapshot_wait: Duration::from_millis(250),
+            lag_every: Duration::from_secs(5),
             questions: 64,
             pasts: 2,
             past_questions: 16,
@@ -203,6 +206,12 @@ pub struct Context<M: Machine> {
     halted: OnceLock<String>,
     /// Whether this life gave up on a message for its deliveries.
     gave_up: AtomicBool,
+    snapshot_due: Watched<Due>,
+    /// The newest commit that asks for a rebuild of the projection.
+    rebuild_due: Watched<Position>,
+    rebuilt: Watched<Option<Rebuilt>>,
+    /// Held while a commit is folded, and while the whole state is replaced.
+    pub(crate) folding: Mutex<()>,
     /// The places for folding the past.
     pub(crate) pasts: Semaphore,
     /// The places for questions about it, waiting ones included.
@@ -229,6 +238,10 @@ impl<M: Machine> Context<M> {
             served: Watched::new(false),
             halted: OnceLock::new(),
             gave_up: AtomicBool::new(false),
+            snapshot_due: Watched::new(Due::default()),
+            rebuild_due: Watched::new(Position::START),
+            rebuilt: Watched::new(None),
+            folding: Mutex::default(),
         }
     }
 
@@ -319,6 +332,32 @@ impl<M: Machine> Context<M> {
 
     pub(crate) fn set_handed_on(&self, position: Position) {
         self.handed_on.set(position);
+    }
+
+    /// The newest snapshot that is to be taken of a state after `last`; waits for one.
+    pub(crate) async fn snapshot_due(&self, last: Position) -> Due {
+        self.snapshot_due.until(|due| (due.position > last).then_some(*due)).await
+    }
+
+    pub(crate) fn set_snapshot_due(&self, due: Due) {
+        self.snapshot_due.set(due);
+    }
+
+    /// The newest commit after `last` that asks for a rebuild; waits for one.
+    pub(crate) async fn rebuild_due(&self, last: Position) -> Position {
+        self.rebuild_due.until(|asked| (*asked > last).then_some(*asked)).await
+    }
+
+    pub(crate) fn set_rebuild_due(&self, asked: Position) {
+        self.rebuild_due.set(asked);
+    }
+
+    pub(crate) fn rebuilt(&self) -> Option<Rebuilt> {
+        self.rebuilt.look(Clone::clone)
+    }
+
+    pub(crate) fn set_rebuilt(&self, rebuilt: Rebuilt) {
+        self.rebuilt.set(Some(rebuilt));
     }
 
     pub(crate) fn set_served(&self) {

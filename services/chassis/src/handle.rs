@@ -7,6 +7,7 @@ use crate::bury::{self, GIVEN_UP, UNREADABLE};
 use crate::context::Context;
 use crate::intake::Parcel;
 use crate::machine::{Decided, Denied, Machine, Origin, Request};
+use crate::seen::Lost;
 use crate::tasks::words_of;
 use fleetlog_bus::{Append, Entry, Fault, NewCommit};
 use fleetlog_kernel::{MessageId, Position, Service};
@@ -239,7 +240,11 @@ async fn decide<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Ver
             Plan::Commit(commits, types) => (commits, types),
             Plan::Done(verdict) => return Ok(verdict),
         };
+        let seen = context.read(|hosted| hosted.position());
         match append(context, commits).await? {
+            Append::Appended(end) if end <= seen => {
+                return Err(context.halted_by(Lost::Shorter { end, seen }.fault()).into());
+            }
             Append::Appended(position) | Append::AlreadyAppended(position) => {
                 await_position(context, position).await;
                 return Ok(Verdict::accomplished(position, types));
@@ -273,7 +278,7 @@ fn plan<M: Machine>(context: &Context<M>, request: &Request, cause_index: u64) -
             {
                 vec![]
             }
-            _ => hosted.machine().decide(request)?,
+            _ => hosted.decide(request)?,
         };
         let heads = decided.iter().map(|d| hosted.head(&d.aggregate)).collect::<Vec<_>>();
         Ok::<_, Denied>((decided, heads, hosted.head(&request.target).position))

@@ -1,7 +1,8 @@
 //! A machine with what the chassis knows of its aggregates, and the position it stands at: the
 //! unit that is folded, hashed, saved and restored. Synchronous; the loops share it.
 
-use crate::machine::{Effect, Machine, Unreadable};
+use crate::machine::{Decided, Denied, Effect, Machine, Request, Unreadable};
+use crate::rebuild::{self, is_projection};
 use fleetlog_kernel::{Actor, CommandId, Digest, Position, Service};
 use fleetlog_messages::common::{DoneCommand, Head, Row, RowHash, Snapshot};
 use fleetlog_messages::envelope::Recorded;
@@ -21,11 +22,18 @@ pub struct Hosted<M> {
     machine: M,
     heads: BTreeMap<AggregateId, Head>,
     position: Position,
+    /// The id of the commit there, by which another log is told from this one.
+    commit: String,
 }
 
 impl<M: Machine + Default> Default for Hosted<M> {
     fn default() -> Self {
-        Self { machine: M::default(), heads: BTreeMap::new(), position: Position::START }
+        Self {
+            machine: M::default(),
+            heads: BTreeMap::new(),
+            position: Position::START,
+            commit: String::new(),
+        }
     }
 }
 
@@ -45,6 +53,27 @@ impl<M: Machine> Hosted<M> {
         self.position
     }
 
+    /// The id of the commit at [`Self::position`]; empty before the first.
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// How many aggregates of its own it has: what a snapshot costs grows with them.
+    pub fn aggregates(&self) -> u64 {
+        self.heads.len() as u64
+    }
+
+    /// Decides a command, by the machine or, about the projection itself, by the chassis.
+    ///
+    /// # Errors
+    /// A refusal, or that the payload cannot be read.
+    pub fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {
+        match is_projection(&request.target) {
+            true => rebuild::decide(request),
+            false => self.machine.decide(request),
+        }
+    }
+
     /// The head of an aggregate of this service; the default before its first commit.
     pub fn head(&self, aggregate: &AggregateId) -> Head {
         self.heads.get(aggregate).cloned().unwrap_or_default()
@@ -56,7 +85,8 @@ impl<M: Machine> Hosted<M> {
     /// # Errors
     /// When the machine cannot read it; the position does not move.
     pub fn apply(&mut self, commit: &Recorded) -> Result<Vec<Effect<M::Effect>>, Unreadable> {
-        Ok(if self.fold(commit)? { self.machine.react(commit) } else { vec![] })
+        let is_new = self.fold(commit)? && !is_projection(&commit.aggregate);
+        Ok(if is_new { self.machine.react(commit) } else { vec![] })
     }
 
     /// Folds the next commit; what follows from it is not asked for. Answers whether it was new.
@@ -67,12 +97,15 @@ impl<M: Machine> Hosted<M> {
         if commit.position <= self.position {
             return Ok(false);
         }
-        self.machine.apply(commit)?;
+        if !is_projection(&commit.aggregate) {
+            self.machine.apply(commit)?;
+        }
         if commit.aggregate.service == M::SERVICE {
             let head = self.heads.entry(commit.aggregate.clone()).or_default();
             advance(head, commit);
         }
         self.position = commit.position;
+        commit.header.id.as_str().clone_into(&mut self.commit);
         Ok(true)
     }
 
@@ -126,8 +159,15 @@ impl<M: Machine> Hosted<M> {
     pub fn snapshot(&self) -> Snapshot {
         let rows = self.rows();
         let hash = hash_of(self.position, &rows);
-        let service = M::SERVICE.to_string();
-        Snapshot { format: FORMAT, service, position: self.position.0, rows, hash }
+        Snapshot {
+            format: FORMAT,
+            service: M::SERVICE.to_string(),
+            position: self.position.0,
+            rows,
+            hash,
+            commit: self.commit.clone(),
+            version: M::VERSION,
+        }
     }
 
     /// The state of a snapshot.
@@ -139,6 +179,10 @@ impl<M: Machine> Hosted<M> {
         if snapshot.format != FORMAT || snapshot.service != M::SERVICE.token() {
             return Err(format!("it is of {} in format {}", snapshot.service, snapshot.format));
         }
+        if snapshot.version != M::VERSION {
+            let (theirs, ours) = (snapshot.version, M::VERSION);
+            return Err(format!("it is of version {theirs} of the state, this build has {ours}"));
+        }
         if hash_of(position, &snapshot.rows) != snapshot.hash {
             return Err("its hash does not match its rows".to_owned());
         }
@@ -146,7 +190,8 @@ impl<M: Machine> Hosted<M> {
         let (heads, rows): (Vec<&Row>, Vec<&Row>) = snapshot.rows.iter().partition(is_head);
         let rows: Vec<Row> = rows.into_iter().cloned().collect();
         let heads = heads.into_iter().map(read_head).collect::<Result<_, _>>()?;
-        Ok(Self { machine: M::restore(&rows)?, heads, position })
+        let commit = snapshot.commit.clone();
+        Ok(Self { machine: M::restore(&rows)?, heads, position, commit })
     }
 }
 

@@ -130,6 +130,10 @@ pub trait Machine: Send + Sync + 'static {
     /// Which service it is.
     const SERVICE: Service;
 
+    /// The version of what [`Self::apply`] makes of the log: raised with every change that makes
+    /// another state of the same commits, so that no snapshot of an older one is used.
+    const VERSION: u32 = 1;
+
     /// Folds one commit; every commit of EVENTS comes here once, in order.
     ///
     /// # Errors
@@ -186,6 +190,11 @@ pub trait Shell<M: Machine>: Send + Sync + 'static {
     /// Completes an answer: puts bodies back into the objects.
     async fn dress(&self, _query: &Query, objects: Vec<Bytes>) -> Result<Vec<Bytes>, Fault> {
         Ok(objects)
+    }
+
+    /// The state was folded anew from the whole log: what is derived from it is brought up to date.
+    async fn rebuilt(&self) -> Result<(), Fault> {
+        Ok(())
     }
 
     /// Performs effects of the service's own, in order. Called again after a fault. Must not wait

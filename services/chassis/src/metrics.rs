@@ -93,6 +93,7 @@ pub struct Metrics {
     /// Questions.
     pub query: Counts,
     waiting_for_space: Gauge,
+    events_behind: Gauge,
 }
 
 /// One step that may find the disk full; it counts as waiting while it does.
@@ -119,7 +120,8 @@ impl Drop for SpaceWait<'_> {
 }
 
 impl Metrics {
-    /// Shows the counters as `fleetlog_<what>{service, loop}`.
+    /// Shows the counters as `fleetlog_<what>{service, loop}`, what concerns a whole service
+    /// without the loop.
     pub fn register(&self, registry: &mut Registry, service: Service) {
         let fleetlog = registry.sub_registry_with_prefix("fleetlog");
         self.serve.register(fleetlog, service, "serve");
@@ -127,11 +129,21 @@ impl Metrics {
         self.react.register(fleetlog, service, "react");
         self.query.register(fleetlog, service, "query");
         let label = (Cow::Borrowed("service"), Cow::Borrowed(service.token()));
-        fleetlog.sub_registry_with_label(label).register(
-            "waiting_for_space",
-            "Steps that wait for space on a full disk",
-            self.waiting_for_space.clone(),
-        );
+        let whole = fleetlog.sub_registry_with_label(label);
+        let waiting = "Steps that wait for space on a full disk";
+        whole.register("waiting_for_space", waiting, self.waiting_for_space.clone());
+        let behind = "Events of the log that are not folded in yet";
+        whole.register("events_behind", behind, self.events_behind.clone());
+    }
+
+    /// How many events of the log were not folded in when that was last looked at.
+    #[must_use]
+    pub fn events_behind(&self) -> i64 {
+        self.events_behind.get()
+    }
+
+    pub(crate) fn is_behind(&self, events: u64) {
+        self.events_behind.set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
     /// How many steps wait for space on a full disk.

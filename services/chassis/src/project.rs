@@ -1,19 +1,26 @@
-//! The loop events -> views: reads the log in order, folds each commit, hands its effects on and
-//! takes snapshots. The only writer of a service's state.
+//! The loop events -> views: reads the log in order, folds each commit once, hands its effects on
+//! and says when a snapshot is due. The only writer of a service's state.
 
-use crate::context::Context;
+use crate::context::{Context, Ground};
 use crate::halt;
 use crate::machine::{Effect, Machine};
+use crate::rebuild::projection_id;
+use crate::seen;
+use crate::snapshot::Due;
 use fleetlog_bus::{Entry, Fault, Retry};
 use fleetlog_kernel::Position;
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject;
 use futures::StreamExt as _;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long to wait before a reading that ended is opened again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// A snapshot is due when at least one in so many aggregates may have changed.
+const PART: u64 = 4;
 
 /// What follows from one commit, for the react loop.
 pub(crate) struct Follows<E> {
@@ -60,43 +67,80 @@ struct Projector<'a, M: Machine> {
 impl<M: Machine> Projector<'_, M> {
     /// Reads on after `from` until the reading ends, and answers why it did.
     async fn follow(&mut self, from: Position) -> Result<Fault, Fault> {
-        let log = &self.context.ground.bus.log;
+        self.check().await?;
+        let Ground { bus, .. } = &self.context.ground;
         let events = subject::events();
-        let mut reading = self.context.patiently(|| log.read(&events, from)).await?;
+        let mut reading = self.context.patiently(|| bus.log.read(&events, from)).await?;
         if reading.pending == 0 {
             self.context.set_live();
         }
-        while let Some(entry) = reading.entries.next().await {
+        let mut lost = pin!(bus.broker.lost());
+        let (mut in_doubt, mut read) = (false, from);
+        loop {
+            let entry = tokio::select! {
+                biased;
+                () = &mut lost => {
+                    in_doubt = true;
+                    lost.set(bus.broker.lost());
+                    continue;
+                }
+                entry = reading.entries.next() => entry,
+            };
+            if std::mem::take(&mut in_doubt) {
+                self.check().await?;
+            }
+            if let Some(Ok(entry)) = &entry {
+                let expected = read.0 + 1;
+                read = read.max(entry.position());
+                if entry.position().0 > expected {
+                    let missing = format!("nothing came for position {expected}");
+                    return Ok(Fault::passing("follow the log", missing));
+                }
+            }
             match entry {
-                Ok(Entry::Commit(commit, pending)) => self.take(&commit, pending).await?,
-                Ok(Entry::Malformed { position, subject, reason }) => {
+                Some(Ok(Entry::Commit(commit, pending))) => self.take(&commit, pending).await?,
+                Some(Ok(Entry::Malformed { position, subject, reason })) => {
                     let which = format!("the commit at position {position} of \"{subject}\"");
                     let fault = halt::damaged(format!("{which} cannot be read: {reason}"));
                     return Err(self.context.halted_by(fault));
                 }
-                Err(fault) if fault.retry == Retry::Useless => return Err(fault),
-                Err(fault) => return Ok(fault),
+                Some(Err(fault)) if fault.retry == Retry::Useless => return Err(fault),
+                Some(Err(fault)) => return Ok(fault),
+                None => return Ok(Fault::passing("follow the log", "the reading ended")),
             }
         }
-        Ok(Fault::passing("follow the log", "the reading ended"))
+    }
+
+    /// Stops where the log is not the one that was folded in: it may be another after every loss of
+    /// the connection.
+    async fn check(&self) -> Result<(), Fault> {
+        let (position, commit) =
+            self.context.read(|hosted| (hosted.position(), hosted.commit().to_owned()));
+        let log = &self.context.ground.bus.log;
+        let checked = self.context.patiently(|| seen::check(log, position, &commit)).await?;
+        checked.map_err(|lost| self.context.halted_by(lost.fault()))
     }
 
     async fn take(&mut self, commit: &Recorded, pending: u64) -> Result<(), Fault> {
         let counts = &self.context.metrics.project;
         counts.received();
         counts.lags(pending);
-        let effects = self.fold(commit).inspect_err(|_| counts.failed())?;
+        let effects = self.fold(commit).await.inspect_err(|_| counts.failed())?;
         counts.handled();
         self.hand_on(commit, effects).await?;
         if pending == 0 {
             self.context.set_live();
         }
+        if commit.aggregate == projection_id(M::SERVICE) && self.context.is_live() {
+            self.context.set_rebuild_due(commit.position);
+        }
         self.unsaved += 1;
-        self.save_if_due().await;
+        self.save_if_due(commit.position);
         Ok(())
     }
 
-    fn fold(&self, commit: &Recorded) -> Result<Vec<Effect<M::Effect>>, Fault> {
+    async fn fold(&self, commit: &Recorded) -> Result<Vec<Effect<M::Effect>>, Fault> {
+        let _turn = self.context.folding.lock().await;
         let reacted_before = commit.position <= self.checkpoint;
         let folded = self.context.write(|hosted| match reacted_before {
             true => hosted.fold(commit).map(|_| vec![]),
@@ -126,29 +170,14 @@ impl<M: Machine> Projector<'_, M> {
         sent.map_err(|_| Fault::lasting("hand effects on", "the react loop has ended"))
     }
 
-    /// Saves a snapshot when enough commits have passed and nothing waits to be reacted to: what
-    /// a snapshot holds is never reacted to again. A react loop that is behind is waited for, a
-    /// little; when it stays behind, the next commit tries again.
-    async fn save_if_due(&mut self) {
+    /// Has a snapshot taken, beside the folding, when enough commits have passed.
+    fn save_if_due(&mut self, position: Position) {
         let context = self.context;
-        let bounds = &context.ground.bounds;
-        if self.unsaved < bounds.snapshot_every {
-            return;
+        let aggregates = context.read(|hosted| hosted.aggregates());
+        let enough = context.ground.bounds.snapshot_every.max(aggregates / PART);
+        if self.unsaved >= enough && context.is_live() {
+            self.unsaved = 0;
+            context.set_snapshot_due(Due { position, handed_on: context.handed_on() });
         }
-        let caught_up = context.performed(context.handed_on());
-        if tokio::time::timeout(bounds.snapshot_wait, caught_up).await.is_err() {
-            self.unsaved -= self.unsaved.min(bounds.snapshot_every / 8 + 1);
-            return;
-        }
-        self.unsaved = 0;
-        let snapshot = context.read(|hosted| hosted.snapshot());
-        context.set_reacted(Position(snapshot.position));
-        let snapshots = context.ground.bus.snapshots.clone();
-        context.ground.tasks.spawn("snapshot", async move {
-            if let Err(fault) = snapshots.save(&snapshot).await {
-                tracing::warn!(%fault, "no snapshot was saved; the log is enough");
-            }
-            Ok(())
-        });
     }
 }

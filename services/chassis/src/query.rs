@@ -2,7 +2,9 @@
 
 use crate::as_of;
 use crate::context::Context;
+use crate::lag;
 use crate::machine::Machine;
+use crate::rebuild::Standing;
 use crate::redo;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, Message};
@@ -98,6 +100,7 @@ async fn answer<M: Machine + Default>(
             let position = as_of::position(context, &query).await?.0;
             Ok(vec![Answer { position, ..Answer::default() }])
         }
+        "projection" => projection(context).await,
         "redo" => redo::redo(context, &actor, query.sequence).await,
         own => {
             let (position, found) = found(context, own, &query).await?;
@@ -142,7 +145,8 @@ pub(crate) fn ask<M: Machine>(
     }
     machine.question(verb, query, at).unwrap_or_else(|| {
         let sentence = format!("\"{verb}\" is not something to ask {}", M::SERVICE);
-        let advice = "ask for \"get\", \"outcome\", \"hash\", \"moment\" or \"rows\"";
+        let advice =
+            "ask for \"get\", \"outcome\", \"hash\", \"moment\", \"rows\" or \"projection\"";
         Err(refusal("CHS0003", &sentence, advice))
     })
 }
@@ -168,6 +172,16 @@ fn pages<M: Machine>(context: &Context<M>, position: u64, objects: Vec<Bytes>) -
         }
     }
     pages
+}
+
+async fn projection<M: Machine>(context: &Context<M>) -> Result<Vec<Answer>, Refusal> {
+    let unread = |why: String| refusal("CHS0005", &why, "ask again");
+    let behind = lag::look(context).await.map_err(|fault| unread(fault.to_string()))?;
+    let position = context.read(|hosted| hosted.position().0);
+    let service = M::SERVICE.to_string();
+    let standing = Standing { service, position, behind, rebuilt: context.rebuilt() };
+    let standing = serde_json::to_vec(&standing).map_err(|error| unread(error.to_string()))?;
+    Ok(vec![Answer { position, objects: vec![standing], ..Answer::default() }])
 }
 
 async fn outcome<M: Machine>(

@@ -2,11 +2,10 @@
 //! started as supervised tasks.
 
 use crate::context::{Context, Ground};
-use crate::hosted::Hosted;
 use crate::machine::{Machine, Shell};
-use crate::{project, query, react, serve};
+use crate::seen::Lost;
+use crate::{lag, project, query, react, rebuild, serve, snapshot};
 use fleetlog_bus::Fault;
-use fleetlog_kernel::Position;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -14,15 +13,20 @@ use tokio::sync::mpsc;
 /// `ground.tasks`; [`Context::live`] tells when everything that was in the log is folded in.
 ///
 /// # Errors
-/// When the bus cannot be read at the start.
+/// When the bus cannot be read at the start, or the log ends before what the service has seen.
 pub async fn start<M: Machine + Default>(
     ground: Ground,
     shell: Arc<dyn Shell<M>>,
 ) -> Result<Arc<Context<M>>, Fault> {
-    let (bounds, commands) = (&ground.bounds, &ground.bus.commands);
-    let checkpoint = bounds.patiently(|| commands.last_told_by(M::SERVICE)).await?;
-    let checkpoint = checkpoint.unwrap_or(Position::START);
-    let hosted = newest::<M>(&ground).await?;
+    let Ground { bounds, bus, .. } = &ground;
+    let told = bounds.patiently(|| bus.commands.last_told_by(M::SERVICE)).await?;
+    let told = told.unwrap_or_default();
+    let end = bounds.patiently(|| bus.log.end()).await?;
+    if told.seen() > end {
+        return Err(Lost::Shorter { end, seen: told.seen() }.fault());
+    }
+    let hosted = bounds.patiently(|| snapshot::newest::<M>(bus, None)).await?;
+    let checkpoint = told.reacted;
     tracing::info!(service = %M::SERVICE, from = %hosted.position(), %checkpoint, "starting");
     let context = Arc::new(Context::new(ground, shell, hosted));
     let tasks = context.ground.tasks.clone();
@@ -31,21 +35,13 @@ pub async fn start<M: Machine + Default>(
     tasks.spawn("project", async move { project::run(&projecting, checkpoint, follows).await });
     let reacting = context.clone();
     tasks.spawn("react", async move { react::run(&reacting, followed).await });
+    let keeping = context.clone();
+    tasks.spawn("snapshot", async move { snapshot::run(&keeping).await });
+    let rebuilding = context.clone();
+    tasks.spawn("rebuild", async move { rebuild::run(&rebuilding).await });
+    let looking = context.clone();
+    tasks.spawn("lag", async move { lag::run(&looking).await });
     tasks.spawn("serve", serve::run(context.clone()));
     tasks.spawn("query", query::run(context.clone()));
     Ok(context)
-}
-
-async fn newest<M: Machine + Default>(ground: &Ground) -> Result<Hosted<M>, Fault> {
-    let snapshots = &ground.bus.snapshots;
-    for snapshot in ground.bounds.patiently(|| snapshots.newest(M::SERVICE)).await? {
-        match Hosted::restore(&snapshot) {
-            Ok(hosted) => return Ok(hosted),
-            Err(reason) => tracing::warn!(
-                service = %M::SERVICE, position = snapshot.position, reason,
-                "a snapshot is passed over"
-            ),
-        }
-    }
-    Ok(Hosted::default())
 }

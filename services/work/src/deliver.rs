@@ -77,16 +77,20 @@ pub(crate) async fn reconcile(
     publisher: Arc<Publisher>,
 ) -> Result<(), Fault> {
     context.live().await;
+    bring_up_to_date(&context, &publisher).await
+}
+
+/// Makes WORK what the state says: rebuilt in place, because its subjects cannot be doubled, by
+/// publishing what differs.
+pub(crate) async fn bring_up_to_date(
+    context: &Context<Works>,
+    publisher: &Publisher,
+) -> Result<(), Fault> {
     let differences = {
         let _one = publisher.one.lock().await;
         let held = context.patiently(|| publisher.works.all()).await?;
-        let (wanted, position) = context.read(|hosted| {
-            let works = hosted.machine().fleet().works().iter();
-            let wanted: BTreeMap<WorkKey, Delivery> = works
-                .filter_map(|(key, work)| Some((key.clone(), delivery::of(key, work)?)))
-                .collect();
-            (wanted, hosted.position())
-        });
+        let (wanted, position) =
+            context.read(|hosted| (hosted.machine().deliveries(), hosted.position()));
         let differences = differences(&held, wanted, position, |d| publisher.sign(d))?;
         context.patiently(|| publisher.send(differences.clone())).await?;
         differences.len()

@@ -11,9 +11,10 @@ use fleetlog_messages::subject::AggregateId;
 use fleetlog_messages::work::{
     Delivery, PlanFanOut, ReplicaSetCommand, WorkCommand, replica_set_command::Command,
 };
-use fleetlog_work_domain::name::{REPLICA_SET, SetKey};
-use fleetlog_work_domain::{Change, Fleet, Follow};
+use fleetlog_work_domain::name::{REPLICA_SET, SetKey, WorkKey};
+use fleetlog_work_domain::{Change, Fleet, Follow, delivery};
 use prost::Message as _;
+use std::collections::BTreeMap;
 
 /// What work does besides telling services.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +47,13 @@ impl Works {
         let command = Some(Command::PlanFanOut(PlanFanOut::default()));
         let payload = ReplicaSetCommand { command }.encode_to_vec().into();
         Some(Wake { whom: key.aggregate(), at, cause: self.position, payload })
+    }
+
+    /// What WORK should hold: what each agent should get now, by its work.
+    #[must_use]
+    pub fn deliveries(&self) -> BTreeMap<WorkKey, Delivery> {
+        let works = self.fleet.works().iter();
+        works.filter_map(|(key, work)| Some((key.clone(), delivery::of(key, work)?))).collect()
     }
 }
 

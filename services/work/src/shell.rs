@@ -4,7 +4,7 @@
 
 use crate::bodies::Bodies;
 use crate::config::Settings;
-use crate::deliver::{Publisher, reconcile};
+use crate::deliver::{Publisher, bring_up_to_date, reconcile};
 use crate::handlers::{denied, read};
 use crate::machine::{Own, Works};
 use crate::{agents, answer, puts};
@@ -25,7 +25,7 @@ use prost::Message as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 /// How long the reading of a bundle waits before it is tried again.
@@ -37,6 +37,8 @@ struct Around {
     alarms: Arc<Alarms<Works>>,
     summarize_after: Duration,
     tries: u32,
+    /// The loops around this, once they are there.
+    context: OnceLock<Weak<Context<Works>>>,
 }
 
 #[async_trait]
@@ -78,6 +80,13 @@ impl Shell<Works> for Around {
             dressed.push(answer::dressed(object, &query.kind, manifests));
         }
         Ok(dressed)
+    }
+
+    async fn rebuilt(&self) -> Result<(), Fault> {
+        match self.context.get().and_then(Weak::upgrade) {
+            Some(context) => bring_up_to_date(&context, &self.publisher).await,
+            None => Ok(()),
+        }
     }
 
     async fn perform(&self, effects: Vec<Own>) -> Result<(), Fault> {
@@ -203,14 +212,16 @@ async fn start_all(ground: Ground, settings: Settings) -> Result<Arc<Context<Wor
     let bodies = Arc::new(Bodies::new(ground.bus.blobs.clone(), settings.kept_bytes));
     let publisher = Arc::new(Publisher::new(works, settings.clone()));
     let alarms = Arc::new(Alarms::new(ground.bus.timers.clone()));
-    let around = Around {
+    let around = Arc::new(Around {
         bodies: bodies.clone(),
         publisher: publisher.clone(),
         alarms: alarms.clone(),
         summarize_after: settings.summarize_after,
         tries: settings.tries,
-    };
-    let context = fleetlog_chassis::start::<Works>(ground, Arc::new(around)).await?;
+        context: OnceLock::new(),
+    });
+    let context = fleetlog_chassis::start::<Works>(ground, around.clone()).await?;
+    let _first = around.context.set(Arc::downgrade(&context));
     let tasks = context.ground.tasks.clone();
     tasks.spawn("reconcile", reconcile(context.clone(), publisher.clone()));
     tasks.spawn("syncs", agents::syncs(context.clone(), publisher));

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;
+#[path = "service/rebuilding.rs"]
+mod rebuilding;
 
 use anyhow::Context as _;
 use bytes::Bytes;

@@ -162,6 +162,11 @@ impl Broker for Line {
         Ok(planted::without_checkpoint(self.bug, stream, last))
     }
 
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, Fault> {
+        self.calling("read a message").await?;
+        self.memory.get(stream, sequence).await
+    }
+
     async fn last_of_each(
         &self,
         stream: &str,

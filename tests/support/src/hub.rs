@@ -51,9 +51,39 @@ impl TestHub {
     /// # Errors
     /// The server does not start again; nothing runs then.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.restart_after(|_| Ok(())).await
+    }
+
+    /// As [`Self::restart`], and keeps a copy of the server's store from between.
+    ///
+    /// # Errors
+    /// As there, and a store that cannot be copied.
+    pub async fn restart_with_copy(&mut self) -> anyhow::Result<TempDir> {
+        let copy = tempfile::tempdir()?;
+        self.restart_after(|store| copy_folder(store, copy.path())).await?;
+        Ok(copy)
+    }
+
+    /// As [`Self::restart`], on a copy of the store that was kept before.
+    ///
+    /// # Errors
+    /// As there, and a store that cannot be replaced.
+    pub async fn restart_from_copy(&mut self, copy: &TempDir) -> anyhow::Result<()> {
+        self.restart_after(|store| {
+            std::fs::remove_dir_all(store)?;
+            copy_folder(copy.path(), store)
+        })
+        .await
+    }
+
+    async fn restart_after(
+        &mut self,
+        between: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let port = self.url().rsplit(':').next().and_then(|port| port.parse().ok());
         let running = self.running.take().context("no hub runs")?;
         tokio::task::spawn_blocking(move || running.stop()).await?;
+        between(&self.dir.path().join("nats"))?;
         let config = HubConfig { port, ..self.config.clone() };
         self.running = Some(start(Folder::open(self.dir.path(), MADE)?, &config).await?);
         Ok(())
@@ -154,4 +184,18 @@ impl TestHub {
         let name = credentials.name().context("the credentials name nobody")?;
         Ok(JetStream::connect(self.url(), credentials, &name).await?)
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ pub use cluster::TestCluster;
 pub use eventually::{eventually, eventually_within};
 pub use hub::TestHub;
 pub use kube_member::KubeMember;
+pub use tempfile::TempDir;
 
 use fleetlog_kernel::Timestamp;
 

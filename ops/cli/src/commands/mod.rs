@@ -14,6 +14,7 @@ mod label;
 mod log;
 #[cfg(test)]
 mod on_memory;
+mod projection;
 mod rebalance;
 mod sim;
 mod simulate;
@@ -64,6 +65,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Simulate(SimulateCommand::Placement(args)) => {
             simulate::run(&args, &Hub::open(data).await?).await
         }
+        Command::Projection(command) => projection::run(&command, &Hub::open(data).await?).await,
         Command::Dlq(command) => dlq::run(&command, &Hub::open(data).await?).await,
         Command::Topology(command) => topology::run(&command, data).await,
         Command::Version(args) => version::run(&args, data),

@@ -1,5 +1,10 @@
 //! `replay --verify`: asks each running service for its state's hash at a position, folds the log
-//! to that position in a fresh process, and compares; where they differ, row by row.
+//! to that position in a fresh process, and compares; where they differ, row by row. WORK, which is
+//! derived from the log too, is compared with what the fold makes of it.
+
+mod derived;
+
+pub use derived::standing;
 
 use crate::args::{Output, ReplayArgs};
 use crate::embedded::hub::connect_operator;
@@ -26,6 +31,10 @@ struct Fold {
     seconds: f64,
     /// Each row's key with the hash of its value.
     rows: BTreeMap<String, String>,
+    /// What the stream should hold that is derived from it: `cluster/work` with the hash of what
+    /// the agent should get.
+    #[serde(default)]
+    derived: BTreeMap<String, String>,
 }
 
 /// How one service's live state compares with the log.
@@ -113,37 +122,54 @@ pub fn all_equal(verdicts: &[Verdict]) -> Done {
     Err(Failure::new("CLI0030", sentence, advice))
 }
 
-/// Compares every service.
+/// Compares every service, and the stream that is derived from one.
 ///
 /// # Errors
 /// A service that does not answer, or a fold that cannot be run.
 pub async fn verify(hub: &Hub, folder: &Path) -> Result<Vec<Verdict>, Failure> {
     let mut verdicts = vec![];
+    let mut works = None;
     for service in Service::ALL {
-        verdicts.push(verify_one(hub, folder, service).await?);
+        let (verdict, fold) = verify_one(hub, folder, service).await?;
+        if service == Service::Work {
+            works = Some((verdict.position, fold));
+        }
+        verdicts.push(verdict);
+    }
+    if let Some(works) = works {
+        verdicts.push(derived::verify(hub, folder, works).await?);
     }
     Ok(verdicts)
 }
 
-async fn verify_one(hub: &Hub, folder: &Path, service: Service) -> Result<Verdict, Failure> {
+async fn verify_one(
+    hub: &Hub,
+    folder: &Path,
+    service: Service,
+) -> Result<(Verdict, Fold), Failure> {
     let pages = hub.client().ask(service, "rows", Query::default()).await?;
     let first = pages.first().cloned().unwrap_or_default();
     let rows: BTreeMap<String, String> =
         pages.into_iter().flat_map(|page| page.rows).map(|row| (row.key, row.hash)).collect();
     let fold = fold_elsewhere(folder, service, first.position).await?;
     let equal = fold.hash == first.hash;
-    let differing_rows = if equal { vec![] } else { differing(&rows, &fold.rows) };
-    let per_second = if fold.seconds > 0.0 { fold.events as f64 / fold.seconds } else { 0.0 };
-    Ok(Verdict {
+    let verdict = Verdict {
         service: service.to_string(),
         position: first.position,
         live: first.hash,
-        replayed: fold.hash,
+        replayed: fold.hash.clone(),
         equal,
         events: fold.events,
-        events_per_second: per_second as u64,
-        differing_rows,
-    })
+        events_per_second: fold.per_second(),
+        differing_rows: if equal { vec![] } else { differing(&rows, &fold.rows) },
+    };
+    Ok((verdict, fold))
+}
+
+impl Fold {
+    fn per_second(&self) -> u64 {
+        if self.seconds > 0.0 { (self.events as f64 / self.seconds) as u64 } else { 0 }
+    }
 }
 
 fn differing(live: &BTreeMap<String, String>, fresh: &BTreeMap<String, String>) -> Vec<String> {
@@ -178,16 +204,22 @@ async fn fold_service(folder: &Path, service: &str, to: Position) -> Result<Fold
     let broker = connect_operator(folder).await?;
     match Service::parse(service) {
         Some(Service::Registration) => {
-            fold::<fleetlog_registration::Registration>(broker, to).await
+            Ok(fold::<fleetlog_registration::Registration>(broker, to).await?.0)
         }
-        Some(Service::Placement) => fold::<fleetlog_placement::Scheduling>(broker, to).await,
-        Some(Service::Work) => fold::<fleetlog_work::Works>(broker, to).await,
-        Some(Service::Addon) => fold::<fleetlog_addon::AddOns>(broker, to).await,
+        Some(Service::Placement) => Ok(fold::<fleetlog_placement::Scheduling>(broker, to).await?.0),
+        Some(Service::Work) => {
+            let (fold, hosted) = fold::<fleetlog_work::Works>(broker, to).await?;
+            Ok(Fold { derived: derived::wanted(hosted.machine()), ..fold })
+        }
+        Some(Service::Addon) => Ok(fold::<fleetlog_addon::AddOns>(broker, to).await?.0),
         None => Err(Failure::usage(format!("\"{service}\" is no service"), "see --help")),
     }
 }
 
-async fn fold<M: Machine + Default>(broker: SharedBroker, to: Position) -> Result<Fold, Failure> {
+async fn fold<M: Machine + Default>(
+    broker: SharedBroker,
+    to: Position,
+) -> Result<(Fold, Hosted<M>), Failure> {
     let (log, group_commit) = EventLog::new(broker);
     drop(group_commit);
     let started = Instant::now();
@@ -210,7 +242,8 @@ async fn fold<M: Machine + Default>(broker: SharedBroker, to: Position) -> Resul
     }
     let seconds = started.elapsed().as_secs_f64();
     let rows = hosted.row_hashes().into_iter().map(|row| (row.key, row.hash)).collect();
-    Ok(Fold { hash: hosted.hash(), events, seconds, rows })
+    let fold = Fold { hash: hosted.hash(), events, seconds, rows, derived: BTreeMap::new() };
+    Ok((fold, hosted))
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ mod placement;
 mod registration;
 mod work;
 
-use fleetlog_messages::common::ObjectMeta;
+use fleetlog_messages::common::{ObjectMeta, ProjectionEvent, projection_event};
 use fleetlog_messages::envelope::Recorded;
+use prost::Message as _;
 
 /// One event, told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub fn tell(commit: &Recorded) -> Vec<Told> {
 fn sentence(commit: &Recorded, event: &[u8]) -> Option<String> {
     let schema = commit.header.schema.strip_prefix("fleetlog.")?;
     match schema {
+        "common.v1.ProjectionEvent" => projection(commit, event),
         "registration.v1.ClusterEvent" => registration::cluster(commit, event),
         "registration.v1.ClusterSetEvent" => registration::set(commit, event),
         "registration.v2.BindingEvent" => registration::binding(commit, event),
@@ -45,6 +47,15 @@ fn sentence(commit: &Recorded, event: &[u8]) -> Option<String> {
         "addon.v1.AddOnEvent" => addon::add_on(commit, event),
         "addon.v1.TemplateEvent" => addon::template(commit, event),
         _ => None,
+    }
+}
+
+fn projection(commit: &Recorded, event: &[u8]) -> Option<String> {
+    match ProjectionEvent::decode(event).ok()?.event? {
+        projection_event::Event::RebuildRequested(_) => {
+            let service = commit.aggregate.service;
+            Some(format!("{} has the projection of {service} rebuilt", who(commit)))
+        }
     }
 }
 
@@ -131,6 +142,17 @@ mod tests {
         let damaged =
             Recorded { events: vec![b"\xff".to_vec().into()], ..commit(id, "WorkEvent", "X", &()) };
         assert!(tell(&damaged)[0].says.contains("cannot be told"));
+    }
+
+    #[test]
+    fn who_had_a_projection_rebuilt_is_told() {
+        let id = fleetlog_chassis::projection_id(fleetlog_kernel::Service::Addon);
+        let event = ProjectionEvent {
+            event: Some(projection_event::Event::RebuildRequested(Default::default())),
+        };
+        let mut asked = commit(id, "ProjectionEvent", "ProjectionRebuildRequested", &event);
+        asked.header.schema = "fleetlog.common.v1.ProjectionEvent".to_owned();
+        assert_eq!(tell(&asked)[0].says, "admin has the projection of addon rebuilt");
     }
 
     #[test]

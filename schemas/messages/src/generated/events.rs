@@ -30,6 +30,12 @@ pub const EVENTS: &[EventSchema] = &[
         types: &["TemplateSpecified", "TemplateDeleted"],
     },
     EventSchema {
+        name: "fleetlog.common.v1.ProjectionEvent",
+        family: "common.ProjectionEvent",
+        version: 1,
+        types: &["ProjectionRebuildRequested"],
+    },
+    EventSchema {
         name: "fleetlog.placement.v1.PlacementEvent",
         family: "placement.PlacementEvent",
         version: 1,

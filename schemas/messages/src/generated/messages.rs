@@ -183,6 +183,12 @@ pub const MESSAGES: &[MessageInfo] = &[
     MessageInfo::of::<super::common::BlobRequest>("fleetlog.common.v1.BlobRequest"),
     MessageInfo::of::<super::common::BlobPut>("fleetlog.common.v1.BlobPut"),
     MessageInfo::of::<super::common::BlobKept>("fleetlog.common.v1.BlobKept"),
+    MessageInfo::of::<super::common::ProjectionCommand>("fleetlog.common.v1.ProjectionCommand"),
+    MessageInfo::of::<super::common::RebuildProjection>("fleetlog.common.v1.RebuildProjection"),
+    MessageInfo::of::<super::common::ProjectionEvent>("fleetlog.common.v1.ProjectionEvent"),
+    MessageInfo::of::<super::common::ProjectionRebuildRequested>(
+        "fleetlog.common.v1.ProjectionRebuildRequested",
+    ),
     MessageInfo::of::<super::common::Query>("fleetlog.common.v1.Query"),
     MessageInfo::of::<super::common::Answer>("fleetlog.common.v1.Answer"),
     MessageInfo::of::<super::common::RowHash>("fleetlog.common.v1.RowHash"),

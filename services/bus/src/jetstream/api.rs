@@ -110,8 +110,26 @@ pub(super) async fn last(
     subject: &Subject,
 ) -> Result<Option<StoredMessage>, Fault> {
     let step = format!("find the last message of \"{subject}\" in stream \"{stream}\"");
-    let body = json!({ "last_by_subj": subject.as_str() });
-    match call::<Found>(link, &format!("STREAM.MSG.GET.{stream}"), &body, &step).await? {
+    find(link, stream, &json!({ "last_by_subj": subject.as_str() }), step).await
+}
+
+/// The message at a sequence, from the stream's leader.
+pub(super) async fn get(
+    link: &Link,
+    stream: &str,
+    sequence: u64,
+) -> Result<Option<StoredMessage>, Fault> {
+    let step = format!("find message {sequence} of stream \"{stream}\"");
+    find(link, stream, &json!({ "seq": sequence }), step).await
+}
+
+async fn find(
+    link: &Link,
+    stream: &str,
+    body: &Value,
+    step: String,
+) -> Result<Option<StoredMessage>, Fault> {
+    match call::<Found>(link, &format!("STREAM.MSG.GET.{stream}"), body, &step).await? {
         Ok(found) => match found.message.read() {
             Some(message) => Ok(Some(message)),
             None => Err(Fault::lasting(step, "the server's answer cannot be read")),
@@ -143,17 +161,24 @@ pub(super) async fn delete(link: &Link, stream: &str, sequence: u64) -> Result<b
     }
 }
 
+/// What tells whether a stream is the one that it was.
 #[derive(Deserialize)]
-struct StreamInfo {
-    created: String,
+pub(super) struct StreamInfo {
+    /// When it was made: another time means another stream of the same name.
+    pub(super) created: String,
+    pub(super) state: StreamState,
 }
 
-/// When a stream was made: another time means another stream of the same name.
-pub(super) async fn made_at(link: &Link, stream: &str) -> Result<Result<String, ApiError>, Fault> {
+#[derive(Deserialize)]
+pub(super) struct StreamState {
+    /// The sequence of its last message; it never gets less by itself.
+    pub(super) last_seq: u64,
+}
+
+/// When a stream was made, and where it ends.
+pub(super) async fn info(link: &Link, stream: &str) -> Result<Result<StreamInfo, ApiError>, Fault> {
     let step = format!("find stream \"{stream}\"");
-    let info = format!("STREAM.INFO.{stream}");
-    let info = call::<StreamInfo>(link, &info, &json!({}), &step).await?;
-    Ok(info.map(|info| info.created))
+    call(link, &format!("STREAM.INFO.{stream}"), &json!({}), &step).await
 }
 
 #[derive(Deserialize)]

@@ -42,6 +42,10 @@ impl Broker for JetStream {
         api::last(&self.link, stream, subject).await
     }
 
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, Fault> {
+        api::get(&self.link, stream, sequence).await
+    }
+
     async fn delete(&self, stream: &str, sequence: u64) -> Result<bool, Fault> {
         api::delete(&self.link, stream, sequence).await
     }

@@ -1,7 +1,7 @@
 //! Ordered readings: a push consumer, made again where it stopped whenever something is missing,
-//! and ended when the stream is no longer the one it began in.
+//! and ended when the stream is no longer the one it began in, or has lost what was read of it.
 
-use super::api::{ApiError, made_at};
+use super::api::{ApiError, info};
 use super::link::Link;
 use super::push::{Broken, Push, Start};
 use crate::fault::{Fault, Retry};
@@ -26,7 +26,10 @@ struct Follower {
     stream: String,
     filter: Subject,
     made_at: String,
+    /// Where it goes on.
     after: u64,
+    /// The last message that came.
+    read: u64,
     /// `None` once it is lost, until it is made again.
     push: Option<Push>,
 }
@@ -38,7 +41,8 @@ pub(super) async fn read(
     from: u64,
 ) -> Result<Reading, Fault> {
     let step = || format!("read \"{filter}\" of stream \"{stream}\"");
-    let made_at = incarnation(link, stream).await?.map_err(|error| error.into_fault(step()))?;
+    let (made_at, _) =
+        incarnation(link, stream).await?.map_err(|error| error.into_fault(step()))?;
     let opened = Push::open(link, stream, filter, Start::At(from)).await?;
     let (push, pending) = opened.map_err(|error| error.into_fault(step()))?;
     let follower = Follower {
@@ -47,6 +51,7 @@ pub(super) async fn read(
         filter: filter.clone(),
         made_at,
         after: from.saturating_sub(1),
+        read: 0,
         push: Some(push),
     };
     let messages = stream::unfold(Some(follower), |follower| async move {
@@ -59,10 +64,13 @@ pub(super) async fn read(
     Ok(Reading { pending, messages: messages.boxed() })
 }
 
-/// Which stream of this name it is. A mirror that is made anew has the old positions, and who reads
-/// it may not ask.
-async fn incarnation(link: &Link, stream: &str) -> Result<Result<String, ApiError>, Fault> {
-    if stream == AUDIT { Ok(Ok(String::new())) } else { made_at(link, stream).await }
+/// Which stream of this name it is, and where it ends. A mirror that is made anew has the old
+/// positions, and who reads it may not ask.
+async fn incarnation(link: &Link, stream: &str) -> Result<Result<(String, u64), ApiError>, Fault> {
+    if stream == AUDIT {
+        return Ok(Ok((String::new(), u64::MAX)));
+    }
+    Ok(info(link, stream).await?.map(|info| (info.created, info.state.last_seq)))
 }
 
 impl Follower {
@@ -75,6 +83,7 @@ impl Follower {
             match push.next().await {
                 Ok(message) => {
                     self.after = message.sequence;
+                    self.read = message.sequence;
                     return Ok(message);
                 }
                 Err(Broken::Gap | Broken::Idle) => self.push = None,
@@ -94,17 +103,24 @@ impl Follower {
                     tokio::time::sleep(AGAIN_AFTER).await;
                 }
                 Ok(Some(push)) => return Ok(push),
-                Ok(None) => return Err(Fault::passing(self.step(), "the stream was made anew")),
+                Ok(None) => {
+                    return Err(Fault::passing(
+                        self.step(),
+                        "the stream is another one, or shorter",
+                    ));
+                }
                 Err(fault) => return Err(fault),
             }
         }
     }
 
-    /// A consumer that goes on, or none when the stream is gone or another one.
+    /// A consumer that goes on, or none when the stream is gone, another one, or shorter than what
+    /// was read of it: there it would wait in silence until as many messages came anew.
     async fn try_again(&self) -> Result<Option<Push>, Fault> {
         match incarnation(&self.link, &self.stream).await? {
-            Ok(made_at) if made_at == self.made_at => {}
-            Ok(_) => return Ok(None),
+            Ok((made_at, _)) if made_at != self.made_at => return Ok(None),
+            Ok((_, last)) if last < self.read => return Ok(None),
+            Ok(_) => {}
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error.into_fault(self.step())),
         }

@@ -272,6 +272,21 @@ impl Log {
         message
     }
 
+    /// Forgets everything after `last`, as if it had never been.
+    pub(super) fn shorten(&mut self, last: u64) {
+        let lost: Vec<u64> =
+            self.messages.range(last + 1..).map(|(sequence, _)| *sequence).collect();
+        lost.into_iter().for_each(|sequence| drop(self.remove(sequence)));
+        self.ids.retain(|_, sequence| *sequence <= last);
+        self.id_ages.retain(|(_, id)| self.ids.contains_key(id));
+        self.last = self.last.min(last);
+    }
+
+    /// The sequence of the last message ever stored.
+    pub(super) const fn end(&self) -> u64 {
+        self.last
+    }
+
     /// Takes a message out; whether it was there.
     pub(super) fn delete(&mut self, sequence: u64) -> bool {
         self.remove(sequence).is_some()

@@ -102,6 +102,16 @@ impl Memory {
 }
 
 impl Memory {
+    /// What a restart from an older copy of the disk does: a stream ends at `last` again, and
+    /// connections are lost for a moment.
+    pub fn shorten(&self, stream: &str, last: u64) {
+        if let Some(held) = self.shared.lock().streams.get_mut(stream) {
+            held.log.shorten(last);
+            held.changed.notify_waiters();
+        }
+        self.shared.restarted.notify_waiters();
+    }
+
     /// What a full disk does: streams on disk take nothing until there is space again.
     pub fn set_space(&self, space: Space) {
         self.shared.lock().space = space;
@@ -282,6 +292,12 @@ impl Broker for Memory {
         let mut state = self.shared.lock();
         state.expire(stream, Instant::now());
         Ok(state.stream(stream)?.log.last(subject))
+    }
+
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, Fault> {
+        let mut state = self.shared.lock();
+        state.expire(stream, Instant::now());
+        Ok(state.stream(stream)?.log.at(sequence).cloned())
     }
 
     async fn delete(&self, stream: &str, sequence: u64) -> Result<bool, Fault> {

@@ -23,6 +23,8 @@ struct Cursor {
     stream: String,
     filter: Subject,
     after: u64,
+    /// The last message that came.
+    read: u64,
     life: u64,
     taken: VecDeque<StoredMessage>,
 }
@@ -43,6 +45,7 @@ pub(super) fn read(
         stream: stream.to_owned(),
         filter: filter.clone(),
         after,
+        read: 0,
         life: held.life,
         taken: VecDeque::new(),
     };
@@ -69,15 +72,15 @@ impl Cursor {
                 let mut state = self.shared.lock();
                 state.expire(&self.stream, Instant::now());
                 let held = state.stream(&self.stream)?;
-                if held.life != self.life {
+                if held.life != self.life || held.log.end() < self.read {
                     let step = format!("read stream \"{}\"", self.stream);
-                    return Err(Fault::passing(step, "the stream was made anew"));
+                    return Err(Fault::passing(step, "the stream is another one, or shorter"));
                 }
                 self.taken = held.log.after(&self.filter, self.after, CHUNK).into();
                 held.log.next_expiry()
             };
             match self.taken.back() {
-                Some(last) => self.after = last.sequence,
+                Some(last) => (self.after, self.read) = (last.sequence, last.sequence),
                 None => wait(changed, deadline).await,
             }
         }

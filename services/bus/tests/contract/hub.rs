@@ -3,7 +3,7 @@
 use fleetlog_bus::Credentials;
 use fleetlog_bus::{EventLog, Memory, SharedBroker};
 use fleetlog_kernel::{Service, Timestamp};
-use fleetlog_test_support::{TestCluster, TestHub};
+use fleetlog_test_support::{TempDir, TestCluster, TestHub};
 use std::sync::Arc;
 
 /// One hub of one case.
@@ -107,6 +107,35 @@ impl Hub {
 
 async fn as_user(cluster: &TestCluster, credentials: Credentials) -> SharedBroker {
     cluster.connect(credentials).await.unwrap()
+}
+
+/// What a disk held at a moment.
+pub enum Copy {
+    /// Where the log ended.
+    Memory(u64),
+    /// The server's store.
+    Real(TempDir),
+}
+
+impl Hub {
+    /// Keeps a copy of what is stored now.
+    pub async fn copy(&mut self) -> Copy {
+        let end = self.log(Service::Work).await.end().await.unwrap();
+        match self {
+            Self::Memory(_) => Copy::Memory(end.0),
+            Self::Real(hub) => Copy::Real(hub.restart_with_copy().await.unwrap()),
+            Self::Three(_) => panic!("copies are of one server"),
+        }
+    }
+
+    /// What a restart from that copy does.
+    pub async fn restart_from(&mut self, copy: &Copy) {
+        match (self, copy) {
+            (Self::Memory(memory), Copy::Memory(end)) => memory.shorten("EVENTS", *end),
+            (Self::Real(hub), Copy::Real(copy)) => hub.restart_from_copy(copy).await.unwrap(),
+            _ => panic!("a copy of another hub"),
+        }
+    }
 }
 
 /// Runs something beside the case; it ends with the test's runtime.

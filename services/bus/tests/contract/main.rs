@@ -164,6 +164,7 @@ contract! {
         a_schedule_stays_in_a_stream_that_takes_them;
     snapshots:
         two_snapshots_are_kept_and_the_newest_comes_first,
+        the_newest_snapshot_is_found_whatever_the_index_says,
         a_damaged_snapshot_is_passed_over,
         a_large_snapshot_comes_back_whole,
         a_dead_letter_is_kept_once,
@@ -172,6 +173,7 @@ contract! {
         nothing_is_taken_out_of_the_log;
     restarts:
         the_log_and_its_readings_outlive_a_restart_of_the_server,
+        a_reading_of_a_log_that_lost_its_end_says_so_and_does_not_wait,
         a_restart_of_the_server_is_told_as_a_loss,
         a_queue_outlives_a_restart_of_the_server,
         leases_do_not_outlive_a_restart_and_their_readings_say_so;

@@ -3,7 +3,7 @@
 use crate::hub::Hub;
 use crate::samples::{soon, stays_away, told, work};
 use bytes::Bytes;
-use fleetlog_bus::{Commands, Delivery, Queue, Retry, SharedBroker};
+use fleetlog_bus::{Commands, Delivery, LastTold, Queue, Retry, SharedBroker};
 use fleetlog_kernel::{Actor, CommandId, Position, Service};
 use fleetlog_messages::envelope::header;
 use fleetlog_messages::subject::AggregateId;
@@ -65,7 +65,7 @@ pub async fn a_services_checkpoint_is_in_what_it_told_last(hub: &mut Hub) {
         commands.tell(Service::Placement, told(to, cause, 0)).await.unwrap();
     }
     let last = commands.last_told_by(Service::Placement).await.unwrap();
-    assert_eq!(last, Some(Position(9)));
+    assert_eq!(last, Some(LastTold { reacted: Position(9), cause: Position(9) }));
     assert_eq!(commands.last_told_by(Service::Work).await.unwrap(), None);
 }
 

@@ -37,6 +37,27 @@ pub async fn the_log_and_its_readings_outlive_a_restart_of_the_server(hub: &mut 
     assert_eq!(log.last(&work("b")).await.unwrap().unwrap().position, Position(2));
 }
 
+pub async fn a_reading_of_a_log_that_lost_its_end_says_so_and_does_not_wait(hub: &mut Hub) {
+    let log = hub.log(Service::Work).await;
+    for name in ["a", "b"] {
+        append(&log, name).await;
+    }
+    let copy = hub.copy().await;
+    let mut reading = log.read(&subject::events(), Position::START).await.unwrap();
+    append(&log, "c").await;
+    for position in 1..=3 {
+        assert_eq!(next(&mut reading).await.0.position, Position(position));
+    }
+    assert!(log.id_at(Position(3)).await.unwrap().is_some());
+    hub.restart_from(&copy).await;
+    let ended = soon("the end", reading.entries.next()).await.unwrap().unwrap_err();
+    assert_eq!(ended.retry, Retry::MayHelp, "{ended}");
+    let end = async || log.end().await.ok();
+    assert_eq!(eventually("the server answers", end).await.unwrap(), Position(2));
+    assert_eq!(log.id_at(Position(3)).await.unwrap(), None);
+    assert!(log.id_at(Position(2)).await.unwrap().is_some());
+}
+
 pub async fn a_restart_of_the_server_is_told_as_a_loss(hub: &mut Hub) {
     let broker = hub.service(Service::Work).await;
     for _ in 0..2 {

@@ -125,6 +125,10 @@ impl Broker for Watched {
         self.behind.last(stream, subject).await
     }
 
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, Fault> {
+        self.behind.get(stream, sequence).await
+    }
+
     async fn last_of_each(
         &self,
         stream: &str,

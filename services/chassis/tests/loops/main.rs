@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod commands;
+mod crashes;
+mod crashing;
 mod deadlines;
 mod late;
 mod past;
 mod poison;
 mod questions;
 mod reactions;
+mod rebuilds;
 mod restarts;
+mod snapshots;
 mod stage;
 mod supervision;
 mod tally;

@@ -9,7 +9,7 @@ use fleetlog_kernel::{CommandId, Service};
 use fleetlog_messages::common::{Answer, Query};
 use fleetlog_messages::subject;
 use futures::StreamExt as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 const SERVICE: Service = Service::Registration;
@@ -138,7 +138,7 @@ async fn the_operator_has_a_command_handled_again_once_what_broke_it_is_mended()
 #[tokio::test(start_paused = true)]
 async fn what_is_handled_again_never_comes_after_something_newer() {
     let stage = Stage::new();
-    let slow = Arc::new(Performed(Mutex::default(), Duration::from_secs(1)));
+    let slow = Arc::new(Performed::slow(Duration::from_secs(1)));
     let service = stage.start_with(bounds(), slow).await;
     told(&stage, "poison", 0, "panic").await;
     pass(Duration::from_secs(60)).await;

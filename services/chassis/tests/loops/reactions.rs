@@ -82,15 +82,15 @@ async fn effects_of_its_own_are_performed_once_and_not_in_a_rebuild() {
     let service = stage.start_with(bounds(), first.clone()).await;
     accomplished(stage.client().command(&tally("a"), "add 13".into()).await.unwrap());
     pass(SOON).await;
-    assert_eq!(*first.0.lock().unwrap(), ["a"]);
+    assert_eq!(*first.done.lock().unwrap(), ["a"]);
     kill(service).await;
     let second = Arc::new(Performed::default());
     let _service = stage.start_with(bounds(), second.clone()).await;
     pass(SOON).await;
-    assert!(second.0.lock().unwrap().is_empty());
+    assert!(second.done.lock().unwrap().is_empty());
     accomplished(stage.client().command(&tally("b"), "add 10".into()).await.unwrap());
     pass(SOON).await;
-    assert_eq!(*second.0.lock().unwrap(), ["b"]);
+    assert_eq!(*second.done.lock().unwrap(), ["b"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,7 +141,7 @@ async fn what_breaks_the_service_among_what_was_in_hand_is_buried_once_and_holds
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_one_queue_holds_up_no_other() {
     let stage = Stage::new();
-    let slow = Arc::new(Performed(Default::default(), Duration::from_secs(10)));
+    let slow = Arc::new(Performed::slow(Duration::from_secs(10)));
     let service = stage.start_with(Bounds { window: 2, ..bounds() }, slow).await;
     for id in ["1", "2", "3", "4", "5", "6"] {
         stage.send(&tally("b"), id, "add 1").await;

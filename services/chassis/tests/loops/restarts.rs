@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fleetlog_bus::{Broker as _, Publish, SNAP_BUCKET, Snapshots};
 use fleetlog_chassis::Bounds;
 use fleetlog_kernel::{Position, Service};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(1);
@@ -126,7 +126,7 @@ async fn a_message_in_the_log_that_is_no_commit_stops_the_service_and_is_named()
 #[tokio::test(start_paused = true)]
 async fn a_drain_finishes_what_is_in_hand_and_takes_nothing_new() {
     let stage = Stage::new();
-    let slow = Performed(Mutex::default(), Duration::from_millis(50));
+    let slow = Performed::slow(Duration::from_millis(50));
     let service = stage.start_with(bounds(), Arc::new(slow)).await;
     stage.send(&tally("a"), "1", "add 12").await;
     pass(Duration::from_millis(10)).await;

@@ -1,6 +1,8 @@
 //! The stage of these tests: a broker in memory that can be tampered with, services on it, a
 //! client.
 
+use crate::crashes::CrashPoint;
+use crate::crashing::{Acknowledged, Crash};
 use crate::tally::Tally;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,9 +10,12 @@ use fleetlog_bus::{
     Broker, Client, Commands, Delivery, Fault, Memory, Message, Publish, PublishError, Queue,
     Reading, Stored, StoredMessage,
 };
-use fleetlog_chassis::{Bounds, Bus, Clock, Context, Denied, Ground, Ids, Request, Shell, Tasks};
+use fleetlog_chassis::{
+    Bounds, Bus, Clock, Context, Denied, Ground, Ids, Request, Shell, Tasks, Watched,
+};
 use fleetlog_kernel::{Actor, CommandId, Timestamp};
 use fleetlog_messages::common::{Accomplished, DeadLetter, Outcome, Refusal, outcome};
+use fleetlog_messages::envelope::header;
 use fleetlog_messages::subject::{AggregateId, Subject};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -19,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tracing::subscriber::DefaultGuard;
 
 /// What is done to a message on its way to the broker.
 pub enum Tamper {
@@ -30,6 +36,15 @@ pub enum Tamper {
     LoseAnswer,
 }
 
+/// How a message of a reading comes.
+pub enum Comes {
+    Once,
+    Twice,
+    Not,
+    After(Duration),
+}
+
+type Readings = Mutex<Box<dyn FnMut(u64) -> Comes + Send>>;
 type Tampers = Mutex<Box<dyn FnMut(&Publish) -> Tamper + Send>>;
 
 /// A broker that a test can tamper with.
@@ -37,10 +52,16 @@ pub struct Stage {
     pub memory: Arc<Memory>,
     tampers: Tampers,
     tampered: AtomicBool,
+    readings: Readings,
     ids: Arc<Ids>,
     me: Weak<Self>,
     loses: AtomicBool,
     lost: Notify,
+    pub crash: Crash,
+    /// Whether the life that runs has read the log in.
+    pub live: AtomicBool,
+    /// Whether objects are kept: a snapshot waits while not.
+    keeps: Watched<bool>,
 }
 
 impl Stage {
@@ -49,12 +70,40 @@ impl Stage {
         let tampers: Tampers = Mutex::new(Box::new(|_| Tamper::Pass));
         let (ids, loses, lost) = (Arc::new(Ids::seeded(7)), AtomicBool::new(false), Notify::new());
         let tampered = AtomicBool::new(false);
-        Arc::new_cyclic(|me| Self { memory, tampers, tampered, ids, me: me.clone(), loses, lost })
+        let readings: Readings = Mutex::new(Box::new(|_| Comes::Once));
+        let keeps = Watched::new(true);
+        Arc::new_cyclic(|me| Self {
+            memory,
+            tampers,
+            tampered,
+            ids,
+            readings,
+            me: me.clone(),
+            loses,
+            lost,
+            keeps,
+            crash: Crash::default(),
+            live: AtomicBool::new(false),
+        })
     }
 
     /// The connection is lost while the next delivery of DO is on its way.
     pub fn lose_next_delivery(&self) {
         self.loses.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server takes objects; while not, who wants one kept waits.
+    pub fn keep_objects(&self, keeps: bool) {
+        self.keeps.set(keeps);
+    }
+
+    /// How the commits of the log come in readings of it, by their position.
+    pub fn read_as(&self, comes: impl FnMut(u64) -> Comes + Send + 'static) {
+        *self.readings.lock().unwrap() = Box::new(comes);
+    }
+
+    fn comes(&self, stream: &str, sequence: u64) -> Comes {
+        if stream == "EVENTS" { (self.readings.lock().unwrap())(sequence) } else { Comes::Once }
     }
 
     pub fn tamper(&self, with: impl FnMut(&Publish) -> Tamper + Send + 'static) {
@@ -76,6 +125,14 @@ impl Stage {
     }
 
     pub async fn start_with(self: &Arc<Self>, bounds: Bounds, shell: Arc<Performed>) -> Running {
+        self.try_start(bounds, shell).await.unwrap()
+    }
+
+    pub async fn try_start(
+        self: &Arc<Self>,
+        bounds: Bounds,
+        shell: Arc<Performed>,
+    ) -> Result<Running, Fault> {
         let tasks = Tasks::default();
         let ground = Ground {
             bus: Bus::new(self.clone(), &tasks),
@@ -84,7 +141,22 @@ impl Stage {
             tasks,
             bounds,
         };
-        fleetlog_chassis::start::<Tally>(ground, shell).await.unwrap()
+        self.live.store(false, Ordering::Relaxed);
+        self.lives(&ground.tasks);
+        fleetlog_chassis::start::<Tally>(ground, shell).await
+    }
+
+    async fn under_tampering(&self, message: Publish) -> Result<Stored, PublishError> {
+        let lost = || Err(PublishError::Unknown("tampered with".to_owned()));
+        let tamper = (self.tampers.lock().unwrap())(&message);
+        match tamper {
+            Tamper::Pass => self.memory.publish(message).await,
+            Tamper::Lose => lost(),
+            Tamper::LoseAnswer => {
+                let _ = self.memory.publish(message).await;
+                lost()
+            }
+        }
     }
 
     /// Every message of a stream.
@@ -111,22 +183,83 @@ impl Stage {
 pub type Running = Arc<Context<Tally>>;
 
 pub fn bounds() -> Bounds {
-    Bounds { tries: 4, ..Bounds::default() }
+    // Some tests pass weeks.
+    Bounds { tries: 4, lag_every: Duration::from_secs(3_600), ..Bounds::default() }
 }
 
 /// A shell that takes its time to prepare, and remembers what it performed.
 #[derive(Default)]
-pub struct Performed(pub Mutex<Vec<String>>, pub Duration);
+pub struct Performed {
+    pub done: Mutex<Vec<String>>,
+    pub prepares: Duration,
+    pub rebuilt: Mutex<usize>,
+    /// Where a process may stop over it.
+    pub stage: Weak<Stage>,
+}
+
+impl Performed {
+    /// One that takes its time.
+    pub fn slow(prepares: Duration) -> Self {
+        Self { prepares, ..Self::default() }
+    }
+}
 
 #[async_trait]
 impl Shell<Tally> for Performed {
     async fn prepare(&self, _request: &mut Request) -> Result<(), Denied> {
-        tokio::time::sleep(self.1).await;
+        tokio::time::sleep(self.prepares).await;
+        Ok(())
+    }
+
+    async fn rebuilt(&self) -> Result<(), Fault> {
+        *self.rebuilt.lock().unwrap() += 1;
         Ok(())
     }
 
     async fn perform(&self, effects: Vec<String>) -> Result<(), Fault> {
-        self.0.lock().unwrap().extend(effects);
+        let stage = self.stage.upgrade();
+        if let Some(stage) = &stage {
+            stage.is_at(CrashPoint::BetweenOutputAndCheckpoint).await;
+        }
+        self.done.lock().unwrap().extend(effects);
+        if let Some(stage) = &stage {
+            stage.is_at(CrashPoint::AfterEffectBeforeCheckpoint).await;
+        }
+        Ok(())
+    }
+}
+
+/// What is warned of on this thread while this value lives.
+pub struct Warnings(Arc<Mutex<Vec<u8>>>, #[allow(dead_code, reason = "a guard")] DefaultGuard);
+
+impl Warnings {
+    pub fn heard() -> Self {
+        let heard: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let into = heard.clone();
+        let writer = move || Into(into.clone());
+        let logs = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
+        let logs = logs.with_writer(writer).with_ansi(false).finish();
+        Self(heard, tracing::subscriber::set_default(logs))
+    }
+
+    /// Whether a line has all of these words.
+    #[track_caller]
+    pub fn tell(&self, words: &[&str]) {
+        let heard = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let told = heard.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(told, "nothing warns of {words:?}:\n{heard}");
+    }
+}
+
+struct Into(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Into {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
 }
@@ -135,6 +268,11 @@ impl Shell<Tally> for Performed {
 pub async fn kill(service: Running) {
     service.ground.tasks.abort();
     let _ = service.ground.tasks.join().await;
+}
+
+/// A message on its way that does not arrive for a time.
+pub async fn held_back(time: Duration) {
+    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }
 
 /// Lets everything run until nothing moves any more, and then `time` pass.
@@ -156,41 +294,43 @@ pub fn refused(outcome: Outcome) -> Refusal {
     }
 }
 
-/// A queue of DO whose delivery can be lost with its connection.
+/// A queue whose delivery can be lost with its connection, where it is of DO.
 struct Losing {
     queue: Box<dyn Queue>,
-    stage: Option<Arc<Stage>>,
+    is_told: bool,
+    stage: Arc<Stage>,
 }
 
 #[async_trait]
 impl Queue for Losing {
     async fn next(&mut self) -> Result<Box<dyn Delivery>, Fault> {
-        let delivery = self.queue.next().await?;
-        match &self.stage {
-            Some(stage) if stage.loses.swap(false, Ordering::Relaxed) => {
-                stage.lost.notify_waiters();
-                // What comes next comes over a new connection.
-                pass(Duration::from_millis(100)).await;
-                self.queue.next().await
-            }
-            _ => Ok(delivery),
+        let mut delivery = self.queue.next().await?;
+        if self.is_told && self.stage.loses.swap(false, Ordering::Relaxed) {
+            self.stage.lost.notify_waiters();
+            // What comes next comes over a new connection.
+            pass(Duration::from_millis(100)).await;
+            delivery = self.queue.next().await?;
         }
+        Ok(Box::new(Acknowledged { delivery, stage: self.stage.clone() }))
     }
 }
 
 #[async_trait]
 impl Broker for Stage {
     async fn publish(&self, message: Publish) -> Result<Stored, PublishError> {
-        let lost = || Err(PublishError::Unknown("tampered with".to_owned()));
-        let tamper = (self.tampers.lock().unwrap())(&message);
-        match tamper {
-            Tamper::Pass => self.memory.publish(message).await,
-            Tamper::Lose => lost(),
-            Tamper::LoseAnswer => {
-                let _ = self.memory.publish(message).await;
-                lost()
+        let steps = Self::steps_of(&message.subject);
+        if let Some((before, _)) = steps {
+            self.is_at(before).await;
+            let second = message.headers.get(header::INDEX).is_some_and(|index| index == "1");
+            if second && message.subject.starts_with("fl.do.") {
+                self.is_at(CrashPoint::BetweenOutputs).await;
             }
         }
+        let stored = self.under_tampering(message).await;
+        if let Some((_, after)) = steps {
+            self.is_at(after).await;
+        }
+        stored
     }
 
     async fn publish_atomic(&self, messages: Vec<Publish>) -> Result<Stored, PublishError> {
@@ -198,11 +338,18 @@ impl Broker for Stage {
         if self.tampered.load(Ordering::Relaxed) {
             return Err(PublishError::WrongLast { actual: None });
         }
-        self.memory.publish_atomic(messages).await
+        self.is_at(CrashPoint::BeforeBatch).await;
+        let stored = self.memory.publish_atomic(messages).await;
+        self.is_at(CrashPoint::AfterBatchBeforeAnswer).await;
+        stored
     }
 
     async fn last(&self, stream: &str, subject: &Subject) -> Result<Option<StoredMessage>, Fault> {
         self.memory.last(stream, subject).await
+    }
+
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, Fault> {
+        self.memory.get(stream, sequence).await
     }
 
     async fn last_of_each(
@@ -214,19 +361,51 @@ impl Broker for Stage {
     }
 
     async fn read(&self, stream: &str, filter: &Subject, from: u64) -> Result<Reading, Fault> {
-        self.memory.read(stream, filter, from).await
+        let Reading { pending, messages } = self.memory.read(stream, filter, from).await?;
+        let (me, stream) = (self.me.clone(), stream.to_owned());
+        let messages = messages.then(move |message| {
+            let stage = me.upgrade();
+            let comes = match (&message, stage) {
+                (Ok(message), Some(stage)) => stage.comes(&stream, message.sequence),
+                _ => Comes::Once,
+            };
+            let at = message.as_ref().ok().map(|message| message.sequence);
+            let reader = me.upgrade().filter(|_| stream == "EVENTS").zip(at);
+            async move {
+                if let Some((stage, at)) = reader {
+                    stage.reads(from.saturating_sub(1), pending, at).await;
+                }
+                match (comes, message) {
+                    (Comes::Not, _) => vec![],
+                    (Comes::Twice, Ok(message)) => vec![Ok(message.clone()), Ok(message)],
+                    (Comes::After(time), message) => {
+                        held_back(time).await;
+                        vec![message]
+                    }
+                    (_, message) => vec![message],
+                }
+            }
+        });
+        Ok(Reading { pending, messages: messages.flat_map(futures::stream::iter).boxed() })
     }
 
     async fn queue(&self, stream: &str, durable: &str) -> Result<Box<dyn Queue>, Fault> {
         let queue = self.memory.queue(stream, durable).await?;
-        Ok(Box::new(Losing { queue, stage: self.me.upgrade().filter(|_| stream == "DO") }))
+        let stage = self.me.upgrade().unwrap();
+        Ok(Box::new(Losing { queue, is_told: stream == "DO", stage }))
     }
 
     async fn lost(&self) {
-        self.lost.notified().await;
+        tokio::select! {
+            biased;
+            () = self.lost.notified() => {}
+            () = self.memory.lost() => {}
+        }
     }
 
     async fn in_hand(&self, stream: &str, durable: &str) -> Result<(u64, u64), Fault> {
+        self.is_at(CrashPoint::InRecovery).await;
+        self.live.store(true, Ordering::Relaxed);
         self.memory.in_hand(stream, durable).await
     }
 
@@ -261,7 +440,8 @@ impl Broker for Stage {
     }
 
     async fn put_object(&self, bucket: &str, name: &str, content: Bytes) -> Result<(), Fault> {
-        self.memory.put_object(bucket, name, content).await
+        self.keeps.until(|keeps| keeps.then_some(())).await;
+        self.put(bucket, name, content).await
     }
 
     async fn get_object(&self, bucket: &str, name: &str) -> Result<Option<Bytes>, Fault> {

@@ -16,7 +16,8 @@ pub fn tally(name: &str) -> AggregateId {
 }
 
 /// Commands: `add N`, `set N` (nothing when it is N), `panic` (adds 1 once `mended` is tallied).
-/// Each N of 10 and more is told on to the tally `<name>-echo` and is an effect of its own.
+/// Each N of 10 and more is told on to the tally `<name>-echo`, and one of 1000 and more to the
+/// tallies `<name>-1` to `<name>-<N / 1000>`, and is an effect of its own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally(pub BTreeMap<String, u64>);
 
@@ -40,11 +41,14 @@ impl Machine for Tally {
         let name = &commit.aggregate.name;
         let large = commit.events.iter().filter_map(|event| number(event)).filter(|n| *n >= 10);
         let follow = |n: u64| {
+            let names: Vec<String> = match n / 1_000 {
+                0 => vec![format!("{name}-echo")],
+                parts => (1..=parts).map(|part| format!("{name}-{part}")).collect(),
+            };
             let payload = Bytes::from(format!("add {}", n % 10));
-            [
-                Effect::Tell { to: tally(&format!("{name}-echo")), payload },
-                Effect::Own(name.clone()),
-            ]
+            let tell = |name: String| Effect::Tell { to: tally(&name), payload: payload.clone() };
+            let tells: Vec<_> = names.into_iter().map(tell).collect();
+            tells.into_iter().chain([Effect::Own(name.clone())])
         };
         large.flat_map(follow).collect()
     }

@@ -328,6 +328,11 @@ impl Broker for Line {
         self.memory.last(stream, subject).await
     }
 
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, Fault> {
+        self.check()?;
+        self.memory.get(stream, sequence).await
+    }
+
     async fn last_of_each(
         &self,
         stream: &str,

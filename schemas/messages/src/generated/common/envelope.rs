@@ -96,6 +96,12 @@ pub struct Snapshot {
     /// SHA-256 over position and rows.
     #[prost(string, tag = "5")]
     pub hash: ::prost::alloc::string::String,
+    /// The id of the commit at `position`: a log that holds another one there is another log.
+    #[prost(string, tag = "6")]
+    pub commit: ::prost::alloc::string::String,
+    /// The version of what the service makes of its events; a snapshot of another is passed over.
+    #[prost(uint32, tag = "7")]
+    pub version: u32,
 }
 /// One row of a folded state.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
