@@ -28,6 +28,7 @@ mod snapshots;
 mod spec;
 mod timers;
 mod trust;
+mod waypoints;
 mod works;
 
 pub use agent_link::{AgentLink, SYNC_END, SignedDelivery};

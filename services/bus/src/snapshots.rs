@@ -1,9 +1,9 @@
-//! SNAP: folded states, two of each service, discardable. A damaged one is passed over; the log is
+//! SNAP: folded states, the two newest of each service and waypoints before them, discardable. A damaged one is passed over; the log is
 //! enough without any. A small index beside them says which is which, so that the newest is fetched
 //! alone; it is a hint, and what it says wrongly costs a second look.
 
 use crate::fault::Fault;
-use crate::{SNAP_BUCKET, SharedBroker};
+use crate::{SNAP_BUCKET, SharedBroker, waypoints};
 use bytes::Bytes;
 use fleetlog_kernel::{ContentHash, Service};
 use fleetlog_messages::common::Snapshot;
@@ -20,7 +20,7 @@ pub struct Snapshots {
 }
 
 /// A slot, and the position of what the index says lies in it.
-type Slot = (&'static str, Option<u64>);
+type Slot = (String, Option<u64>);
 
 impl Snapshots {
     /// Over a connection.
@@ -49,14 +49,16 @@ impl Snapshots {
             }
         }
         slots.sort_by_key(|(_, held)| *held);
-        let oldest = slots[0].0;
+        let oldest = slots[0].0.clone();
         slots[0].1 = Some(position);
-        slots.sort_by_key(|(slot, _)| *slot);
+        slots.sort();
         // The index goes first: what it promises and a crash keeps from coming is looked for.
         let lines = slots.iter().filter_map(|(slot, held)| Some(format!("{slot} {}\n", (*held)?)));
         let index = Bytes::from(lines.collect::<String>());
         self.broker.put_object(SNAP_BUCKET, service, index).await?;
-        self.broker.put_object(SNAP_BUCKET, &name(service, oldest), content).await
+        let name = name(service, &oldest);
+        self.broker.put_object(SNAP_BUCKET, &name, content.clone()).await?;
+        waypoints::keep(&self.broker, service, position, content).await
     }
 
     /// The snapshots of a service that are whole, newest first.
@@ -64,7 +66,7 @@ impl Snapshots {
     /// # Errors
     /// A server that does not answer.
     pub async fn newest(&self, service: Service) -> Result<Vec<Snapshot>, Fault> {
-        let mut candidates = self.candidates(service).await?;
+        let mut candidates = self.candidates(service, None).await?;
         let mut found = vec![];
         while let Some(snapshot) = candidates.next().await? {
             found.push(snapshot);
@@ -72,12 +74,19 @@ impl Snapshots {
         Ok(found)
     }
 
-    /// The same, each fetched when it is asked for.
+    /// The same, each fetched when it is asked for; with `to`, those that are not after it, and the
+    /// waypoints on the way there.
     ///
     /// # Errors
     /// A server that does not answer.
-    pub async fn candidates(&self, service: Service) -> Result<Candidates, Fault> {
-        let left = self.slots(service.token()).await?;
+    pub async fn candidates(&self, service: Service, to: Option<u64>) -> Result<Candidates, Fault> {
+        let mut left = self.slots(service.token()).await?;
+        if let Some(to) = to {
+            left.retain(|(_, held)| held.is_none_or(|held| held <= to));
+            let index = waypoints::index(&self.broker, service.token()).await?;
+            let before = index.before(to).into_iter();
+            left.extend(before.map(|(at, slot)| (waypoints::slot_name(slot), Some(at))));
+        }
         Ok(Candidates { snapshots: self.clone(), service, left, fetched: vec![] })
     }
 
@@ -89,7 +98,7 @@ impl Snapshots {
             let mut lines = index.lines().filter_map(|line| line.split_once(' '));
             lines.find(|(name, _)| *name == slot)?.1.parse().ok()
         };
-        Ok(SLOTS.map(|slot| (slot, position(slot))).into())
+        Ok(SLOTS.map(|slot| (slot.to_owned(), position(slot))).into())
     }
 
     async fn fetch(&self, service: &str, slot: &str) -> Result<Option<Snapshot>, Fault> {
@@ -127,7 +136,7 @@ impl Candidates {
             let newest = self.fetched.last().map(|snapshot| snapshot.position);
             match self.left.pop_if(|(_, held)| newest.is_none_or(|it| may_hold(held) > it)) {
                 Some((slot, _)) => {
-                    let found = self.snapshots.fetch(self.service.token(), slot).await?;
+                    let found = self.snapshots.fetch(self.service.token(), &slot).await?;
                     self.fetched.extend(found);
                 }
                 None => return Ok(self.fetched.pop()),

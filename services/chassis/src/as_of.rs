@@ -2,6 +2,7 @@
 //! apart from the state that decides. It decides nothing, reacts to nothing and is then dropped.
 
 use crate::context::Context;
+use crate::hosted::Hosted;
 use crate::machine::Machine;
 use crate::query::{self, refusal};
 use crate::snapshot;
@@ -11,7 +12,7 @@ use fleetlog_kernel::{Position, Timestamp};
 use fleetlog_messages::common::{Query, Refusal, Time};
 use fleetlog_messages::subject;
 use futures::StreamExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// A moment of the past, as a question names it.
@@ -59,6 +60,12 @@ pub(crate) async fn answer<M: Machine + Default>(
             refusal("CHS0007", &sentence, "ask again later, or for a later position")
         };
         let _ = told.send(answered.unwrap_or_else(|_| Err(late())));
+        let turn = of.past.turn();
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(of.ground.bounds.past_kept) => of.past.forget(turn),
+            () = of.ground.tasks.stopped() => {}
+        }
         Ok(())
     });
     let stopping = |_| refusal("CHS0005", "the service is stopping", "ask again");
@@ -77,9 +84,15 @@ async fn at<M: Machine + Default>(
         Moment::At(_) => decided_at(context, position).await.map_err(unreadable)?,
         Moment::Time(time) => time,
     };
-    let hosted =
-        snapshot::state_at::<M>(&context.ground.bus, position).await.map_err(unreadable)?;
-    Ok((position.0, query::ask(hosted.machine(), verb, query, time)))
+    let (bus, near) = (&context.ground.bus, context.ground.bounds.snapshot_every);
+    let folded = match context.past.take(position, near) {
+        Some(kept) => snapshot::folded(bus, kept, position).await,
+        None => snapshot::state_at(bus, position).await,
+    };
+    let hosted = folded.map_err(unreadable)?;
+    let answer = query::ask(hosted.machine(), verb, query, time);
+    context.past.keep(hosted);
+    Ok((position.0, answer))
 }
 
 /// The position of the moment that a question is about, or the end of the log; nothing is folded.
@@ -197,6 +210,53 @@ async fn decided_at<M: Machine>(
     match reading.entries.next().await {
         Some(entry) => Ok(entry?.into_commit()?.header.time),
         None => Err(Fault::passing("read the time of a commit", "the reading ended")),
+    }
+}
+
+/// The state of the past that was asked for last, for the next question: most ask again about the
+/// same moment, or a little later. It goes when nobody asked for a while.
+pub(crate) struct Past<M>(Mutex<Kept<M>>);
+
+struct Kept<M> {
+    hosted: Option<Hosted<M>>,
+    /// How often it was kept.
+    turn: u64,
+}
+
+impl<M: Machine> Past<M> {
+    /// It, when it is not after `to` and no more than `near` commits before.
+    fn take(&self, to: Position, near: u64) -> Option<Hosted<M>> {
+        self.kept().hosted.take_if(|kept| {
+            let at = kept.position();
+            at <= to && to.0 - at.0 <= near
+        })
+    }
+
+    fn keep(&self, hosted: Hosted<M>) {
+        let mut kept = self.kept();
+        *kept = Kept { hosted: Some(hosted), turn: kept.turn + 1 };
+    }
+
+    fn turn(&self) -> u64 {
+        self.kept().turn
+    }
+
+    /// Lets it go, unless another one was kept since.
+    fn forget(&self, turn: u64) {
+        let mut kept = self.kept();
+        if kept.turn == turn {
+            kept.hosted = None;
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept<M>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M> Default for Past<M> {
+    fn default() -> Self {
+        Self(Mutex::new(Kept { hosted: None, turn: 0 }))
     }
 }
 

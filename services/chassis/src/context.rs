@@ -1,6 +1,7 @@
 //! What the loops of one service share: the hosted machine behind a lock held for microseconds,
 //! and how far each loop has come.
 
+use crate::as_of::Past;
 use crate::hosted::Hosted;
 use crate::machine::{Machine, Shell};
 use crate::metrics::Metrics;
@@ -51,6 +52,8 @@ pub struct Bounds {
     pub past_questions: usize,
     /// How long the state of a past moment may take to fold.
     pub past_within: Duration,
+    /// How long the last one stays in memory for more questions about it.
+    pub past_kept: Duration,
     /// How long a question, or a command, waits for the position it needs.
     pub wait_for_position: Duration,
     /// How long a drain may take before what is in hand is left to the next start.
@@ -77,6 +80,7 @@ impl Default for Bounds {
             pasts: 2,
             past_questions: 16,
             past_within: Duration::from_secs(8),
+            past_kept: Duration::from_secs(60),
             wait_for_position: Duration::from_secs(5),
             drain: Duration::from_secs(10),
             page_objects: 200,
@@ -216,6 +220,8 @@ pub struct Context<M: Machine> {
     pub(crate) pasts: Semaphore,
     /// The places for questions about it, waiting ones included.
     pub(crate) past_questions: Semaphore,
+    /// The state of the past that was folded last.
+    pub(crate) past: Past<M>,
 }
 
 impl<M: Machine> Context<M> {
@@ -227,6 +233,7 @@ impl<M: Machine> Context<M> {
         Self {
             pasts,
             past_questions,
+            past: Past::default(),
             ground,
             shell,
             metrics: Arc::default(),

@@ -69,7 +69,18 @@ pub(crate) async fn state_at<M: Machine + Default>(
     bus: &Bus,
     to: Position,
 ) -> Result<Hosted<M>, Fault> {
-    let mut hosted: Hosted<M> = newest(bus, Some(to)).await?;
+    folded(bus, newest(bus, Some(to)).await?, to).await
+}
+
+/// A state folded on to the commit at `to`.
+///
+/// # Errors
+/// A log that cannot be read.
+pub(crate) async fn folded<M: Machine>(
+    bus: &Bus,
+    mut hosted: Hosted<M>,
+    to: Position,
+) -> Result<Hosted<M>, Fault> {
     if hosted.position() < to {
         let mut reading = bus.log.read(&subject::events(), hosted.position()).await?;
         fold_to(&mut hosted, &mut reading, to).await?;
@@ -108,7 +119,7 @@ pub(crate) async fn newest<M: Machine + Default>(
 ) -> Result<Hosted<M>, Fault> {
     let asked = bus.log.last(&projection_id(M::SERVICE)).await?;
     let asked = asked.map_or(Position::START, |commit| commit.position);
-    let mut candidates = bus.snapshots.candidates(M::SERVICE).await?;
+    let mut candidates = bus.snapshots.candidates(M::SERVICE, to.map(|to| to.0)).await?;
     while let Some(snapshot) = candidates.next().await? {
         let position = Position(snapshot.position);
         if position < asked || to.is_some_and(|to| position > to) {

@@ -164,6 +164,7 @@ contract! {
         a_schedule_stays_in_a_stream_that_takes_them;
     snapshots:
         two_snapshots_are_kept_and_the_newest_comes_first,
+        a_moment_long_past_has_a_snapshot_near_by,
         the_newest_snapshot_is_found_whatever_the_index_says,
         a_damaged_snapshot_is_passed_over,
         a_large_snapshot_comes_back_whole,

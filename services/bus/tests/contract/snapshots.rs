@@ -47,11 +47,33 @@ pub async fn the_newest_snapshot_is_found_whatever_the_index_says(hub: &mut Hub)
     // The third and last is what a crash leaves between the index and the snapshot.
     for index in ["", "a 30\nb what", "a 30\nb 20\n"] {
         broker.put_object(SNAP_BUCKET, "work", Bytes::from_static(index.as_bytes())).await.unwrap();
-        let mut found = snapshots.candidates(Service::Work).await.unwrap();
+        let mut found = snapshots.candidates(Service::Work, None).await.unwrap();
         assert_eq!(found.next().await.unwrap(), Some(snapshot(20, 10)), "{index:?}");
         assert_eq!(found.next().await.unwrap(), Some(snapshot(10, 10)), "{index:?}");
         assert_eq!(found.next().await.unwrap(), None, "{index:?}");
     }
+}
+
+pub async fn a_moment_long_past_has_a_snapshot_near_by(hub: &mut Hub) {
+    let (snapshots, broker) = (snapshots(hub).await, hub.service(Service::Work).await);
+    let nearest = async |service, at| {
+        let mut candidates = snapshots.candidates(service, Some(at)).await.unwrap();
+        candidates.next().await.unwrap().map(|snapshot| snapshot.position)
+    };
+    let before = async |at| nearest(Service::Work, at).await;
+    assert_eq!(before(99).await, None);
+    for position in [10, 20, 30, 40] {
+        snapshots.save(&snapshot(position, 10)).await.unwrap();
+    }
+    for (at, found) in [(9, None), (10, Some(10)), (19, Some(10)), (25, Some(20)), (99, Some(40))] {
+        assert_eq!(before(at).await, found, "{at}");
+    }
+    assert_eq!(nearest(Service::Addon, 99).await, None);
+    broker.put_object(SNAP_BUCKET, "work-waypoint-1", Bytes::from_static(b"short")).await.unwrap();
+    assert_eq!(before(25).await, Some(10), "a damaged one is passed over");
+    broker.put_object(SNAP_BUCKET, "work-waypoints", Bytes::from_static(b"short")).await.unwrap();
+    assert_eq!(before(25).await, None, "without the list the two newest are left");
+    assert_eq!(before(35).await, Some(30));
 }
 
 pub async fn a_damaged_snapshot_is_passed_over(hub: &mut Hub) {

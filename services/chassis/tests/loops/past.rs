@@ -1,11 +1,12 @@
 //! Questions about the past: answered as it was, from a state of their own.
 
 use crate::stage::{Performed, Stage, accomplished, bounds, pass};
-use crate::tally::tally;
-use fleetlog_bus::ClientError;
-use fleetlog_chassis::Bounds;
-use fleetlog_kernel::Service;
-use fleetlog_messages::common::{Answer, Query};
+use crate::tally::{Tally, tally};
+use fleetlog_bus::{ClientError, SNAP_BUCKET};
+use fleetlog_chassis::{Bounds, Hosted};
+use fleetlog_kernel::{ContentHash, Service};
+use fleetlog_messages::common::{Answer, Query, Snapshot};
+use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,46 @@ async fn the_past_is_the_same_from_a_snapshot_and_from_the_log_alone() {
         let pages = client.ask(SERVICE, "get", query).await.unwrap();
         assert_eq!(objects(&pages), [vec![format!("a={at}")]]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moment_long_past_is_folded_from_a_waypoint_and_then_from_the_last_answer() {
+    let stage = Stage::new();
+    let bounds = Bounds { snapshot_every: 2, ..bounds() };
+    let service = stage.start_with(bounds, Arc::new(Performed::default())).await;
+    let client = stage.client();
+    for _ in 0..11 {
+        accomplished(client.command(&tally("a"), "add 1".into()).await.unwrap());
+        pass(Duration::from_secs(1)).await;
+    }
+    let snapshots = &service.ground.bus.snapshots;
+    let mut candidates = snapshots.candidates(SERVICE, Some(5)).await.unwrap();
+    let saved = candidates.next().await.unwrap().unwrap();
+    assert_eq!(saved.position, 4, "neither of the two newest is so old");
+    let ask = async |as_of| {
+        let pages = client.ask(SERVICE, "get", Query { as_of, ..Query::default() }).await.unwrap();
+        objects(&pages)[0][0].clone()
+    };
+    let put = async |snapshot: &Snapshot| {
+        let encoded = snapshot.encode_to_vec();
+        let mut content = ContentHash::of(&encoded).as_bytes().to_vec();
+        content.extend(encoded);
+        let broker = &service.ground.bus.broker;
+        let name = "registration-waypoint-1";
+        broker.put_object(SNAP_BUCKET, name, content.into()).await.unwrap();
+    };
+    // An answer tells where it began when what lies there is falsified.
+    let mut falsified = Hosted::<Tally>::restore(&saved).unwrap();
+    falsified.machine_mut().0.insert("a".to_owned(), 100);
+    put(&falsified.snapshot()).await;
+    assert_eq!(ask(5).await, "a=101", "it began at the waypoint");
+    put(&saved).await;
+    assert_eq!(ask(6).await, "a=102", "it went on from the last answer");
+    assert_eq!(ask(5).await, "a=5", "which is after this moment");
+    put(&falsified.snapshot()).await;
+    assert_eq!(ask(5).await, "a=5");
+    pass(Duration::from_secs(120)).await;
+    assert_eq!(ask(5).await, "a=101", "nobody asked for long: the last answer is gone");
 }
 
 #[tokio::test(start_paused = true)]
