@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::identity::Identity;
 use crate::look;
-use crate::plan::{Action, Change, Key, Kind, Plan, Thing, plan};
+use crate::plan::{Action, Change, Cost, Key, Kind, Plan, Thing, plan};
 use crate::profile::Profile;
 use crate::refusal::HubRefusal;
 use crate::things;
@@ -131,6 +131,10 @@ pub async fn verify(client: &Client, profile: Profile) -> Result<(), HubRefusal>
 async fn perform(client: &Client, change: &Change, profile: Profile) -> Result<(), HubRefusal> {
     let key = &change.key;
     if matches!(change.action, Action::Replace | Action::Remove) {
+        if change.cost == Cost::Nothing && !is_empty(client, key).await? {
+            let why = "it was empty when this was planned and is no more; plan again".to_owned();
+            return Err(HubRefusal::NotMade { what: key.to_string(), why });
+        }
         order(client, key, &format!("$JS.API.{}", at(key, "DELETE")), &json!({})).await?;
     }
     let wanted = things::in_jetstream(profile);
@@ -151,6 +155,16 @@ async fn perform(client: &Client, change: &Change, profile: Profile) -> Result<(
         body = json!({ "stream_name": key.of, "config": config, "action": action });
     }
     order(client, key, &subject, &body).await
+}
+
+/// Whether nothing is in a stream, or nothing unfinished in a queue.
+async fn is_empty(client: &Client, key: &Key) -> Result<bool, HubRefusal> {
+    let info = ask(client, &format!("$JS.API.{}", at(key, "INFO")), &json!({})).await?;
+    let held = match key.kind {
+        Kind::Stream => vec![&info["state"]["messages"]],
+        _ => vec![&info["num_pending"], &info["num_ack_pending"]],
+    };
+    Ok(held.into_iter().all(|held| held.as_u64() == Some(0)))
 }
 
 /// The end of the subject of a call about a thing.

@@ -17,6 +17,9 @@ use crate::folder::{read_file, write_secret};
 use crate::identity::Identity;
 use crate::refusal::HubRefusal;
 
+/// Names of users of our own: their inboxes are theirs alone.
+const RESERVED: [&str; 4] = ["admin", "auditor", "keeper", "operator"];
+
 /// One follower.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,6 +65,9 @@ pub async fn create(
     at: Timestamp,
 ) -> Result<Credentials, HubRefusal> {
     user_token(name)?;
+    if RESERVED.contains(&name) {
+        return Err(HubRefusal::FollowerExists { name: name.to_owned() });
+    }
     subjects.iter().try_for_each(|subject| check(subject))?;
     let (identity, mut kept) = (Identity::read(dir, at)?, read(dir)?);
     if kept.followers.contains_key(name) {
@@ -120,7 +126,9 @@ fn check(subject: &str) -> Result<(), HubRefusal> {
         token == "*" || (!token.is_empty() && token.chars().all(known))
     };
     let (last, before) = tokens.split_last().ok_or_else(refused)?;
-    let sound = before.iter().all(|token| plain(token)) && (*last == ">" || plain(last));
+    // To the server a filter `>` is one token and matches a `*` at the end: that would give it all.
+    let ends = *last == ">" || (*last != "*" && plain(last));
+    let sound = before.iter().all(|token| plain(token)) && ends;
     let of_events = tokens.len() > 2 && tokens[..2] == ["fl", "ev"];
     if sound && of_events { Ok(()) } else { Err(refused()) }
 }
@@ -162,6 +170,8 @@ mod tests {
             "fl.ev.x>",
             "$JS.API.>",
             "fl.ev.x*",
+            "fl.ev.*",
+            "fl.ev.work.*",
         ] {
             assert_eq!(check(bad).map_err(|r| r.code()), Err("HUB0031"), "{bad}");
         }

@@ -3,7 +3,7 @@
 
 use crate::envelope::Recorded;
 use crate::upcast::{Newer, newer};
-use crate::{addon, placement, registration, registration_v2, work};
+use crate::{addon, common, placement, registration, registration_v2, work};
 use fleetlog_kernel::Position;
 use prost::Message as _;
 
@@ -31,6 +31,8 @@ pub enum Happened {
     AddOn(addon::add_on_event::Event),
     /// To an AddOnTemplate.
     Template(addon::template_event::Event),
+    /// To what a service makes of the log.
+    Projection(common::projection_event::Event),
 }
 
 /// Why a commit cannot be told.
@@ -82,6 +84,9 @@ fn read(schema: &str, bytes: &[u8]) -> Result<Happened, String> {
         }};
     }
     let told = match schema {
+        "fleetlog.common.v1.ProjectionEvent" => {
+            event!(common::ProjectionEvent, Happened::Projection)
+        }
         "fleetlog.registration.v1.ClusterEvent" => {
             event!(registration::ClusterEvent, Happened::Cluster)
         }

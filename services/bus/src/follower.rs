@@ -103,11 +103,15 @@ impl Follower {
 fn tell(reading: LogReading, last: Option<Position>) -> Tale {
     let tale = futures::stream::unfold(Some(reading.entries), move |entries| async move {
         let mut entries = entries?;
-        let entry = entries.next().await?.map_err(FollowError::Fault).and_then(told);
-        match (entry, last) {
-            (Err(error), _) => Some((Err(error), None)),
-            (Ok((told, _)), Some(last)) if told.commit.position > last => None,
-            (Ok((told, pending)), last) => {
+        let entry = entries.next().await?.map_err(FollowError::Fault);
+        // Whatever lies behind the range, it is not asked for.
+        let beyond = |entry: &Entry| last.is_some_and(|last| entry.position() > last);
+        if entry.as_ref().is_ok_and(beyond) {
+            return None;
+        }
+        match entry.and_then(told) {
+            Err(error) => Some((Err(error), None)),
+            Ok((told, pending)) => {
                 let ends = last.is_some_and(|last| pending == 0 || told.commit.position == last);
                 Some((Ok(told), (!ends).then_some(entries)))
             }

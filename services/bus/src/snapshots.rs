@@ -1,6 +1,7 @@
-//! SNAP: folded states, the two newest of each service and waypoints before them, discardable. A damaged one is passed over; the log is
-//! enough without any. A small index beside them says which is which, so that the newest is fetched
-//! alone; it is a hint, and what it says wrongly costs a second look.
+//! SNAP: folded states, the two newest of each service and waypoints before them, discardable. A
+//! damaged one is passed over; the log is enough without any. A small index beside them says which
+//! is which, so that the newest is fetched alone; it is a hint, and what it says wrongly costs a
+//! second look.
 
 use crate::fault::Fault;
 use crate::{SNAP_BUCKET, SharedBroker, waypoints};

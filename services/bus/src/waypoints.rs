@@ -1,6 +1,6 @@
-//! Waypoints in SNAP: snapshots that stay, spread over the whole log, so that the state of any moment
-//! is folded from near by. A bounded number of them, the fewer bytes of log a state is worth the
-//! further apart; discardable, as every snapshot.
+//! Waypoints in SNAP: snapshots that stay, spread over the whole log, so that the state of any
+//! moment is folded from near by. A bounded number of them, the fewer bytes of log a state is worth
+//! the further apart; discardable, as every snapshot.
 
 use crate::fault::Fault;
 use crate::{SNAP_BUCKET, SharedBroker};

@@ -35,7 +35,7 @@ pub trait Timed: Machine {
     /// The timer that an aggregate needs after `now`, by the state as it is.
     fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake>;
 
-    /// Every timer that the state asks for at `now`.
+    /// The timer of every aggregate that needs one after `now`.
     fn wakes(&self, now: Timestamp) -> Vec<Wake>;
 }
 
@@ -55,7 +55,9 @@ impl<M: Timed> Alarms<M> {
     }
 
     /// Once the service runs: sets the timers anew that the state asks for. TIMER is derived, and
-    /// those of commits that were folded while the log was read in have not been set.
+    /// those of commits that were folded while the log was read in have not been set. A moment that
+    /// has passed is made up for now, however long nobody was there: whether it was acted on only
+    /// the decision knows.
     pub fn attend(self: &Arc<Self>, context: &Arc<Context<M>>) {
         let _first = self.context.set(Arc::downgrade(context));
         let (context, alarms) = (context.clone(), self.clone());
@@ -64,7 +66,9 @@ impl<M: Timed> Alarms<M> {
             context.live().await;
             let _one = alarms.one.lock().await;
             let now = context.ground.clock.now();
-            let wakes = context.read(|hosted| hosted.machine().wakes(now));
+            let ever = Timestamp::of_seconds(0);
+            let mut wakes = context.read(|hosted| hosted.machine().wakes(ever));
+            wakes.iter_mut().for_each(|wake| wake.at = wake.at.max(now));
             context.patiently(|| alarms.put(wakes.clone())).await
         });
     }

@@ -60,16 +60,25 @@ pub(crate) async fn answer<M: Machine + Default>(
             refusal("CHS0007", &sentence, "ask again later, or for a later position")
         };
         let _ = told.send(answered.unwrap_or_else(|_| Err(late())));
-        let turn = of.past.turn();
-        tokio::select! {
-            biased;
-            () = tokio::time::sleep(of.ground.bounds.past_kept) => of.past.forget(turn),
-            () = of.ground.tasks.stopped() => {}
-        }
+        forget(&of).await;
         Ok(())
     });
     let stopping = |_| refusal("CHS0005", "the service is stopping", "ask again");
     hear.await.map_err(stopping)?
+}
+
+/// Lets the last past state go once nobody asked for a while; one task does, however many ask.
+async fn forget<M: Machine>(context: &Context<M>) {
+    let mut due = !context.past.is_watched();
+    while due {
+        let turn = context.past.turn();
+        tokio::select! {
+            biased;
+            () = context.ground.tasks.stopped() => return,
+            () = tokio::time::sleep(context.ground.bounds.past_kept) => {}
+        }
+        due = !context.past.forget(turn);
+    }
 }
 
 async fn at<M: Machine + Default>(
@@ -221,6 +230,8 @@ struct Kept<M> {
     hosted: Option<Hosted<M>>,
     /// How often it was kept.
     turn: u64,
+    /// Whether somebody is there to let it go.
+    watched: bool,
 }
 
 impl<M: Machine> Past<M> {
@@ -234,19 +245,31 @@ impl<M: Machine> Past<M> {
 
     fn keep(&self, hosted: Hosted<M>) {
         let mut kept = self.kept();
-        *kept = Kept { hosted: Some(hosted), turn: kept.turn + 1 };
+        (kept.hosted, kept.turn) = (Some(hosted), kept.turn + 1);
     }
 
     fn turn(&self) -> u64 {
         self.kept().turn
     }
 
-    /// Lets it go, unless another one was kept since.
-    fn forget(&self, turn: u64) {
+    /// Whether somebody was there to let it go; from now on somebody is.
+    fn is_watched(&self) -> bool {
+        std::mem::replace(&mut self.kept().watched, true)
+    }
+
+    /// Lets it go, unless another one was kept since; answers whether it went.
+    fn forget(&self, turn: u64) -> bool {
         let mut kept = self.kept();
-        if kept.turn == turn {
-            kept.hosted = None;
+        let same = kept.turn == turn;
+        if same {
+            (kept.hosted, kept.watched) = (None, false);
         }
+        same
+    }
+
+    /// Lets it go at once: what was folded before counts no more.
+    pub(crate) fn clear(&self) {
+        self.kept().hosted = None;
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept<M>> {
@@ -256,7 +279,7 @@ impl<M: Machine> Past<M> {
 
 impl<M> Default for Past<M> {
     fn default() -> Self {
-        Self(Mutex::new(Kept { hosted: None, turn: 0 }))
+        Self(Mutex::new(Kept { hosted: None, turn: 0, watched: false }))
     }
 }
 

@@ -98,7 +98,11 @@ pub(crate) async fn handle<M: Machine>(
         let judged = AssertUnwindSafe(judge(context, &parcel)).catch_unwind().await;
         let reason = match judged {
             Ok(Ok(verdict)) => return conclude(context, parcel, verdict).await,
-            Ok(Err(Broken::Fault(fault))) if after_fault == AfterFault::Stop => return Err(fault),
+            Ok(Err(Broken::Fault(fault)))
+                if after_fault == AfterFault::Stop || context.halted().is_some() =>
+            {
+                return Err(fault);
+            }
             Ok(Err(Broken::Fault(fault))) => fault.to_string(),
             Ok(Err(Broken::Command(reason))) => reason,
             Err(panic) => words_of(&*panic),

@@ -99,7 +99,7 @@ pub(crate) async fn run<M: Machine + Default>(context: &Context<M>) -> Result<()
         let asked = context.rebuild_due(last).await;
         last = asked;
         tracing::info!(service = %M::SERVICE, %asked, "the projection is rebuilt");
-        let rebuilt = context.patiently(|| rebuild(context, asked)).await?;
+        let rebuilt = rebuild(context, asked).await?;
         let Rebuilt { position, rows, differing, .. } = rebuilt;
         match differing {
             0 => tracing::info!(service = %M::SERVICE, position, rows, "it was what the log says"),
@@ -118,16 +118,19 @@ async fn rebuild<M: Machine + Default>(
     asked: Position,
 ) -> Result<Rebuilt, Fault> {
     let bus = &context.ground.bus;
-    let (position, before) = swap(context).await?;
+    // Once only: what it replaced is compared below, whatever has to be tried again there.
+    let (position, before) = context.patiently(|| swap(context)).await?;
+    context.past.clear();
     // The one in use goes on; what is compared and kept is folded once more, to where it began.
-    let snapshot = snapshot::of_log::<M>(bus, position).await?;
+    let snapshot = context.patiently(|| snapshot::of_log::<M>(bus, position)).await?;
     let (rebuilt, content) = apart(move || {
         let rebuilt = compare(asked, position, before.rows(), &snapshot.rows);
         (rebuilt, encode_snapshot(&snapshot))
     })
     .await?;
     context.performed(context.handed_on()).await;
-    bus.snapshots.keep(M::SERVICE.token(), position.0, content).await?;
+    let keep = || bus.snapshots.keep(M::SERVICE.token(), position.0, content.clone());
+    context.patiently(keep).await?;
     Ok(rebuilt)
 }
 

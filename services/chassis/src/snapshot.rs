@@ -102,6 +102,10 @@ pub(crate) async fn fold_to<M: Machine>(
             return Err(Fault::passing("fold the log", "the reading ended"));
         };
         let commit = entry?.into_commit()?;
+        if commit.position.0 > hosted.position().0 + 1 {
+            let step = format!("fold the log after position {}", hosted.position());
+            return Err(Fault::passing(step, "the reading left something out"));
+        }
         let step = || format!("fold the commit at position {}", commit.position);
         hosted.fold(&commit).map_err(|unreadable| Fault::lasting(step(), unreadable))?;
     }

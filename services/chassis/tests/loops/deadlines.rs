@@ -40,12 +40,12 @@ impl Reminders {
 }
 
 impl Timed for Reminders {
-    fn wake(&self, whom: &AggregateId, _now: Timestamp) -> Option<Wake> {
-        self.timer(&whom.name)
+    fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake> {
+        self.timer(&whom.name).filter(|wake| wake.at > now)
     }
 
-    fn wakes(&self, _now: Timestamp) -> Vec<Wake> {
-        self.due.keys().filter_map(|name| self.timer(name)).collect()
+    fn wakes(&self, now: Timestamp) -> Vec<Wake> {
+        self.due.keys().filter_map(|name| self.wake(&reminder(name), now)).collect()
     }
 }
 
@@ -213,12 +213,20 @@ async fn deadlines_outlive_the_service_and_the_loss_of_their_timers() {
     assert_eq!((stage.rang("while-away", 130).await, stage.rang("afterwards", 130).await), (1, 0));
     assert_eq!((stage.rang("while-away", 310).await, stage.rang("afterwards", 310).await), (1, 1));
 
-    stage.says("unset", "in 600").await;
+    stage.says("long-past", "in 400").await;
+    stage.kill().await;
+    // The server lets go of a timer that was due and heard by nobody.
+    let days = 3 * 86_400;
+    tokio::time::sleep(Duration::from_secs(days)).await;
+    stage.start().await;
+    assert_eq!(stage.rang("long-past", days + 320).await, 1);
+
+    stage.says("unset", "in 600000").await;
     stage.kill().await;
     // As if the service had died before it set the timer: it is far away.
     let timers = fleetlog_bus::Timers::new(stage.broker.clone());
     let far = START.plus(Duration::from_secs(1_000_000));
     timers.set(&reminder("unset"), far, Position(1), Bytes::new()).await.unwrap();
     stage.start().await;
-    assert_eq!(stage.rang("unset", 610).await, 1);
+    assert_eq!(stage.rang("unset", 600_010).await, 1);
 }

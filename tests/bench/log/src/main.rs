@@ -12,8 +12,11 @@ mod append;
 #[path = "../../src/figure.rs"]
 mod figure;
 mod ground;
+#[path = "../../src/memory.rs"]
+mod memory;
 mod outcome;
 mod past;
+mod reading;
 mod subscribers;
 
 use anyhow::{Result, ensure};
@@ -40,6 +43,16 @@ const GROUPS: &[Group] = &[
     Group(&["as_of_object_ms", "as_of_first_object_ms", "as_of_list_10000_s"], |scale| {
         past::as_of(scale).boxed()
     }),
+    Group(
+        &[
+            "replay_read_per_s",
+            "replay_read_ratio",
+            "replay_compare_per_s",
+            "cold_start_1m_events_s",
+            "cold_start_1m_snapshot_s",
+        ],
+        |scale| reading::reading(scale).boxed(),
+    ),
     Group(&["slow_subscriber_cost_ratio"], |scale| subscribers::slow(scale).boxed()),
 ];
 

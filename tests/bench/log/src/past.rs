@@ -92,7 +92,10 @@ async fn log(dir: &Path, tasks: &Tasks) -> Result<EventLog> {
 }
 
 /// Each cluster is specified again and again, in turn, with another label.
-async fn write(log: &EventLog, events: usize, clusters: usize) -> Result<()> {
+///
+/// # Errors
+/// A server that does not take it.
+pub async fn write(log: &EventLog, events: usize, clusters: usize) -> Result<()> {
     let mut last = vec![0; clusters];
     for (round, begin) in (0..events).step_by(clusters).enumerate() {
         let due = last.iter().take(events - begin).enumerate();
