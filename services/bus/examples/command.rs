@@ -22,7 +22,8 @@ pub async fn run(
 ) -> Result<(), Box<dyn Error>> {
     let user = credentials.name().ok_or("the credentials name nobody")?;
     let broker = JetStream::connect(url, credentials, &user).await?;
-    // A command id must be random: sent again, it is not decided again. A new key's name is.
+    // A command id must be random: sent again, it is not decided again. A new key's name is. A
+    // UUID of version 7 is better: it tells its age, so a late repeat is known for what it is.
     let ids = || CommandId::new(nkeys::KeyPair::new_user().public_key());
     let client = Client::new(broker, Actor::new(user), ids);
 
