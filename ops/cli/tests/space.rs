@@ -187,7 +187,7 @@ fn a_hub_fills_a_real_disk_to_its_reserve_and_no_further() {
     dev.run(&["wait", "manifestworks", "-A", "--for=condition=Available", "--timeout", "120s"])
         .ok();
     let equal = dev.run(&["replay", "--verify"]).ok();
-    assert_eq!(equal.matches(" equal ").count(), 4, "{equal}");
+    assert_eq!(equal.matches(" equal ").count(), 5, "{equal}");
 }
 
 #[test]
