@@ -64,7 +64,7 @@ async fn a_command_is_published_and_its_outcome_awaited_then_its_events_are_repl
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clusters_are_followed_from_a_position() {
     let stage = Stage::new().await;
-    let credentials = stage.follower("status", &["fl.ev.registration.cluster.*"]).await;
+    let credentials = stage.follower("status", &["fl.ev.registration.cluster.>"]).await;
     let event = |kind: &str| match kind {
         "ClusterAccepted" => vec![0x12, 0],
         _ => vec![0x42, 0],

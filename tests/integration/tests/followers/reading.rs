@@ -48,7 +48,7 @@ async fn a_follower_reads_its_subjects_at_the_positions_of_the_log_and_nothing_e
     let stage = Stage::new().await;
     let first = cluster_goes(&stage, "c1").await;
     set_goes(&stage, "s1").await;
-    let part = stage.follows("part", &["fl.ev.registration.cluster.*"]).await;
+    let part = stage.follows("part", &["fl.ev.registration.cluster.>"]).await;
     let clusters = Subject::raw("fl.ev.registration.cluster.*");
     let mut tale = part.follow(&clusters, Position::START).await.unwrap();
     let third = cluster_goes(&stage, "c2").await;

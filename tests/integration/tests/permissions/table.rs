@@ -82,7 +82,7 @@ pub fn users(hub: &TestHub) -> Vec<User> {
 }
 
 /// What the follower of a part may read.
-pub const PART: [&str; 2] = ["fl.ev.work.>", "fl.ev.registration.cluster.*"];
+pub const PART: [&str; 2] = ["fl.ev.work.>", "fl.ev.registration.cluster.>"];
 
 /// A follower, as the hub makes it.
 pub fn follower(hub: &TestHub, name: &str, subjects: &[&str]) -> Credentials {
