@@ -1,9 +1,16 @@
-//! Every subject of the bus, built and parsed here and nowhere else.
+//! Every subject of the bus, built and parsed in this module and nowhere else.
 //! What may be published by whom is topology's.
 
-use fleetlog_kernel::{
-    Actor, ClusterName, CommandId, ContentHash, Service, decode_token, encode_token,
+mod agents;
+mod aggregate;
+
+pub use agents::{
+    Report, ask, asking_cluster, asks, beat_now, echo_of, join, joins, lease, leases, live,
+    of_lease, of_report, report, reports_for,
 };
+pub use aggregate::AggregateId;
+
+use fleetlog_kernel::{Actor, CommandId, ContentHash, Service, decode_token, encode_token};
 use std::fmt;
 
 /// A literal subject or a filter with wildcards, as text for the server.
@@ -43,134 +50,6 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// One aggregate: who owns it, its kind's token, its namespace (if any) and its name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AggregateId {
-    /// The service that alone appends to it.
-    pub service: Service,
-    /// `cluster`, `clusterset`, `binding`, `placement`, `manifestwork`, `replicaset`, ...
-    pub kind: String,
-    /// The namespace; `None` for cluster-scoped kinds.
-    pub scope: Option<String>,
-    /// `metadata.name`.
-    pub name: String,
-}
-
-impl AggregateId {
-    /// A namespaced aggregate.
-    #[must_use]
-    pub fn namespaced(service: Service, kind: &str, scope: &str, name: &str) -> Self {
-        Self { service, kind: kind.into(), scope: Some(scope.into()), name: name.into() }
-    }
-
-    /// A cluster-scoped aggregate.
-    #[must_use]
-    pub fn global(service: Service, kind: &str, name: &str) -> Self {
-        Self { service, kind: kind.into(), scope: None, name: name.into() }
-    }
-
-    /// `fl.ev.<service>.<kind>[.<scope>].<name>`.
-    #[must_use]
-    pub fn event(&self) -> Subject {
-        Subject(format!("fl.ev.{}.{}", self.service, self.tail()))
-    }
-
-    /// `fl.cmd.<service>.<actor>.<kind>[.<scope>].<name>`: a user's command.
-    #[must_use]
-    pub fn command(&self, actor: &Actor) -> Subject {
-        let actor = encode_token(actor.as_str());
-        Subject(format!("fl.cmd.{}.{actor}.{}", self.service, self.tail()))
-    }
-
-    /// `fl.do.<target>.<from>.<kind>[.<scope>].<name>`: a service's command.
-    #[must_use]
-    pub fn told_by(&self, from: Service) -> Subject {
-        Subject(format!("fl.do.{}.{from}.{}", self.service, self.tail()))
-    }
-
-    /// `fl.timer.set.<service>.<kind>[.<scope>].<name>`: when it is to be woken.
-    #[must_use]
-    pub fn timer_set(&self) -> Subject {
-        Subject(format!("fl.timer.set.{}.{}", self.service, self.tail()))
-    }
-
-    /// `fl.timer.due.<service>.<kind>[.<scope>].<name>`: it is woken.
-    #[must_use]
-    pub fn timer_due(&self) -> Subject {
-        Subject(format!("fl.timer.due.{}.{}", self.service, self.tail()))
-    }
-
-    /// Reads the subject of a timer that is due.
-    #[must_use]
-    pub fn of_timer_due(subject: &str) -> Option<Self> {
-        let mut tokens = subject.strip_prefix("fl.timer.due.")?.split('.');
-        let service = Service::parse(tokens.next()?)?;
-        Self::of_tail(service, tokens)
-    }
-
-    /// Reads an event subject.
-    #[must_use]
-    pub fn of_event(subject: &str) -> Option<Self> {
-        let mut tokens = subject.strip_prefix("fl.ev.")?.split('.');
-        let service = Service::parse(tokens.next()?)?;
-        Self::of_tail(service, tokens)
-    }
-
-    /// Reads a user's command subject: its target and the actor that the server vouches for.
-    #[must_use]
-    pub fn of_command(subject: &str) -> Option<(Self, Actor)> {
-        let mut tokens = subject.strip_prefix("fl.cmd.")?.split('.');
-        let service = Service::parse(tokens.next()?)?;
-        let actor = Actor::new(decode_token(tokens.next()?).ok()?);
-        Some((Self::of_tail(service, tokens)?, actor))
-    }
-
-    /// Reads a service's command subject: its target and the sender.
-    #[must_use]
-    pub fn of_told(subject: &str) -> Option<(Self, Service)> {
-        let mut tokens = subject.strip_prefix("fl.do.")?.split('.');
-        let service = Service::parse(tokens.next()?)?;
-        let from = Service::parse(tokens.next()?)?;
-        Some((Self::of_tail(service, tokens)?, from))
-    }
-
-    fn tail(&self) -> String {
-        let (kind, name) = (encode_token(&self.kind), encode_token(&self.name));
-        match &self.scope {
-            Some(scope) => format!("{kind}.{}.{name}", encode_token(scope)),
-            None => format!("{kind}.{name}"),
-        }
-    }
-
-    fn of_tail<'a>(service: Service, tokens: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let tokens: Vec<String> = tokens.map(decode_token).collect::<Result<_, _>>().ok()?;
-        match tokens.as_slice() {
-            [kind, name] => Some(Self::global(service, kind, name)),
-            [kind, scope, name] => Some(Self::namespaced(service, kind, scope, name)),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for AggregateId {
-    /// `kind/scope/name` or `kind/name`, for people.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.scope {
-            Some(scope) => write!(f, "{}/{scope}/{}", self.kind, self.name),
-            None => write!(f, "{}/{}", self.kind, self.name),
-        }
-    }
-}
-
-/// What an agent reports about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// The cluster's own facts.
-    Cluster,
-    /// One work.
-    Work(String),
 }
 
 /// `fl.ev.>`: the whole truth.
@@ -275,51 +154,6 @@ pub fn delivered(subject: &str) -> Option<(String, String)> {
     Some((decode_token(cluster).ok()?, decode_token(work).ok()?))
 }
 
-/// `fl.live.<cluster>.>`: what one agent listens to.
-#[must_use]
-pub fn live(cluster: &ClusterName) -> Subject {
-    Subject(format!("fl.live.{}.>", encode_token(cluster.as_str())))
-}
-
-/// `fl.live.<cluster>.beat.now`: the agent should beat, and will hear what is new with the answer.
-/// Never stored; no delivery has a subject of this shape, for a work's name is one token.
-#[must_use]
-pub fn beat_now(cluster: &ClusterName) -> Subject {
-    Subject(format!("fl.live.{}.beat.now", encode_token(cluster.as_str())))
-}
-
-/// `fl.st.<cluster>.cluster` or `fl.st.<cluster>.work.<work>`: an agent's report.
-#[must_use]
-pub fn report(cluster: &ClusterName, about: &Report) -> Subject {
-    let cluster = encode_token(cluster.as_str());
-    Subject(match about {
-        Report::Cluster => format!("fl.st.{cluster}.cluster"),
-        Report::Work(work) => format!("fl.st.{cluster}.work.{}", encode_token(work)),
-    })
-}
-
-/// The cluster that the server vouches for, and what it reports about.
-#[must_use]
-pub fn of_report(subject: &str) -> Option<(ClusterName, Report)> {
-    let tokens: Vec<&str> = subject.strip_prefix("fl.st.")?.split('.').collect();
-    let (cluster, about) = match tokens.as_slice() {
-        [cluster, "cluster"] => (cluster, Report::Cluster),
-        [cluster, "work", work] => (cluster, Report::Work(decode_token(work).ok()?)),
-        _ => return None,
-    };
-    Some((ClusterName::parse(&decode_token(cluster).ok()?).ok()?, about))
-}
-
-/// `fl.st.*.cluster` or `fl.st.*.work.>`: the reports that a service decides on; none for others.
-#[must_use]
-pub fn reports_for(service: Service) -> Option<Subject> {
-    match service {
-        Service::Registration => Some(Subject("fl.st.*.cluster".into())),
-        Service::Work => Some(Subject("fl.st.*.work.>".into())),
-        Service::Placement | Service::Addon => None,
-    }
-}
-
 /// `fl.timer.due.<service>.>`: the timers that wake a service; `None` for one that sets none.
 #[must_use]
 pub fn timers_for(service: Service) -> Option<Subject> {
@@ -329,68 +163,6 @@ pub fn timers_for(service: Service) -> Option<Subject> {
         }
         Service::Registration => None,
     }
-}
-
-/// `fl.a.<cluster>.<verb>`: an agent's request (`beat`, `sync`, `blob`, `renew`).
-#[must_use]
-pub fn ask(cluster: &ClusterName, verb: &str) -> Subject {
-    Subject(format!("fl.a.{}.{verb}", encode_token(cluster.as_str())))
-}
-
-/// `fl.a.*.<verb>`: that request of every agent.
-#[must_use]
-pub fn asks(verb: &str) -> Subject {
-    Subject(format!("fl.a.*.{verb}"))
-}
-
-/// The cluster that the server vouches for in a `fl.a` subject.
-#[must_use]
-pub fn asking_cluster(subject: &str) -> Option<ClusterName> {
-    let (cluster, _) = subject.strip_prefix("fl.a.")?.split_once('.')?;
-    ClusterName::parse(&decode_token(cluster).ok()?).ok()
-}
-
-/// What whoever may listen to `filter` may also ask, and nobody ever answers: the server's "nobody
-/// there" proves that it took the subscription. `None` where only services listen.
-#[must_use]
-pub fn echo_of(filter: &Subject) -> Option<Subject> {
-    let tokens: Vec<&str> = filter.0.split('.').collect();
-    match tokens.as_slice() {
-        ["fl", "live", cluster, ..] => Some(Subject(format!("fl.a.{cluster}.echo"))),
-        ["fl", "res", actor, ..] => Some(Subject(format!("fl.qry.echo.{actor}.echo"))),
-        _ => None,
-    }
-}
-
-/// `fl.join.<key>`: a request to join, vouched for only as the bearer of a join token.
-#[must_use]
-pub fn join(token_key: &str) -> Subject {
-    Subject(format!("fl.join.{token_key}"))
-}
-
-/// `fl.join.*`.
-#[must_use]
-pub fn joins() -> Subject {
-    Subject("fl.join.*".into())
-}
-
-/// `fl.lease.<cluster>`.
-#[must_use]
-pub fn lease(cluster: &ClusterName) -> Subject {
-    Subject(format!("fl.lease.{}", encode_token(cluster.as_str())))
-}
-
-/// `fl.lease.*`.
-#[must_use]
-pub fn leases() -> Subject {
-    Subject("fl.lease.*".into())
-}
-
-/// The cluster of a lease subject.
-#[must_use]
-pub fn of_lease(subject: &str) -> Option<ClusterName> {
-    let token = subject.strip_prefix("fl.lease.")?;
-    ClusterName::parse(&decode_token(token).ok()?).ok()
 }
 
 /// `fl.lead.<service>`: leadership among instances of a service.
@@ -456,6 +228,7 @@ pub fn of_sim(subject: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fleetlog_kernel::ClusterName;
     use proptest::prelude::*;
 
     fn aggregate() -> impl Strategy<Value = AggregateId> {

@@ -9,7 +9,8 @@ use crate::source::{self, Source};
 const RULE: &str = "subjects";
 
 /// Where subjects are spelled.
-const HOMES: [&str; 2] = ["schemas/messages/src/subject.rs", "ops/topology/src/"];
+const HOMES: [&str; 3] =
+    ["schemas/messages/src/subject.rs", "schemas/messages/src/subject/", "ops/topology/src/"];
 
 /// Strings outside tests that spell a subject.
 #[must_use]
