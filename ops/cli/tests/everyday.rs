@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Dev, fleetlog};
+use support::{Dev, fleetlog, hello};
 
 const PLACEMENT: &str = "
 apiVersion: cluster.open-cluster-management.io/v1beta2
@@ -16,19 +16,6 @@ apiVersion: cluster.open-cluster-management.io/v1beta1
 kind: Placement
 metadata: {name: everywhere, namespace: team}
 spec: {}
-";
-
-const WORK: &str = "
-apiVersion: work.open-cluster-management.io/v1
-kind: ManifestWork
-metadata: {name: hello, namespace: cluster1}
-spec:
-  workload:
-    manifests:
-      - apiVersion: v1
-        kind: ConfigMap
-        metadata: {name: hello, namespace: default}
-        data: {greeting: hello}
 ";
 
 fn names(list: &Value) -> Vec<&str> {
@@ -80,7 +67,7 @@ fn apply_says_created_configured_or_unchanged_and_takes_back_what_get_printed() 
 fn a_work_is_applied_reported_explained_and_removed() {
     let dev = Dev::start(1);
     dev.clusters_available();
-    dev.feed(&["apply", "-f", "-"], WORK).ok();
+    dev.feed(&["apply", "-f", "-"], &hello("cluster1")).ok();
     dev.run(&["wait", "manifestwork/hello", "-n", "cluster1", "--for=condition=Available"]).ok();
     let work = dev.run(&["get", "manifestwork", "hello", "-n", "cluster1", "-o", "json"]).json();
     let manifest = &work["spec"]["workload"]["manifests"][0];
@@ -139,7 +126,7 @@ fn the_live_state_is_what_the_log_says_also_after_the_process_was_killed() {
     let temporary = tempfile::tempdir().unwrap();
     let mut dev = Dev::start_in(temporary.path(), 1);
     dev.clusters_available();
-    dev.feed(&["apply", "-f", "-"], WORK).ok();
+    dev.feed(&["apply", "-f", "-"], &hello("cluster1")).ok();
     let equal = dev.run(&["replay", "--verify"]).ok();
     assert_eq!(equal.matches(" equal ").count(), 5, "{equal}");
     let before = dev.run(&["get", "mcl", "cluster1", "-o", "json"]).json();

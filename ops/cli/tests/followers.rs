@@ -8,20 +8,7 @@ use fleetlog_tools::cache;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::Dev;
-
-const WORK: &str = "
-apiVersion: work.open-cluster-management.io/v1
-kind: ManifestWork
-metadata: {name: hello, namespace: cluster1}
-spec:
-  workload:
-    manifests:
-      - apiVersion: v1
-        kind: ConfigMap
-        metadata: {name: hello, namespace: default}
-        data: {greeting: hello}
-";
+use support::{Dev, hello};
 
 fn python_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/e2e/python")
@@ -101,7 +88,7 @@ fn commits_of_python(said: &str) -> Vec<(u64, String, Vec<String>)> {
 fn a_follower_in_python_is_told_what_the_log_shows() {
     let dev = Dev::start(1);
     dev.clusters_available();
-    dev.feed(&["apply", "-f", "-"], WORK).ok();
+    dev.feed(&["apply", "-f", "-"], &hello("cluster1")).ok();
     dev.run(&["wait", "manifestwork/hello", "-n", "cluster1", "--for=condition=Available"]).ok();
     let made = dev.run(&["hub", "follower", "create", "audit"]).ok();
     let folder = tempfile::tempdir().unwrap();

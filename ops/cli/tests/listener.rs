@@ -15,20 +15,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use support::Dev;
-
-const WORK: &str = "
-apiVersion: work.open-cluster-management.io/v1
-kind: ManifestWork
-metadata: {name: hello, namespace: far}
-spec:
-  workload:
-    manifests:
-      - apiVersion: v1
-        kind: ConfigMap
-        metadata: {name: hello, namespace: default}
-        data: {greeting: hello}
-";
+use support::{Dev, hello};
 
 fn hub(dir: &Path) -> Dev {
     Dev::start_with(dir, &["--clusters", "0", "--listen", "127.0.0.1:0"])
@@ -70,7 +57,7 @@ async fn an_agent_joins_under_tls_with_the_token_alone_and_stays_a_member_over_r
     let available = "--for=condition=ManagedClusterConditionAvailable";
     support::until("a wish to join", || (dev.run(&["accept", "far"]).code == 0).then_some(()));
     dev.run(&["wait", "mcl/far", available, "--timeout", "60s"]).ok();
-    dev.feed(&["apply", "-f", "-"], WORK).ok();
+    dev.feed(&["apply", "-f", "-"], &hello("far")).ok();
     dev.run(&["wait", "manifestwork/hello", "-n", "far", "--for=condition=Available"]).ok();
 
     dev.kill();

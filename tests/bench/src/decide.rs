@@ -3,18 +3,15 @@
 
 use crate::figure::{Better, Figure, median};
 use crate::fleets;
-use anyhow::{Context as _, Result, ensure};
+use crate::orders::{accomplish, label};
+use anyhow::{Context as _, Result};
 use fleetlog_bus::{Client, Entry, JetStream};
 use fleetlog_chassis::Ids;
 use fleetlog_cli::embedded::EmbeddedHub;
 use fleetlog_kernel::{Actor, Position, Service};
-use fleetlog_messages::common::{ObjectMeta, outcome};
 use fleetlog_messages::placement::{
     ApplyPlacement, DeletePlacement, Placement, PlacementCommand, PlacementSpec, Toleration,
     placement_command,
-};
-use fleetlog_messages::registration::{
-    ApplyCluster, ClusterCommand, ManagedCluster, ManagedClusterSpec, cluster_command,
 };
 use fleetlog_messages::subject::AggregateId;
 use futures::stream::BoxStream;
@@ -119,26 +116,9 @@ async fn told(
     command: placement_command::Command,
 ) -> Result<()> {
     let payload = PlacementCommand { command: Some(command) }.encode_to_vec();
-    done(client, to, payload).await
+    accomplish(client, to, payload).await
 }
 
 async fn cluster(client: &Client, number: usize) -> Result<()> {
-    let name = format!("c{number:06}");
-    let labels = [("tier".to_owned(), format!("t{}", number % 10))].into();
-    let metadata = ObjectMeta { name: Some(name.clone()), labels, ..ObjectMeta::default() };
-    let spec =
-        ManagedClusterSpec { hub_accepts_client: Some(true), ..ManagedClusterSpec::default() };
-    let cluster =
-        ManagedCluster { metadata: Some(metadata), spec: Some(spec), ..ManagedCluster::default() };
-    let apply = ApplyCluster { cluster: Some(cluster), ..ApplyCluster::default() };
-    let command = ClusterCommand { command: Some(cluster_command::Command::Apply(apply)) };
-    let to = AggregateId::global(Service::Registration, "cluster", &name);
-    done(client, &to, command.encode_to_vec()).await
-}
-
-async fn done(client: &Client, to: &AggregateId, payload: Vec<u8>) -> Result<()> {
-    let outcome = client.command(to, payload.into()).await?;
-    let done = matches!(outcome.result, Some(outcome::Result::Accomplished(_)));
-    ensure!(done, "a command was refused: {:?}", outcome.result);
-    Ok(())
+    label(client, &format!("c{number:06}"), ("tier", &format!("t{}", number % 10))).await
 }

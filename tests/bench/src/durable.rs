@@ -2,17 +2,10 @@
 //! JetStream stream of the same server version on the same disk.
 
 use crate::figure::{Better, Figure, median};
-use anyhow::{Context as _, Result, ensure};
-use fleetlog_bus::Client;
+use crate::orders::change_set;
+use anyhow::{Context as _, Result};
 use fleetlog_cli::embedded::EmbeddedHub;
-use fleetlog_kernel::Service;
-use fleetlog_messages::common::{ObjectMeta, outcome};
-use fleetlog_messages::registration::{
-    ApplyClusterSet, ClusterSetCommand, ManagedClusterSet, cluster_set_command,
-};
-use fleetlog_messages::subject::AggregateId;
 use fleetlog_tools::{NatsConfig, NatsServer};
-use prost::Message as _;
 use tokio::time::Instant;
 
 const COMMANDS: usize = 2_000;
@@ -25,12 +18,12 @@ const SETS: usize = 100;
 pub async fn command_durable(hub: &EmbeddedHub) -> Result<Figure> {
     let client = hub.admin().await?.client().clone();
     for number in 0..SETS {
-        command(&client, number, 0).await?;
+        change_set(&client, number, 0).await?;
     }
     let mut took = Vec::with_capacity(COMMANDS);
     for number in 0..COMMANDS {
         let started = Instant::now();
-        command(&client, number % SETS, number + 1).await?;
+        change_set(&client, number % SETS, number + 1).await?;
         took.push(started.elapsed().as_secs_f64() * 1e3);
     }
     let setting = "one after the other, each a change of one of 100 cluster sets; baseline: plain \
@@ -39,24 +32,6 @@ pub async fn command_durable(hub: &EmbeddedHub) -> Result<Figure> {
         .measured(COMMANDS as u64, setting)
         .against(plain_publish().await?)
         .wanted(5.0))
-}
-
-async fn command(client: &Client, set: usize, value: usize) -> Result<()> {
-    let name = format!("bench-{set}");
-    let metadata = ObjectMeta {
-        name: Some(name.clone()),
-        annotations: [("bench".to_owned(), value.to_string())].into(),
-        ..ObjectMeta::default()
-    };
-    let set = ManagedClusterSet { metadata: Some(metadata), ..ManagedClusterSet::default() };
-    let apply = ApplyClusterSet { set: Some(set), ..ApplyClusterSet::default() };
-    let command = Some(cluster_set_command::Command::Apply(apply));
-    let to = AggregateId::global(Service::Registration, "clusterset", &name);
-    let payload = ClusterSetCommand { command }.encode_to_vec();
-    let outcome = client.command(&to, payload.into()).await?;
-    let done = matches!(outcome.result, Some(outcome::Result::Accomplished(_)));
-    ensure!(done, "a command was refused: {:?}", outcome.result);
-    Ok(())
 }
 
 /// The median of plain publishes in ms.

@@ -9,5 +9,6 @@ pub mod fleets;
 pub mod idle;
 pub mod members;
 pub mod memory;
+pub mod orders;
 mod plain;
 pub mod restart;

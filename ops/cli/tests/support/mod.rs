@@ -179,6 +179,24 @@ impl Dev {
     }
 }
 
+/// A work of one object, "hello", for a cluster.
+pub fn hello(cluster: &str) -> String {
+    format!(
+        "
+apiVersion: work.open-cluster-management.io/v1
+kind: ManifestWork
+metadata: {{name: hello, namespace: {cluster}}}
+spec:
+  workload:
+    manifests:
+      - apiVersion: v1
+        kind: ConfigMap
+        metadata: {{name: hello, namespace: default}}
+        data: {{greeting: hello}}
+"
+    )
+}
+
 /// Sends a signal to a process.
 pub fn signal(name: &str, pid: u64) {
     let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();

@@ -92,22 +92,33 @@ pub fn aggregate(number: usize) -> AggregateId {
 /// The commit of this number, of the aggregate of that number.
 #[must_use]
 pub fn commit(of: usize, number: usize, expected: u64) -> NewCommit {
-    let id = format!("bench-{number}");
+    let event = ("ManifestWorkSpecified", "fleetlog.work.v1.WorkEvent", vec![7; EVENT_BYTES]);
+    commit_of(aggregate(of), &format!("bench-{number}"), 1, expected, event)
+}
+
+/// A commit of one event (its type, its schema, its bytes) that nobody but this bench asked for.
+#[must_use]
+pub fn commit_of(
+    aggregate: AggregateId,
+    id: &str,
+    version: u64,
+    expected: u64,
+    (kind, schema, event): (&str, &str, Vec<u8>),
+) -> NewCommit {
     let header = CommitHeader {
-        id: MessageId::derived(Service::Work, "bench", 1, &id, 0),
-        types: vec!["ManifestWorkSpecified".to_owned()],
-        schema: "fleetlog.work.v1.WorkEvent".to_owned(),
-        version: 1,
+        id: MessageId::derived(aggregate.service, "bench", 1, id, 0),
+        types: vec![kind.to_owned()],
+        schema: schema.to_owned(),
+        version,
         cause: Position::START,
         cause_index: 0,
-        command: CommandId::new(&id),
-        correlation: id,
+        command: CommandId::new(id),
+        correlation: id.to_owned(),
         actor: "bench".to_owned(),
         time: Clock::System.now(),
-        service: Service::Work,
+        service: aggregate.service,
     };
-    let events = vec![Bytes::from(vec![7; EVENT_BYTES])];
-    NewCommit { aggregate: aggregate(of), expected: Position(expected), header, events }
+    NewCommit { aggregate, expected: Position(expected), header, events: vec![Bytes::from(event)] }
 }
 
 /// Publishes a commit with a plain client, in the same words, and waits for the server's answer.

@@ -14,6 +14,8 @@ mod figure;
 mod ground;
 #[path = "../../src/memory.rs"]
 mod memory;
+#[path = "../../src/orders.rs"]
+mod orders;
 mod outcome;
 mod past;
 mod reading;

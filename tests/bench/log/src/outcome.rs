@@ -4,22 +4,17 @@
 
 use crate::figure::{Better, Figure};
 use crate::ground::{Ground, Scale, commit, publish, quantile};
-use anyhow::{Context as _, Result, ensure};
+use crate::orders::{change_set, label};
+use anyhow::{Context as _, Result};
 use fleetlog_bus::Client;
 use fleetlog_cli::commands::apply::{apply_documents, prepare};
 use fleetlog_cli::documents::Source;
 use fleetlog_cli::embedded::EmbeddedHub;
 use fleetlog_cli::hub::Hub;
 use fleetlog_kernel::{Actor, Position, Service};
-use fleetlog_messages::common::{ObjectMeta, outcome};
-use fleetlog_messages::registration::{
-    ApplyCluster, ApplyClusterSet, ClusterCommand, ClusterSetCommand, ManagedCluster,
-    ManagedClusterSet, ManagedClusterSpec, cluster_command, cluster_set_command,
-};
 use fleetlog_messages::subject::{self, AggregateId};
 use fleetlog_topology::server::Sync;
 use futures::StreamExt as _;
-use prost::Message as _;
 use tokio::time::{Duration, Instant, timeout};
 
 /// How many cluster sets the commands take turns with.
@@ -65,12 +60,12 @@ pub async fn command(scale: Scale) -> Result<Vec<Figure>> {
     let hub = EmbeddedHub::start(folder.path(), None, &|_| {}).await?;
     let client = hub.admin().await?.client().clone();
     for set in 0..SETS.min(scale.of(SETS, 10)) {
-        change(&client, set, 0).await?;
+        change_set(&client, set, 0).await?;
     }
     let mut took = vec![];
     for number in 1..=scale.of(5_000, 50) {
         let since = Instant::now();
-        change(&client, number % SETS, number).await?;
+        change_set(&client, number % SETS, number).await?;
         took.push(since.elapsed().as_secs_f64() * 1e3);
     }
     hub.stop().await;
@@ -85,20 +80,6 @@ pub async fn command(scale: Scale) -> Result<Vec<Figure>> {
         figure("command_outcome_p50_ms", 0.5, 2.0, &mut took, &mut plain),
         figure("command_outcome_p99_ms", 0.99, 10.0, &mut took, &mut plain),
     ])
-}
-
-async fn change(client: &Client, set: usize, value: usize) -> Result<()> {
-    let name = format!("bench-{set}");
-    let metadata = ObjectMeta {
-        name: Some(name.clone()),
-        annotations: [("bench".to_owned(), value.to_string())].into(),
-        ..ObjectMeta::default()
-    };
-    let set = ManagedClusterSet { metadata: Some(metadata), ..ManagedClusterSet::default() };
-    let apply = ApplyClusterSet { set: Some(set), ..ApplyClusterSet::default() };
-    let command = Some(cluster_set_command::Command::Apply(apply));
-    let to = AggregateId::global(Service::Registration, "clusterset", &name);
-    accomplish(client, &to, ClusterSetCommand { command }.encode_to_vec()).await
 }
 
 /// The milliseconds of so many rounds of so many plain publishes, one after the other.
@@ -131,14 +112,14 @@ pub async fn chain(scale: Scale) -> Result<Vec<Figure>> {
         fleetlog_chassis::Ids::Random.command()
     });
     for number in 0..count {
-        label(admin.client(), number, "none").await?;
+        label(admin.client(), &cluster_name(number), ("bench", "none")).await?;
     }
     let mut works = reader.events(&subject::events(), Position::START).await?.entries;
     let mut took = vec![];
     for number in 0..count {
         let since = Instant::now();
-        label(admin.client(), number, "chosen").await?;
         let name = cluster_name(number);
+        label(admin.client(), &name, ("bench", "chosen")).await?;
         let arrived = async {
             while let Some(entry) = works.next().await {
                 let commit = entry?.into_commit()?;
@@ -167,28 +148,6 @@ pub async fn chain(scale: Scale) -> Result<Vec<Figure>> {
 
 fn cluster_name(number: usize) -> String {
     format!("cluster{number}")
-}
-
-/// The command that gives a cluster its label.
-async fn label(client: &Client, number: usize, label: &str) -> Result<()> {
-    let name = cluster_name(number);
-    let labels = [("bench".to_owned(), label.to_owned())].into();
-    let metadata = ObjectMeta { name: Some(name.clone()), labels, ..ObjectMeta::default() };
-    let spec =
-        ManagedClusterSpec { hub_accepts_client: Some(true), ..ManagedClusterSpec::default() };
-    let cluster =
-        ManagedCluster { metadata: Some(metadata), spec: Some(spec), ..ManagedCluster::default() };
-    let apply = ApplyCluster { cluster: Some(cluster), ..ApplyCluster::default() };
-    let command = Some(cluster_command::Command::Apply(apply));
-    let to = AggregateId::global(Service::Registration, "cluster", &name);
-    accomplish(client, &to, ClusterCommand { command }.encode_to_vec()).await
-}
-
-async fn accomplish(client: &Client, to: &AggregateId, payload: Vec<u8>) -> Result<()> {
-    let outcome = client.command(to, payload.into()).await?;
-    let done = matches!(outcome.result, Some(outcome::Result::Accomplished(_)));
-    ensure!(done, "a command was refused: {:?}", outcome.result);
-    Ok(())
 }
 
 async fn apply(hub: &Hub, text: &str) -> Result<()> {

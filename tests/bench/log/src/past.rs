@@ -2,16 +2,14 @@
 //! No plain client answers such a question, so there is no baseline.
 
 use crate::figure::{Better, Figure};
-use crate::ground::{Scale, quantile};
+use crate::ground::{Scale, commit_of, quantile};
 use anyhow::{Context as _, Result, ensure};
-use bytes::Bytes;
 use fleetlog_bus::{Append, EventLog, JetStream, NewCommit};
 use fleetlog_chassis::{Bus, Clock, Tasks};
 use fleetlog_cli::embedded::EmbeddedHub;
 use fleetlog_cli::hub::Hub;
-use fleetlog_kernel::{CommandId, MessageId, Position, Service};
+use fleetlog_kernel::Service;
 use fleetlog_messages::common::{ObjectMeta, Query};
-use fleetlog_messages::envelope::CommitHeader;
 use fleetlog_messages::registration::{
     ClusterEvent, ClusterSpecified, ManagedCluster, ManagedClusterSpec, cluster_event,
 };
@@ -130,22 +128,10 @@ fn commit(number: usize, round: usize, expected: u64) -> NewCommit {
     };
     let specified = ClusterSpecified { cluster: Some(cluster) };
     let event = ClusterEvent { event: Some(cluster_event::Event::Specified(specified)) };
-    let header = CommitHeader {
-        id: MessageId::derived(Service::Registration, "bench", 1, &id, 0),
-        types: vec!["ClusterSpecified".to_owned()],
-        schema: "fleetlog.registration.v1.ClusterEvent".to_owned(),
-        version: round as u64 + 1,
-        cause: Position::START,
-        cause_index: 0,
-        command: CommandId::new(&id),
-        correlation: id,
-        actor: "bench".to_owned(),
-        time: Clock::System.now(),
-        service: Service::Registration,
-    };
     let aggregate = AggregateId::global(Service::Registration, "cluster", &name);
-    let events = vec![Bytes::from(event.encode_to_vec())];
-    NewCommit { aggregate, expected: Position(expected), header, events }
+    let schema = "fleetlog.registration.v1.ClusterEvent";
+    let event = ("ClusterSpecified", schema, event.encode_to_vec());
+    commit_of(aggregate, &id, round as u64 + 1, expected, event)
 }
 
 /// Waits until registration has folded so many events; the position that it stands at.
