@@ -5,7 +5,7 @@ use crate::{answer, decode, handlers};
 use bytes::Bytes;
 use fleetlog_addon_domain::names::{DEFINITION, definition_id};
 use fleetlog_addon_domain::{Change, Fleet, Follow};
-use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Timed, Unreadable, Wake};
+use fleetlog_chassis::{Decided, Denied, Effect, Machine, Moved, Request, Timed, Unreadable, Wake};
 use fleetlog_kernel::{Position, Projection as _, Reaction as _, Service, Timestamp};
 use fleetlog_messages::addon::{AddOnCommand, DefinitionCommand, PlanInstall, definition_command};
 use fleetlog_messages::common::{Query, Refusal, Row};
@@ -20,7 +20,6 @@ pub struct AddOns {
     fleet: Fleet,
     /// The commit that was applied last, read; no part of the state.
     last: Option<(Change, Position)>,
-    position: Position,
 }
 
 impl AddOns {
@@ -30,38 +29,34 @@ impl AddOns {
         &self.fleet
     }
 
-    /// The timers of definitions whose clusters take turns: those that wait for something in time.
-    fn alarms<'a>(
-        &'a self,
-        names: impl Iterator<Item = &'a String> + 'a,
-        now: Timestamp,
-        cause: Position,
-    ) -> impl Iterator<Item = Wake> + 'a {
-        let due = names.filter_map(move |name| Some((name, self.fleet.deadline(name, now)?)));
-        due.map(move |(name, at)| {
-            let command = Some(definition_command::Command::Plan(PlanInstall::default()));
-            let payload = DefinitionCommand { command }.encode_to_vec().into();
-            Wake { whom: definition_id(name), at, cause, payload }
-        })
+    /// The timer of a definition whose clusters take turns, if it waits for something in time.
+    fn alarm(&self, name: &str, since: Timestamp) -> Option<Wake> {
+        let at = self.fleet.deadline(name, since)?;
+        let command = Some(definition_command::Command::Plan(PlanInstall::default()));
+        let payload = DefinitionCommand { command }.encode_to_vec().into();
+        Some(Wake { whom: definition_id(name), at, payload })
     }
 }
 
 impl Timed for AddOns {
-    fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake> {
-        let name = (whom.kind == DEFINITION).then_some(&whom.name);
-        self.alarms(name.into_iter(), now, self.position).next()
+    fn wake(&self, whom: &AggregateId, since: Timestamp) -> Option<Wake> {
+        let name = (whom.kind == DEFINITION).then_some(&whom.name)?;
+        self.alarm(name, since)
     }
 
-    fn wakes(&self, now: Timestamp) -> Vec<Wake> {
-        self.alarms(self.fleet.definitions().keys(), now, self.position).collect()
+    fn wakes(&self, since: Timestamp) -> Vec<Wake> {
+        self.fleet.definitions().keys().filter_map(|name| self.alarm(name, since)).collect()
     }
 }
 
 impl Machine for AddOns {
-    /// A definition is to be planned at a moment.
-    type Effect = Wake;
+    /// A definition may have to be planned at another moment.
+    type Effect = Moved;
 
     const SERVICE: Service = Service::Addon;
+
+    /// 2: the decision groups of clusters are known.
+    const VERSION: u32 = 2;
 
     fn apply(&mut self, commit: &Recorded) -> Result<(), Unreadable> {
         let change = decode::change(commit)?;
@@ -69,17 +64,17 @@ impl Machine for AddOns {
             self.fleet.apply(change, commit.position);
         }
         self.last = change.map(|change| (change, commit.position));
-        self.position = commit.position;
         Ok(())
     }
 
-    fn react(&self, commit: &Recorded) -> Vec<Effect<Wake>> {
+    fn react(&self, commit: &Recorded) -> Vec<Effect<Moved>> {
         let last = self.last.as_ref().filter(|(_, position)| *position == commit.position);
         let Some(last) = last else { return vec![] };
         let told = (&self.fleet).react(last).into_iter().map(effect);
+        let since = commit.header.time;
         let moved = self.fleet.noticed().timed.iter();
-        let wakes = self.alarms(moved, commit.header.time, commit.position);
-        told.chain(wakes.map(Effect::Own)).collect()
+        let moved = moved.map(|name| Moved { whom: definition_id(name), since });
+        told.chain(moved.map(Effect::Own)).collect()
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {
@@ -99,7 +94,7 @@ impl Machine for AddOns {
     }
 }
 
-fn effect(follow: Follow) -> Effect<Wake> {
+fn effect(follow: Follow) -> Effect<Moved> {
     let (to, payload) = match follow {
         Follow::Definition(name, command) => {
             let command = Some(command);

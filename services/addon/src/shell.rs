@@ -6,7 +6,7 @@ use crate::handlers::settles;
 use crate::machine::AddOns;
 use async_trait::async_trait;
 use fleetlog_bus::Fault;
-use fleetlog_chassis::{Alarms, Context, Denied, Ground, Origin, Request, Shell, Wake};
+use fleetlog_chassis::{Alarms, Context, Ground, Moved, Origin, Request, Shell, Unprepared};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
@@ -17,16 +17,19 @@ struct Around {
 
 #[async_trait]
 impl Shell<AddOns> for Around {
-    async fn prepare(&self, request: &mut Request) -> Result<(), Denied> {
+    async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {
         if matches!(request.origin, Origin::Service { .. }) && settles(request) {
             tokio::time::sleep(self.settings.settle_after).await;
         }
-        self.alarms.spent(request).await;
-        Ok(())
+        Ok(self.alarms.spent(request).await?)
     }
 
-    async fn perform(&self, wakes: Vec<Wake>) -> Result<(), Fault> {
-        self.alarms.set(wakes).await
+    async fn perform(&self, moved: Vec<Moved>) -> Result<(), Fault> {
+        self.alarms.set(moved).await
+    }
+
+    async fn rebuilt(&self, context: &Context<AddOns>) -> Result<(), Fault> {
+        self.alarms.renew(context).await
     }
 }
 

@@ -123,6 +123,14 @@ impl EventLog {
         Ok(message.and_then(|message| message.headers.get(MESSAGE_ID).cloned()))
     }
 
+    /// What lies at a position, if the log holds it.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn at(&self, position: Position) -> Result<Option<Entry>, Fault> {
+        Ok(self.broker.get(STREAM, position.0).await?.map(|message| Entry::read(&message)))
+    }
+
     /// The last commit of an aggregate.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fleetlog_kernel::{ContentHash, Service};
 use fleetlog_messages::common::Snapshot;
 use prost::Message as _;
+use std::ops::RangeInclusive;
 
 const SLOTS: [&str; 2] = ["a", "b"];
 /// How many bytes the hash before a snapshot has.
@@ -67,7 +68,7 @@ impl Snapshots {
     /// # Errors
     /// A server that does not answer.
     pub async fn newest(&self, service: Service) -> Result<Vec<Snapshot>, Fault> {
-        let mut candidates = self.candidates(service, None).await?;
+        let mut candidates = self.candidates(service, &(0..=u64::MAX)).await?;
         let mut found = vec![];
         while let Some(snapshot) = candidates.next().await? {
             found.push(snapshot);
@@ -75,19 +76,23 @@ impl Snapshots {
         Ok(found)
     }
 
-    /// The same, each fetched when it is asked for; with `to`, those that are not after it, and the
-    /// waypoints on the way there.
+    /// Those within some positions, each fetched when it is asked for; when these have an end, the
+    /// waypoints on the way there too.
     ///
     /// # Errors
     /// A server that does not answer.
-    pub async fn candidates(&self, service: Service, to: Option<u64>) -> Result<Candidates, Fault> {
+    pub async fn candidates(
+        &self,
+        service: Service,
+        within: &RangeInclusive<u64>,
+    ) -> Result<Candidates, Fault> {
         let mut left = self.slots(service.token()).await?;
-        if let Some(to) = to {
-            left.retain(|(_, held)| held.is_none_or(|held| held <= to));
+        if *within.end() < u64::MAX {
             let index = waypoints::index(&self.broker, service.token()).await?;
-            let before = index.before(to).into_iter();
+            let before = index.before(*within.end()).into_iter();
             left.extend(before.map(|(at, slot)| (waypoints::slot_name(slot), Some(at))));
         }
+        left.retain(|(_, held)| held.is_none_or(|held| within.contains(&held)));
         Ok(Candidates { snapshots: self.clone(), service, left, fetched: vec![] })
     }
 

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::machine::{Machine, Origin, Request};
 use bytes::Bytes;
 use fleetlog_bus::{Fault, Timers};
-use fleetlog_kernel::{Position, Timestamp};
+use fleetlog_kernel::Timestamp;
 use fleetlog_messages::subject::AggregateId;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::BTreeMap;
@@ -24,19 +24,26 @@ pub struct Wake {
     pub whom: AggregateId,
     /// When, at the latest a second after.
     pub at: Timestamp,
-    /// The commit that makes it so.
-    pub cause: Position,
     /// The encoded command message that it gets then.
     pub payload: Bytes,
 }
 
+/// A commit may have moved the next moment of an aggregate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Of which.
+    pub whom: AggregateId,
+    /// When that was decided: moments after it count, also such as have passed meanwhile.
+    pub since: Timestamp,
+}
+
 /// A machine some of whose aggregates time alone moves on.
 pub trait Timed: Machine {
-    /// The timer that an aggregate needs after `now`, by the state as it is.
-    fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake>;
+    /// The timer that an aggregate needs after `since`, by the state as it is.
+    fn wake(&self, whom: &AggregateId, since: Timestamp) -> Option<Wake>;
 
-    /// The timer of every aggregate that needs one after `now`.
-    fn wakes(&self, now: Timestamp) -> Vec<Wake>;
+    /// The timer of every aggregate that needs one after `since`.
+    fn wakes(&self, since: Timestamp) -> Vec<Wake>;
 }
 
 /// Sets the timers of a service.
@@ -55,58 +62,70 @@ impl<M: Timed> Alarms<M> {
     }
 
     /// Once the service runs: sets the timers anew that the state asks for. TIMER is derived, and
-    /// those of commits that were folded while the log was read in have not been set. A moment that
-    /// has passed is made up for now, however long nobody was there: whether it was acted on only
-    /// the decision knows.
+    /// those of commits that were folded while the log was read in have not been set.
     pub fn attend(self: &Arc<Self>, context: &Arc<Context<M>>) {
         let _first = self.context.set(Arc::downgrade(context));
         let (context, alarms) = (context.clone(), self.clone());
         let tasks = context.ground.tasks.clone();
         tasks.spawn("timers", async move {
             context.live().await;
-            let _one = alarms.one.lock().await;
-            let now = context.ground.clock.now();
-            let ever = Timestamp::of_seconds(0);
-            let mut wakes = context.read(|hosted| hosted.machine().wakes(ever));
-            wakes.iter_mut().for_each(|wake| wake.at = wake.at.max(now));
-            context.patiently(|| alarms.put(wakes.clone())).await
+            alarms.renew(&context).await
         });
+    }
+
+    /// Sets every timer anew. A moment that has passed is made up for now, however long nobody was
+    /// there: whether it was acted on only the decision knows.
+    ///
+    /// # Errors
+    /// A server that does not take one.
+    pub async fn renew(&self, context: &Context<M>) -> Result<(), Fault> {
+        let ever = Timestamp::of_seconds(0);
+        self.put(context, |machine| machine.wakes(ever)).await
     }
 
     /// A timer that is due is spent: the next one is set before it is acted on, because a look that
     /// changes nothing is no commit that could lead to one.
-    pub async fn spent(&self, request: &Request) {
-        let Origin::Timer { .. } = request.origin else { return };
-        let Some(context) = self.context.get().and_then(Weak::upgrade) else { return };
-        let _one = self.one.lock().await;
-        let wake = context.read(|hosted| hosted.machine().wake(&request.target, request.at));
-        let set = context.patiently(|| self.put(wake.clone().into_iter().collect())).await;
-        if let Err(fault) = set {
-            tracing::error!(%fault, whom = %request.target, "its next timer cannot be set");
-        }
+    ///
+    /// # Errors
+    /// A server that does not take it: the spent one must come again.
+    pub async fn spent(&self, request: &Request) -> Result<(), Fault> {
+        let Origin::Timer { .. } = request.origin else { return Ok(()) };
+        self.set(vec![Moved { whom: request.target.clone(), since: request.at }]).await
     }
 
-    /// Sets timers that commits led to.
+    /// Sets the timers of aggregates whose next moment commits may have moved; each is looked for
+    /// once, by the state as it is now.
     ///
     /// # Errors
     /// A server that does not take one.
-    pub async fn set(&self, wakes: Vec<Wake>) -> Result<(), Fault> {
-        let _one = self.one.lock().await;
-        self.put(wakes).await
+    pub async fn set(&self, moved: Vec<Moved>) -> Result<(), Fault> {
+        // What moves before the service is attended to is in the state that is looked at then.
+        let Some(context) = self.context.get().and_then(Weak::upgrade) else { return Ok(()) };
+        let mut since: BTreeMap<AggregateId, Timestamp> = BTreeMap::new();
+        for Moved { whom, since: at } in moved {
+            since.entry(whom).and_modify(|first| *first = at.min(*first)).or_insert(at);
+        }
+        let wakes = |machine: &M| {
+            since.iter().filter_map(|(whom, since)| machine.wake(whom, *since)).collect()
+        };
+        self.put(&context, wakes).await
     }
 
-    async fn put(&self, wakes: Vec<Wake>) -> Result<(), Fault> {
-        // One each: of several for one, the last.
-        let wakes: BTreeMap<AggregateId, Wake> =
-            wakes.into_iter().map(|wake| (wake.whom.clone(), wake)).collect();
-        let put = |Wake { whom, at, cause, payload }: Wake| async move {
-            self.timers.set(&whom, whole(at), cause, payload).await
+    async fn put(
+        &self,
+        context: &Context<M>,
+        wakes: impl FnOnce(&M) -> Vec<Wake>,
+    ) -> Result<(), Fault> {
+        let _one = self.one.lock().await;
+        let (wakes, cause) = context.read(|hosted| (wakes(hosted.machine()), hosted.position()));
+        let now = context.ground.clock.now();
+        let put = |Wake { whom, at, payload }: Wake| async move {
+            // The server lets go of a timer that was due long ago.
+            let due = whole(at.max(now));
+            let set = || self.timers.set(&whom, due, cause, payload.clone());
+            context.patiently(set).await
         };
-        stream::iter(wakes.into_values())
-            .map(put)
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
-            .await
+        stream::iter(wakes).map(put).buffer_unordered(AT_ONCE).try_collect::<()>().await
     }
 }
 

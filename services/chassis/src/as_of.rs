@@ -10,8 +10,6 @@ use bytes::Bytes;
 use fleetlog_bus::Fault;
 use fleetlog_kernel::{Position, Timestamp};
 use fleetlog_messages::common::{Query, Refusal, Time};
-use fleetlog_messages::subject;
-use futures::StreamExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -111,12 +109,12 @@ pub(crate) async fn position<M: Machine>(
 ) -> Result<Position, Refusal> {
     match Moment::of(query) {
         Some(moment) => place(context, moment).await,
-        None => last(context).await.map_err(unreadable),
+        None => context.ground.bus.log.end().await.map_err(unreadable),
     }
 }
 
 async fn place<M: Machine>(context: &Context<M>, moment: Moment) -> Result<Position, Refusal> {
-    let last = last(context).await.map_err(unreadable)?;
+    let last = context.ground.bus.log.end().await.map_err(unreadable)?;
     match moment {
         Moment::At(position) if position <= last => Ok(position),
         Moment::At(position) => Err(after_the_end(position, last)),
@@ -133,13 +131,6 @@ fn after_the_end(position: Position, last: Position) -> Refusal {
     refusal("CHS0008", &sentence, &format!("ask for a position from 1 to {last}, or for a time"))
 }
 
-/// Where the log ends.
-async fn last<M: Machine>(context: &Context<M>) -> Result<Position, Fault> {
-    let broker = &context.ground.bus.broker;
-    let last = broker.last("EVENTS", &subject::events()).await?;
-    Ok(last.map_or(Position::START, |message| Position(message.sequence)))
-}
-
 /// The last position whose commit was decided at or before `time`, between two whose times are
 /// known: positions follow the time of decision (the few that were decided at the same moment
 /// aside).
@@ -148,28 +139,41 @@ async fn resolve<M: Machine>(
     time: Timestamp,
     last: Position,
 ) -> Result<Position, Refusal> {
-    let at = async |position| {
-        let decided = decided_at(context, Position(position)).await.map_err(unreadable)?;
-        Ok::<_, Refusal>((position, decided))
-    };
     if last == Position::START {
         return Err(before_the_start(time));
     }
-    let (mut before, mut after) = (at(1).await?, at(last.0).await?);
+    let at =
+        |position| async move { decided_at(context, Position(position)).await.map_err(unreadable) };
+    let (before, after) = ((1, at(1).await?), (last.0, at(last.0).await?));
     if before.1 > time {
         return Err(before_the_start(time));
     }
     if after.1 <= time {
         return Ok(last);
     }
+    Ok(Position(search(before, after, time, at).await?))
+}
+
+/// The last position at or before `time` between two with their times, the first at or before it,
+/// the second after it; `at` looks one up.
+async fn search<E, F>(
+    mut before: (u64, Timestamp),
+    mut after: (u64, Timestamp),
+    time: Timestamp,
+    at: impl Fn(u64) -> F,
+) -> Result<u64, E>
+where
+    F: Future<Output = Result<Timestamp, E>>,
+{
     let mut guess = Guess::Even;
     while after.0 - before.0 > 1 {
-        let found = at(guess.between(before, after, time)).await?;
+        let position = guess.between(before, after, time);
+        let found = (position, at(position).await?);
         let end = if found.1 <= time { &mut before } else { &mut after };
         *end = found;
         guess = guess.other();
     }
-    Ok(Position(before.0))
+    Ok(before.0)
 }
 
 /// Where to look next for a time. Where commits came evenly the first finds it in a few looks,
@@ -214,11 +218,9 @@ async fn decided_at<M: Machine>(
     context: &Context<M>,
     position: Position,
 ) -> Result<Timestamp, Fault> {
-    let from = Position(position.0.saturating_sub(1));
-    let mut reading = context.ground.bus.log.read(&subject::events(), from).await?;
-    match reading.entries.next().await {
-        Some(entry) => Ok(entry?.into_commit()?.header.time),
-        None => Err(Fault::passing("read the time of a commit", "the reading ended")),
+    match context.ground.bus.log.at(position).await? {
+        Some(entry) => Ok(entry.into_commit()?.header.time),
+        None => Err(Fault::passing("read the time of a commit", "the log does not hold it")),
     }
 }
 
@@ -286,20 +288,22 @@ impl<M> Default for Past<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
+    use std::cell::Cell;
+    use std::convert::Infallible;
 
-    /// The looks that a search over a log of these times takes to find the last one at or before
-    /// `time`.
+    /// What a search over a log of these times finds for `time`, and in how many looks.
     fn looks(times: &[i64], time: i64) -> (u64, usize) {
-        let at = |position: u64| (position, Timestamp::of_seconds(times[position as usize - 1]));
-        let (mut before, mut after) = (at(1), at(times.len() as u64));
-        let (mut guess, mut looks) = (Guess::Even, 0);
-        while after.0 - before.0 > 1 {
-            let found = at(guess.between(before, after, Timestamp::of_seconds(time)));
-            let end = if found.1 <= Timestamp::of_seconds(time) { &mut before } else { &mut after };
-            *end = found;
-            (guess, looks) = (guess.other(), looks + 1);
-        }
-        (before.0, looks)
+        let looks = Cell::new(0);
+        let of = |position: u64| Timestamp::of_seconds(times[position as usize - 1]);
+        let at = |position| {
+            looks.set(looks.get() + 1);
+            std::future::ready(Ok::<_, Infallible>(of(position)))
+        };
+        let end = times.len() as u64;
+        let ends = ((1, of(1)), (end, of(end)));
+        let found = search(ends.0, ends.1, Timestamp::of_seconds(time), at).now_or_never();
+        (found.unwrap().unwrap(), looks.get())
     }
 
     #[test]

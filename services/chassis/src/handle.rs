@@ -6,7 +6,7 @@
 use crate::bury::{self, GIVEN_UP, UNREADABLE};
 use crate::context::Context;
 use crate::intake::Parcel;
-use crate::machine::{Decided, Denied, Machine, Origin, Request};
+use crate::machine::{Decided, Denied, Machine, Origin, Request, Unprepared};
 use crate::seen::Lost;
 use crate::tasks::words_of;
 use fleetlog_bus::{Append, Entry, Fault, NewCommit};
@@ -236,8 +236,10 @@ async fn await_position<M: Machine>(context: &Context<M>, position: Position) ->
 /// Decides, and decides again when somebody else was first.
 async fn decide<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Verdict, Broken> {
     let mut request = parcel.request(context.ground.clock.now());
-    if let Err(denied) = context.shell.prepare(&mut request).await {
-        return Ok(denied.into());
+    match context.shell.prepare(&mut request).await {
+        Ok(()) => {}
+        Err(Unprepared::Denied(denied)) => return Ok(denied.into()),
+        Err(Unprepared::Fault(fault)) => return Err(fault.into()),
     }
     for _ in 0..context.ground.bounds.conflicts {
         let (commits, types) = match plan(context, &request, parcel.index) {

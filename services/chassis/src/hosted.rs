@@ -11,8 +11,8 @@ use prost::Message as _;
 use std::collections::BTreeMap;
 
 /// The format of rows; a snapshot of another is passed over. 2: events are named as version 2 of
-/// their schemas does. 3: add-ons know the decision groups of clusters.
-pub const FORMAT: u32 = 3;
+/// their schemas does.
+pub const FORMAT: u32 = 2;
 /// How many users' commands an aggregate remembers to answer repeats without its RESULT.
 const RECENT: usize = 16;
 const HEAD: &str = "head/";

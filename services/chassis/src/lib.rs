@@ -28,11 +28,13 @@ mod sweep;
 mod tasks;
 mod watched;
 
-pub use alarm::{Alarms, Timed, Wake};
+pub use alarm::{Alarms, Moved, Timed, Wake};
 pub use clock::{Clock, Ids};
 pub use context::{Bounds, Bus, Context, Ground};
 pub use hosted::{FORMAT, Hosted, told_order};
-pub use machine::{Decided, Denied, Effect, Machine, Origin, Plain, Request, Shell, Unreadable};
+pub use machine::{
+    Decided, Denied, Effect, Machine, Origin, Plain, Request, Shell, Unprepared, Unreadable,
+};
 pub use metrics::{Counts, Metrics, Reading};
 pub use rebuild::{Rebuilt, Standing, projection_id};
 pub use service::start;

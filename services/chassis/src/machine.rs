@@ -1,6 +1,7 @@
 //! A service as the loops see it: a synchronous machine. Calls in; state, decisions and effects
 //! out. It never does I/O, never reads a clock, and gives the same answers for the same log.
 
+use crate::context::Context;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::Fault;
@@ -81,6 +82,27 @@ pub enum Denied {
     Refused(Refusal),
     /// It cannot be read: it goes to DLQ with this reason.
     Unreadable(String),
+}
+
+/// Why a request is not ready to be decided.
+#[derive(Debug)]
+pub enum Unprepared {
+    /// It never will be.
+    Denied(Denied),
+    /// Something is out of reach: it is tried again.
+    Fault(Fault),
+}
+
+impl From<Denied> for Unprepared {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<Fault> for Unprepared {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 /// A commit that this build cannot read: the service stops and names it.
@@ -183,7 +205,7 @@ pub trait Machine: Send + Sync + 'static {
 #[async_trait]
 pub trait Shell<M: Machine>: Send + Sync + 'static {
     /// Completes a request before it is decided (fetches, checks). Called outside all locks.
-    async fn prepare(&self, _request: &mut Request) -> Result<(), Denied> {
+    async fn prepare(&self, _request: &mut Request) -> Result<(), Unprepared> {
         Ok(())
     }
 
@@ -193,7 +215,7 @@ pub trait Shell<M: Machine>: Send + Sync + 'static {
     }
 
     /// The state was folded anew from the whole log: what is derived from it is brought up to date.
-    async fn rebuilt(&self) -> Result<(), Fault> {
+    async fn rebuilt(&self, _context: &Context<M>) -> Result<(), Fault> {
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use crate::context::{Context, Ground};
 use crate::halt;
 use crate::machine::{Effect, Machine};
-use crate::rebuild::projection_id;
+use crate::rebuild::is_projection;
 use crate::seen;
 use crate::snapshot::Due;
 use fleetlog_bus::{Entry, Fault, Retry};
@@ -34,13 +34,15 @@ pub(crate) struct Follows<E> {
     pub live: bool,
 }
 
-/// Runs until the log cannot be read: then the process must not act on.
+/// Runs until the log cannot be read: then the process must not act on. What an earlier life of the
+/// service reacted to ends at `checkpoint`; a rebuild that was asked for up to `asked` is in the
+/// state already.
 pub(crate) async fn run<M: Machine>(
     context: &Context<M>,
-    checkpoint: Position,
+    (checkpoint, asked): (Position, Position),
     follows: mpsc::Sender<Follows<M::Effect>>,
 ) -> Result<(), Fault> {
-    let mut projector = Projector { context, checkpoint, follows, unsaved: 0 };
+    let mut projector = Projector { context, checkpoint, asked, follows, unsaved: 0 };
     let mut ends_in_a_row = 0;
     loop {
         let before = context.read(|hosted| hosted.position());
@@ -59,6 +61,8 @@ struct Projector<'a, M: Machine> {
     context: &'a Context<M>,
     /// Everything up to here was reacted to by an earlier life of the service.
     checkpoint: Position,
+    /// A rebuild that was asked for up to here is in the state that this began with.
+    asked: Position,
     follows: mpsc::Sender<Follows<M::Effect>>,
     /// Commits since the last snapshot.
     unsaved: u64,
@@ -131,7 +135,8 @@ impl<M: Machine> Projector<'_, M> {
         if pending == 0 {
             self.context.set_live();
         }
-        if commit.aggregate == projection_id(M::SERVICE) && self.context.is_live() {
+        let own = commit.aggregate.service == M::SERVICE && is_projection(&commit.aggregate);
+        if own && commit.position > self.asked {
             self.context.set_rebuild_due(commit.position);
         }
         self.unsaved += 1;
@@ -173,9 +178,12 @@ impl<M: Machine> Projector<'_, M> {
     /// Has a snapshot taken, beside the folding, when enough commits have passed.
     fn save_if_due(&mut self, position: Position) {
         let context = self.context;
+        let least = context.ground.bounds.snapshot_every;
+        if self.unsaved < least || !context.is_live() {
+            return;
+        }
         let aggregates = context.read(|hosted| hosted.aggregates());
-        let enough = context.ground.bounds.snapshot_every.max(aggregates / PART);
-        if self.unsaved >= enough && context.is_live() {
+        if self.unsaved >= least.max(aggregates / PART) {
             self.unsaved = 0;
             context.set_snapshot_due(Due { position, handed_on: context.handed_on() });
         }

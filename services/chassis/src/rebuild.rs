@@ -2,7 +2,7 @@
 //! one that is used, then put in its place. An operator's command asks for it, so the log says who
 //! did, and when; no snapshot from before that commit is used any more.
 
-use crate::context::Context;
+use crate::context::{Bus, Context};
 use crate::hosted::Hosted;
 use crate::machine::{Decided, Denied, Machine, Origin, Request};
 use crate::snapshot::{self, apart};
@@ -91,6 +91,16 @@ pub(crate) fn decide(request: &Request) -> Result<Vec<Decided>, Denied> {
     Ok(vec![Decided { aggregate: request.target.clone(), schema: SCHEMA, events }])
 }
 
+/// Where somebody asked for a rebuild of a service's projection last: what was folded before is not
+/// used any more.
+///
+/// # Errors
+/// A log that cannot be read.
+pub(crate) async fn last_asked<M: Machine>(bus: &Bus) -> Result<Position, Fault> {
+    let last = bus.log.last(&projection_id(M::SERVICE)).await?;
+    Ok(last.map_or(Position::START, |commit| commit.position))
+}
+
 /// Runs until the service ends: rebuilds when a commit asks for it. What fails stops the service,
 /// which then starts from the log alone.
 pub(crate) async fn run<M: Machine + Default>(context: &Context<M>) -> Result<(), Fault> {
@@ -98,6 +108,7 @@ pub(crate) async fn run<M: Machine + Default>(context: &Context<M>) -> Result<()
     loop {
         let asked = context.rebuild_due(last).await;
         last = asked;
+        context.live().await;
         tracing::info!(service = %M::SERVICE, %asked, "the projection is rebuilt");
         let rebuilt = rebuild(context, asked).await?;
         let Rebuilt { position, rows, differing, .. } = rebuilt;
@@ -108,7 +119,7 @@ pub(crate) async fn run<M: Machine + Default>(context: &Context<M>) -> Result<()
                 "it was not what the log says, and is now"
             ),
         }
-        context.patiently(|| context.shell.rebuilt()).await?;
+        context.patiently(|| context.shell.rebuilt(context)).await?;
         context.set_rebuilt(rebuilt);
     }
 }

@@ -25,6 +25,7 @@ pub async fn start<M: Machine + Default>(
     if told.seen() > end {
         return Err(Lost::Shorter { end, seen: told.seen() }.fault());
     }
+    let asked = bounds.patiently(|| rebuild::last_asked::<M>(bus)).await?;
     let hosted = bounds.patiently(|| snapshot::newest::<M>(bus, None)).await?;
     let checkpoint = told.reacted;
     tracing::info!(service = %M::SERVICE, from = %hosted.position(), %checkpoint, "starting");
@@ -32,7 +33,10 @@ pub async fn start<M: Machine + Default>(
     let tasks = context.ground.tasks.clone();
     let (follows, followed) = mpsc::channel(context.ground.bounds.effects);
     let projecting = context.clone();
-    tasks.spawn("project", async move { project::run(&projecting, checkpoint, follows).await });
+    tasks.spawn(
+        "project",
+        async move { project::run(&projecting, (checkpoint, asked), follows).await },
+    );
     let reacting = context.clone();
     tasks.spawn("react", async move { react::run(&reacting, followed).await });
     let keeping = context.clone();

@@ -5,7 +5,7 @@
 use crate::context::{Bus, Context};
 use crate::hosted::Hosted;
 use crate::machine::Machine;
-use crate::rebuild::projection_id;
+use crate::rebuild;
 use crate::seen;
 use fleetlog_bus::{Fault, LogReading, encode_snapshot};
 use fleetlog_kernel::Position;
@@ -121,12 +121,12 @@ pub(crate) async fn newest<M: Machine + Default>(
     bus: &Bus,
     to: Option<Position>,
 ) -> Result<Hosted<M>, Fault> {
-    let asked = bus.log.last(&projection_id(M::SERVICE)).await?;
-    let asked = asked.map_or(Position::START, |commit| commit.position);
-    let mut candidates = bus.snapshots.candidates(M::SERVICE, to.map(|to| to.0)).await?;
+    let (asked, until) = (rebuild::last_asked::<M>(bus).await?, to.map_or(u64::MAX, |to| to.0));
+    let usable_at = asked.0..=until;
+    let mut candidates = bus.snapshots.candidates(M::SERVICE, &usable_at).await?;
     while let Some(snapshot) = candidates.next().await? {
         let position = Position(snapshot.position);
-        if position < asked || to.is_some_and(|to| position > to) {
+        if !usable_at.contains(&position.0) {
             continue;
         }
         match usable(bus, snapshot).await? {

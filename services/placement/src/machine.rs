@@ -5,8 +5,8 @@ use crate::looked::Looked;
 use crate::parse::Asked;
 use crate::{answer, parse, questions, rows};
 use bytes::Bytes;
-use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Timed, Unreadable, Wake};
-use fleetlog_kernel::{Decider, Position, Projection, Reaction, Service, Timestamp};
+use fleetlog_chassis::{Decided, Denied, Effect, Machine, Moved, Request, Timed, Unreadable, Wake};
+use fleetlog_kernel::{Decider, Projection, Reaction, Service, Timestamp};
 use fleetlog_messages::common::{Query, Refusal as Said, Row};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{
@@ -124,29 +124,25 @@ pub fn placement_id(namespace: &str, name: &str) -> AggregateId {
     AggregateId::namespaced(Service::Placement, PLACEMENT, namespace, name)
 }
 
-fn wake(key: &PlacementKey, at: Timestamp, cause: Position) -> Wake {
-    let whom = placement_id(&key.namespace, &key.name);
-    Wake { whom, at, cause, payload: schedule() }
+fn wake(key: &PlacementKey, at: Timestamp) -> Wake {
+    Wake { whom: placement_id(&key.namespace, &key.name), at, payload: schedule() }
 }
 
 impl Timed for Scheduling {
-    fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake> {
+    fn wake(&self, whom: &AggregateId, since: Timestamp) -> Option<Wake> {
         let key = PlacementKey::new(whom.scope.as_deref()?, &whom.name);
-        Some(wake(&key, self.world.deadline(&key, now)?, self.world.position()))
+        Some(wake(&key, self.world.deadline(&key, since)?))
     }
 
-    fn wakes(&self, now: Timestamp) -> Vec<Wake> {
-        let cause = self.world.position();
-        let due = self.world.placements().filter_map(|(key, _)| {
-            let at = self.world.deadline(key, now)?;
-            Some(wake(key, at, cause))
-        });
-        due.collect()
+    fn wakes(&self, since: Timestamp) -> Vec<Wake> {
+        let keys = self.world.placements().map(|(key, _)| key);
+        keys.filter_map(|key| Some(wake(key, self.world.deadline(key, since)?))).collect()
     }
 }
 
 impl Machine for Scheduling {
-    type Effect = Wake;
+    /// A placement may have to be looked at at another moment.
+    type Effect = Moved;
 
     const SERVICE: Service = Service::Placement;
 
@@ -158,7 +154,7 @@ impl Machine for Scheduling {
         Ok(())
     }
 
-    fn react(&self, commit: &Recorded) -> Vec<Effect<Wake>> {
+    fn react(&self, commit: &Recorded) -> Vec<Effect<Moved>> {
         let payload = schedule();
         let tell = |key: PlacementKey| Effect::Tell {
             to: placement_id(&key.namespace, &key.name),
@@ -166,9 +162,12 @@ impl Machine for Scheduling {
         };
         let mut follows = Follows(&self.world);
         let told = follows.react(&commit.position).into_iter().map(tell);
-        let cause = commit.position;
-        let wakes = follows.wake(cause, commit.header.time).into_iter();
-        told.chain(wakes.map(|(key, at)| Effect::Own(wake(&key, at, cause)))).collect()
+        let since = commit.header.time;
+        let moved = follows.wake(commit.position, since).into_iter().map(|(key, _)| {
+            let whom = placement_id(&key.namespace, &key.name);
+            Effect::Own(Moved { whom, since })
+        });
+        told.chain(moved).collect()
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {

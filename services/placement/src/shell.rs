@@ -4,7 +4,7 @@
 use crate::machine::Scheduling;
 use async_trait::async_trait;
 use fleetlog_bus::Fault;
-use fleetlog_chassis::{Alarms, Context, Denied, Ground, Request, Shell, Wake};
+use fleetlog_chassis::{Alarms, Context, Ground, Moved, Request, Shell, Unprepared};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
@@ -18,13 +18,16 @@ struct Around {
 
 #[async_trait]
 impl Shell<Scheduling> for Around {
-    async fn prepare(&self, request: &mut Request) -> Result<(), Denied> {
-        self.alarms.spent(request).await;
-        Ok(())
+    async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {
+        Ok(self.alarms.spent(request).await?)
     }
 
-    async fn perform(&self, effects: Vec<Wake>) -> Result<(), Fault> {
-        self.alarms.set(effects).await
+    async fn perform(&self, moved: Vec<Moved>) -> Result<(), Fault> {
+        self.alarms.set(moved).await
+    }
+
+    async fn rebuilt(&self, context: &Context<Scheduling>) -> Result<(), Fault> {
+        self.alarms.renew(context).await
     }
 }
 

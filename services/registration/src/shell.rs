@@ -9,7 +9,7 @@ use crate::nudges::{self, Nudges};
 use crate::{beats, joins, leases, parse, told};
 use async_trait::async_trait;
 use fleetlog_bus::{Fault, Leases};
-use fleetlog_chassis::{Context, Denied, Ground, Request, Shell};
+use fleetlog_chassis::{Context, Denied, Ground, Request, Shell, Unprepared};
 use fleetlog_kernel::ClusterName;
 use fleetlog_registration_domain::Refusal;
 use fleetlog_registration_domain::reaction::{Follow, repairs};
@@ -29,7 +29,7 @@ struct Tending {
 impl Shell<Registration> for Tending {
     /// A beat may have come since a lease was seen to run out, and a service that just started has
     /// not waited for one: that a lease ran out counts only if it still is so.
-    async fn prepare(&self, request: &mut Request) -> Result<(), Denied> {
+    async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {
         if !parse::notes_expiry(request) {
             return Ok(());
         }
@@ -43,7 +43,7 @@ impl Shell<Registration> for Tending {
             }
         }
         let refusal = Refusal::LeaseHolds { name: cluster.to_string() };
-        Err(Denied::Refused(refusal.into()))
+        Err(Denied::Refused(refusal.into()).into())
     }
 
     async fn perform(&self, effects: Vec<Own>) -> Result<(), Fault> {

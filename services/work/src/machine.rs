@@ -3,7 +3,7 @@
 
 use crate::{answer, decode, handlers};
 use bytes::Bytes;
-use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Timed, Unreadable, Wake};
+use fleetlog_chassis::{Decided, Denied, Effect, Machine, Moved, Request, Timed, Unreadable, Wake};
 use fleetlog_kernel::{Position, Projection as _, Reaction as _, Service, Timestamp};
 use fleetlog_messages::common::{Query, Refusal, Row};
 use fleetlog_messages::envelope::Recorded;
@@ -20,9 +20,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Own {
     /// Gives an agent what it should have from now on.
-    Deliver(Delivery),
-    /// Has a replica set planned at a moment.
-    Wake(Wake),
+    Deliver(Box<Delivery>),
+    /// A replica set may have to be planned at another moment.
+    Move(Moved),
 }
 
 /// Work as a machine.
@@ -31,7 +31,6 @@ pub struct Works {
     fleet: Fleet,
     /// The commit that was applied last, read; no part of the state.
     last: Option<(Change, Position)>,
-    position: Position,
 }
 
 impl Works {
@@ -42,11 +41,11 @@ impl Works {
     }
 
     /// The timer of a set whose clusters take turns, if it waits for something in time.
-    fn alarm(&self, key: &SetKey, now: Timestamp) -> Option<Wake> {
-        let at = self.fleet.deadline(key, now)?;
+    fn alarm(&self, key: &SetKey, since: Timestamp) -> Option<Wake> {
+        let at = self.fleet.deadline(key, since)?;
         let command = Some(Command::PlanFanOut(PlanFanOut::default()));
         let payload = ReplicaSetCommand { command }.encode_to_vec().into();
-        Some(Wake { whom: key.aggregate(), at, cause: self.position, payload })
+        Some(Wake { whom: key.aggregate(), at, payload })
     }
 
     /// What WORK should hold: what each agent should get now, by its work.
@@ -58,13 +57,13 @@ impl Works {
 }
 
 impl Timed for Works {
-    fn wake(&self, whom: &AggregateId, now: Timestamp) -> Option<Wake> {
+    fn wake(&self, whom: &AggregateId, since: Timestamp) -> Option<Wake> {
         let namespace = whom.scope.as_deref().filter(|_| whom.kind == REPLICA_SET)?;
-        self.alarm(&SetKey::new(namespace, &whom.name), now)
+        self.alarm(&SetKey::new(namespace, &whom.name), since)
     }
 
-    fn wakes(&self, now: Timestamp) -> Vec<Wake> {
-        self.fleet.sets().keys().filter_map(|key| self.alarm(key, now)).collect()
+    fn wakes(&self, since: Timestamp) -> Vec<Wake> {
+        self.fleet.sets().keys().filter_map(|key| self.alarm(key, since)).collect()
     }
 }
 
@@ -79,7 +78,6 @@ impl Machine for Works {
             self.fleet.apply(change, commit.position);
         }
         self.last = change.map(|change| (change, commit.position));
-        self.position = commit.position;
         Ok(())
     }
 
@@ -88,8 +86,8 @@ impl Machine for Works {
         let Some(last) = last else { return vec![] };
         let told = (&self.fleet).react(last).into_iter().map(effect);
         let timed = self.fleet.noticed().timed.as_ref();
-        let wake = timed.and_then(|key| self.alarm(key, commit.header.time));
-        told.chain(wake.map(|wake| Effect::Own(Own::Wake(wake)))).collect()
+        let moved = timed.map(|key| Moved { whom: key.aggregate(), since: commit.header.time });
+        told.chain(moved.map(|moved| Effect::Own(Own::Move(moved)))).collect()
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {
@@ -119,6 +117,6 @@ fn effect(follow: Follow) -> Effect<Own> {
             to: key.aggregate(),
             payload: ReplicaSetCommand { command: Some(command) }.encode_to_vec().into(),
         },
-        Follow::Publish(delivery) => Effect::Own(Own::Deliver(*delivery)),
+        Follow::Publish(delivery) => Effect::Own(Own::Deliver(delivery)),
     }
 }

@@ -11,7 +11,7 @@ use crate::{agents, answer, puts};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, MAX_COMMAND, Retry};
-use fleetlog_chassis::{Alarms, Context, Denied, Ground, Origin, Request, Shell};
+use fleetlog_chassis::{Alarms, Context, Denied, Ground, Origin, Request, Shell, Unprepared};
 use fleetlog_kernel::{ContentHash, Service};
 use fleetlog_messages::common::Query;
 use fleetlog_messages::work::{
@@ -25,7 +25,7 @@ use prost::Message as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the reading of a bundle waits before it is tried again.
@@ -37,25 +37,20 @@ struct Around {
     alarms: Arc<Alarms<Works>>,
     summarize_after: Duration,
     tries: u32,
-    /// The loops around this, once they are there.
-    context: OnceLock<Weak<Context<Works>>>,
 }
 
 #[async_trait]
 impl Shell<Works> for Around {
-    async fn prepare(&self, request: &mut Request) -> Result<(), Denied> {
+    async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {
         match &request.origin {
-            Origin::User(_) => self.check(request).await,
-            Origin::Service { from: Service::Addon, .. } => self.keep(request).await,
+            Origin::User(_) => Ok(self.check(request).await?),
+            Origin::Service { from: Service::Addon, .. } => Ok(self.keep(request).await?),
             // Reports that come together are summed up together.
             Origin::Service { .. } if summarizes(request) => {
                 tokio::time::sleep(self.summarize_after).await;
                 Ok(())
             }
-            Origin::Timer { .. } => {
-                self.alarms.spent(request).await;
-                Ok(())
-            }
+            Origin::Timer { .. } => Ok(self.alarms.spent(request).await?),
             Origin::Service { .. } | Origin::Agent(_) => Ok(()),
         }
     }
@@ -82,23 +77,21 @@ impl Shell<Works> for Around {
         Ok(dressed)
     }
 
-    async fn rebuilt(&self) -> Result<(), Fault> {
-        match self.context.get().and_then(Weak::upgrade) {
-            Some(context) => bring_up_to_date(&context, &self.publisher).await,
-            None => Ok(()),
-        }
+    async fn rebuilt(&self, context: &Context<Works>) -> Result<(), Fault> {
+        bring_up_to_date(context, &self.publisher).await?;
+        self.alarms.renew(context).await
     }
 
     async fn perform(&self, effects: Vec<Own>) -> Result<(), Fault> {
-        let (mut deliveries, mut wakes) = (Vec::new(), Vec::new());
+        let (mut deliveries, mut moved) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
-                Own::Deliver(delivery) => deliveries.push(delivery),
-                Own::Wake(wake) => wakes.push(wake),
+                Own::Deliver(delivery) => deliveries.push(*delivery),
+                Own::Move(one) => moved.push(one),
             }
         }
         self.publisher.publish(deliveries).await?;
-        self.alarms.set(wakes).await
+        self.alarms.set(moved).await
     }
 }
 
@@ -218,10 +211,8 @@ async fn start_all(ground: Ground, settings: Settings) -> Result<Arc<Context<Wor
         alarms: alarms.clone(),
         summarize_after: settings.summarize_after,
         tries: settings.tries,
-        context: OnceLock::new(),
     });
-    let context = fleetlog_chassis::start::<Works>(ground, around.clone()).await?;
-    let _first = around.context.set(Arc::downgrade(&context));
+    let context = fleetlog_chassis::start::<Works>(ground, around).await?;
     let tasks = context.ground.tasks.clone();
     tasks.spawn("reconcile", reconcile(context.clone(), publisher.clone()));
     tasks.spawn("syncs", agents::syncs(context.clone(), publisher));

@@ -55,10 +55,10 @@ impl Hub {
                     let index = index as u64;
                     self.inbox.push_back(Told { to, cause: position, index, payload });
                 }
-                Effect::Own(Own::Wake(_)) => {}
+                Effect::Own(Own::Move(_)) => {}
                 Effect::Own(Own::Deliver(delivery)) => {
                     let key = WorkKey::new(&delivery.cluster, &delivery.work);
-                    self.published.insert(key, delivery);
+                    self.published.insert(key, *delivery);
                 }
             }
         }

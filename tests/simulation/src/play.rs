@@ -174,7 +174,7 @@ impl Run {
         for number in 1..=CHOICES {
             let what = self.during(async |scenario| scenario.choose().await).await?;
             *self.happened.entry(what).or_default() += 1;
-            if self.chance().below(4) == 0 {
+            if self.chance().below(3) == 0 {
                 self.fall_silent();
             }
             self.step = format!("step {number} ({what:?})");
@@ -186,9 +186,9 @@ impl Run {
         self.settle().await
     }
 
-    /// One cluster is cut off for longer than its grace, if it is there.
+    /// One cluster is cut off, if it is there: for longer than its grace, begun anew once or twice.
     fn fall_silent(&mut self) {
-        let lasts = self.chance().between(55_000, 90_000);
+        let lasts = self.chance().between(70_000, 160_000);
         let number = usize::try_from(self.chance().below(CLUSTERS.len() as u64)).unwrap_or(0);
         let Some(member) = self.fleet.get_mut(number).filter(|m| m.gate.is_open()) else { return };
         tracing::info!(cluster = %member.name, "is silent");

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// How many seeds are played without a bug; more by `FLEETLOG_SEEDS`.
 const SEEDS: u64 = 24;
 /// How many seeds of choices, as many more in proportion.
-const CHOICES: u64 = 8;
+const CHOICES: u64 = 16;
 /// Within how many seeds each planted bug has to be found.
 const FOUND_WITHIN: u64 = 200;
 

@@ -47,7 +47,7 @@ pub async fn the_newest_snapshot_is_found_whatever_the_index_says(hub: &mut Hub)
     // The third and last is what a crash leaves between the index and the snapshot.
     for index in ["", "a 30\nb what", "a 30\nb 20\n"] {
         broker.put_object(SNAP_BUCKET, "work", Bytes::from_static(index.as_bytes())).await.unwrap();
-        let mut found = snapshots.candidates(Service::Work, None).await.unwrap();
+        let mut found = snapshots.candidates(Service::Work, &(0..=u64::MAX)).await.unwrap();
         assert_eq!(found.next().await.unwrap(), Some(snapshot(20, 10)), "{index:?}");
         assert_eq!(found.next().await.unwrap(), Some(snapshot(10, 10)), "{index:?}");
         assert_eq!(found.next().await.unwrap(), None, "{index:?}");
@@ -57,7 +57,7 @@ pub async fn the_newest_snapshot_is_found_whatever_the_index_says(hub: &mut Hub)
 pub async fn a_moment_long_past_has_a_snapshot_near_by(hub: &mut Hub) {
     let (snapshots, broker) = (snapshots(hub).await, hub.service(Service::Work).await);
     let nearest = async |service, at| {
-        let mut candidates = snapshots.candidates(service, Some(at)).await.unwrap();
+        let mut candidates = snapshots.candidates(service, &(0..=at)).await.unwrap();
         candidates.next().await.unwrap().map(|snapshot| snapshot.position)
     };
     let before = async |at| nearest(Service::Work, at).await;

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use fleetlog_bus::{Client, Memory, SharedBroker};
 use fleetlog_chassis::{
-    Alarms, Bus, Clock, Context, Decided, Denied, Effect, Ground, Ids, Machine, Origin, Request,
-    Shell, Tasks, Timed, Unreadable, Wake,
+    Alarms, Bus, Clock, Context, Decided, Denied, Effect, Ground, Ids, Machine, Moved, Origin,
+    Request, Shell, Tasks, Timed, Unprepared, Unreadable, Wake,
 };
 use fleetlog_kernel::{Actor, Position, Service, Timestamp};
 use fleetlog_messages::common::{Outcome, Query, Refusal, Row, outcome};
@@ -28,14 +28,13 @@ fn reminder(name: &str) -> AggregateId {
 struct Reminders {
     due: BTreeMap<String, u64>,
     rang: BTreeMap<String, u32>,
-    position: Position,
 }
 
 impl Reminders {
     fn timer(&self, name: &str) -> Option<Wake> {
         let at = START.plus(Duration::from_secs(*self.due.get(name)?));
         let payload = Bytes::from("ring");
-        Some(Wake { whom: reminder(name), at, cause: self.position, payload })
+        Some(Wake { whom: reminder(name), at, payload })
     }
 }
 
@@ -50,7 +49,7 @@ impl Timed for Reminders {
 }
 
 impl Machine for Reminders {
-    type Effect = Wake;
+    type Effect = Moved;
 
     const SERVICE: Service = Service::Placement;
 
@@ -65,12 +64,12 @@ impl Machine for Reminders {
                 *self.rang.entry(name.clone()).or_default() += 1;
             }
         }
-        self.position = commit.position;
         Ok(())
     }
 
-    fn react(&self, commit: &Recorded) -> Vec<Effect<Wake>> {
-        self.timer(&commit.aggregate.name).map(Effect::Own).into_iter().collect()
+    fn react(&self, commit: &Recorded) -> Vec<Effect<Moved>> {
+        let whom = commit.aggregate.clone();
+        vec![Effect::Own(Moved { whom, since: commit.header.time })]
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {
@@ -100,13 +99,12 @@ struct Around(Arc<Alarms<Reminders>>);
 
 #[async_trait::async_trait]
 impl Shell<Reminders> for Around {
-    async fn prepare(&self, request: &mut Request) -> Result<(), Denied> {
-        self.0.spent(request).await;
-        Ok(())
+    async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {
+        Ok(self.0.spent(request).await?)
     }
 
-    async fn perform(&self, wakes: Vec<Wake>) -> Result<(), fleetlog_bus::Fault> {
-        self.0.set(wakes).await
+    async fn perform(&self, moved: Vec<Moved>) -> Result<(), fleetlog_bus::Fault> {
+        self.0.set(moved).await
     }
 }
 

@@ -81,7 +81,7 @@ async fn a_moment_long_past_is_folded_from_a_waypoint_and_then_from_the_last_ans
         pass(Duration::from_secs(1)).await;
     }
     let snapshots = &service.ground.bus.snapshots;
-    let mut candidates = snapshots.candidates(SERVICE, Some(5)).await.unwrap();
+    let mut candidates = snapshots.candidates(SERVICE, &(0..=5)).await.unwrap();
     let saved = candidates.next().await.unwrap().unwrap();
     assert_eq!(saved.position, 4, "neither of the two newest is so old");
     let ask = async |as_of| {

@@ -11,7 +11,7 @@ use fleetlog_bus::{
     Reading, Stored, StoredMessage,
 };
 use fleetlog_chassis::{
-    Bounds, Bus, Clock, Context, Denied, Ground, Ids, Request, Shell, Tasks, Watched,
+    Bounds, Bus, Clock, Context, Ground, Ids, Request, Shell, Tasks, Unprepared, Watched,
 };
 use fleetlog_kernel::{Actor, CommandId, Timestamp};
 use fleetlog_messages::common::{Accomplished, DeadLetter, Outcome, Refusal, outcome};
@@ -206,12 +206,12 @@ impl Performed {
 
 #[async_trait]
 impl Shell<Tally> for Performed {
-    async fn prepare(&self, _request: &mut Request) -> Result<(), Denied> {
+    async fn prepare(&self, _request: &mut Request) -> Result<(), Unprepared> {
         tokio::time::sleep(self.prepares).await;
         Ok(())
     }
 
-    async fn rebuilt(&self) -> Result<(), Fault> {
+    async fn rebuilt(&self, _: &Context<Tally>) -> Result<(), Fault> {
         *self.rebuilt.lock().unwrap() += 1;
         Ok(())
     }
