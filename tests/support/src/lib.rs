@@ -1,8 +1,10 @@
 //! What the tests share: guards for real hubs and a real Kubernetes API, connections in each role,
-//! waiting for a condition. What is tested, and how, is the tests' own.
+//! waiting for a condition, processes that stop at a named place. What is tested, and how, is the
+//! tests' own.
 
 mod cluster;
 mod controllers;
+pub mod crash;
 mod eventually;
 mod hub;
 mod kube_member;

@@ -11,21 +11,22 @@ use fleetlog_kernel::{Actor, Position, Service, Timestamp};
 use fleetlog_messages::common::{Outcome, Query, Refusal, Row, outcome};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::AggregateId;
+use fleetlog_test_support::crash::{Crashing, Fuse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-const START: Timestamp = Timestamp::of_seconds(1_800_000_000);
+pub const START: Timestamp = Timestamp::of_seconds(1_800_000_000);
 const SCHEMA: &str = "fleetlog.test.v1.ReminderEvent";
 
-fn reminder(name: &str) -> AggregateId {
+pub fn reminder(name: &str) -> AggregateId {
     AggregateId::global(Service::Placement, "reminder", name)
 }
 
 /// Reminders: `in N` rings N seconds after the start of the test, `off` gives it up. `ring` is what
 /// the timer says.
 #[derive(Default)]
-struct Reminders {
+pub struct Reminders {
     due: BTreeMap<String, u64>,
     rang: BTreeMap<String, u32>,
 }
@@ -108,26 +109,30 @@ impl Shell<Reminders> for Around {
     }
 }
 
-struct Stage {
-    broker: SharedBroker,
+pub struct Stage {
+    pub broker: SharedBroker,
     clock: Clock,
     ids: Arc<Ids>,
     running: Option<Arc<Context<Reminders>>>,
+    /// Where the lives of the service end.
+    pub fuse: Arc<Fuse>,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let (streams, queues) = (fleetlog_topology::streams(), fleetlog_topology::queues());
         let broker: SharedBroker = Memory::starting_at(streams, queues, START);
         let (clock, ids) = (Clock::tokio(START), Arc::new(Ids::seeded(7)));
-        let mut stage = Self { broker, clock, ids, running: None };
+        let mut stage = Self { broker, clock, ids, running: None, fuse: Arc::default() };
         stage.start().await;
         stage
     }
 
-    async fn start(&mut self) {
+    pub async fn start(&mut self) {
         let tasks = Tasks::default();
-        let bus = Bus::new(self.broker.clone(), &tasks);
+        let life = tasks.clone();
+        self.fuse.lives(move || life.abort());
+        let bus = Bus::new(Crashing::over(self.broker.clone(), self.fuse.clone()), &tasks);
         let (ids, clock) = (Arc::new(Ids::seeded(1)), self.clock.clone());
         let alarms = Arc::new(Alarms::new(bus.timers.clone()));
         let ground = Ground { bus, clock, ids, tasks, bounds: crate::stage::bounds() };
@@ -138,7 +143,7 @@ impl Stage {
         self.running = Some(context);
     }
 
-    async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         let context = self.running.take().unwrap();
         context.ground.tasks.abort();
         let _ = context.ground.tasks.join().await;
@@ -154,7 +159,7 @@ impl Stage {
     }
 
     /// How often it rang by the second `until` of the test.
-    async fn rang(&self, name: &str, until: u64) -> u32 {
+    pub async fn rang(&self, name: &str, until: u64) -> u32 {
         let until = START.plus(Duration::from_secs(until)).plus(Duration::from_millis(500));
         tokio::time::sleep(until.since(self.clock.now())).await;
         let running = self.running.as_ref().unwrap();

@@ -4,7 +4,6 @@
 
 mod commands;
 mod crashes;
-mod crashing;
 mod deadlines;
 mod late;
 mod past;
@@ -18,3 +17,4 @@ mod stage;
 mod supervision;
 mod tally;
 mod watching;
+mod woken;

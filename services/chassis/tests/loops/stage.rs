@@ -1,22 +1,20 @@
 //! The stage of these tests: a broker in memory that can be tampered with, services on it, a
 //! client.
 
-use crate::crashes::CrashPoint;
-use crate::crashing::{Acknowledged, Crash};
 use crate::tally::Tally;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::{
     Broker, Client, Commands, Delivery, Fault, Memory, Message, Publish, PublishError, Queue,
-    Reading, Stored, StoredMessage,
+    Reading, SNAP_BUCKET, Stored, StoredMessage,
 };
 use fleetlog_chassis::{
     Bounds, Bus, Clock, Context, Ground, Ids, Request, Shell, Tasks, Unprepared, Watched,
 };
 use fleetlog_kernel::{Actor, CommandId, Timestamp};
 use fleetlog_messages::common::{Accomplished, DeadLetter, Outcome, Refusal, outcome};
-use fleetlog_messages::envelope::header;
 use fleetlog_messages::subject::{AggregateId, Subject};
+use fleetlog_test_support::crash::{CrashPoint, Crashing, Fuse};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use prost::Message as _;
@@ -57,9 +55,8 @@ pub struct Stage {
     me: Weak<Self>,
     loses: AtomicBool,
     lost: Notify,
-    pub crash: Crash,
-    /// Whether the life that runs has read the log in.
-    pub live: AtomicBool,
+    /// Where the lives of its services end.
+    pub fuse: Arc<Fuse>,
     /// Whether objects are kept: a snapshot waits while not.
     keeps: Watched<bool>,
 }
@@ -82,8 +79,7 @@ impl Stage {
             loses,
             lost,
             keeps,
-            crash: Crash::default(),
-            live: AtomicBool::new(false),
+            fuse: Arc::default(),
         })
     }
 
@@ -135,14 +131,14 @@ impl Stage {
     ) -> Result<Running, Fault> {
         let tasks = Tasks::default();
         let ground = Ground {
-            bus: Bus::new(self.clone(), &tasks),
+            bus: Bus::new(Crashing::over(self.clone(), self.fuse.clone()), &tasks),
             clock: Clock::tokio(Timestamp::of_seconds(1_800_000_000)),
             ids: Arc::new(Ids::seeded(1)),
             tasks,
             bounds,
         };
-        self.live.store(false, Ordering::Relaxed);
-        self.lives(&ground.tasks);
+        let life = ground.tasks.clone();
+        self.fuse.lives(move || life.abort());
         fleetlog_chassis::start::<Tally>(ground, shell).await
     }
 
@@ -156,6 +152,13 @@ impl Stage {
                 let _ = self.memory.publish(message).await;
                 lost()
             }
+        }
+    }
+
+    /// Nothing of SNAP can be read any more.
+    pub async fn drop_snapshots(&self) {
+        for name in ["registration", "registration-a", "registration-b", "registration-waypoints"] {
+            self.memory.put_object(SNAP_BUCKET, name, Bytes::new()).await.unwrap();
         }
     }
 
@@ -194,7 +197,7 @@ pub struct Performed {
     pub prepares: Duration,
     pub rebuilt: Mutex<usize>,
     /// Where a process may stop over it.
-    pub stage: Weak<Stage>,
+    pub fuse: Option<Arc<Fuse>>,
 }
 
 impl Performed {
@@ -217,13 +220,12 @@ impl Shell<Tally> for Performed {
     }
 
     async fn perform(&self, effects: Vec<String>) -> Result<(), Fault> {
-        let stage = self.stage.upgrade();
-        if let Some(stage) = &stage {
-            stage.is_at(CrashPoint::BetweenOutputAndCheckpoint).await;
+        if let Some(fuse) = &self.fuse {
+            fuse.is_at(CrashPoint::BetweenOutputAndCheckpoint).await;
         }
         self.done.lock().unwrap().extend(effects);
-        if let Some(stage) = &stage {
-            stage.is_at(CrashPoint::AfterEffectBeforeCheckpoint).await;
+        if let Some(fuse) = &self.fuse {
+            fuse.is_at(CrashPoint::AfterEffectBeforeCheckpoint).await;
         }
         Ok(())
     }
@@ -311,26 +313,14 @@ impl Queue for Losing {
             pass(Duration::from_millis(100)).await;
             delivery = self.queue.next().await?;
         }
-        Ok(Box::new(Acknowledged { delivery, stage: self.stage.clone() }))
+        Ok(delivery)
     }
 }
 
 #[async_trait]
 impl Broker for Stage {
     async fn publish(&self, message: Publish) -> Result<Stored, PublishError> {
-        let steps = Self::steps_of(&message.subject);
-        if let Some((before, _)) = steps {
-            self.is_at(before).await;
-            let second = message.headers.get(header::INDEX).is_some_and(|index| index == "1");
-            if second && message.subject.starts_with("fl.do.") {
-                self.is_at(CrashPoint::BetweenOutputs).await;
-            }
-        }
-        let stored = self.under_tampering(message).await;
-        if let Some((_, after)) = steps {
-            self.is_at(after).await;
-        }
-        stored
+        self.under_tampering(message).await
     }
 
     async fn publish_atomic(&self, messages: Vec<Publish>) -> Result<Stored, PublishError> {
@@ -338,10 +328,7 @@ impl Broker for Stage {
         if self.tampered.load(Ordering::Relaxed) {
             return Err(PublishError::WrongLast { actual: None });
         }
-        self.is_at(CrashPoint::BeforeBatch).await;
-        let stored = self.memory.publish_atomic(messages).await;
-        self.is_at(CrashPoint::AfterBatchBeforeAnswer).await;
-        stored
+        self.memory.publish_atomic(messages).await
     }
 
     async fn last(&self, stream: &str, subject: &Subject) -> Result<Option<StoredMessage>, Fault> {
@@ -369,12 +356,7 @@ impl Broker for Stage {
                 (Ok(message), Some(stage)) => stage.comes(&stream, message.sequence),
                 _ => Comes::Once,
             };
-            let at = message.as_ref().ok().map(|message| message.sequence);
-            let reader = me.upgrade().filter(|_| stream == "EVENTS").zip(at);
             async move {
-                if let Some((stage, at)) = reader {
-                    stage.reads(from.saturating_sub(1), pending, at).await;
-                }
                 match (comes, message) {
                     (Comes::Not, _) => vec![],
                     (Comes::Twice, Ok(message)) => vec![Ok(message.clone()), Ok(message)],
@@ -404,8 +386,6 @@ impl Broker for Stage {
     }
 
     async fn in_hand(&self, stream: &str, durable: &str) -> Result<(u64, u64), Fault> {
-        self.is_at(CrashPoint::InRecovery).await;
-        self.live.store(true, Ordering::Relaxed);
         self.memory.in_hand(stream, durable).await
     }
 
@@ -441,7 +421,7 @@ impl Broker for Stage {
 
     async fn put_object(&self, bucket: &str, name: &str, content: Bytes) -> Result<(), Fault> {
         self.keeps.until(|keeps| keeps.then_some(())).await;
-        self.put(bucket, name, content).await
+        self.memory.put_object(bucket, name, content).await
     }
 
     async fn get_object(&self, bucket: &str, name: &str) -> Result<Option<Bytes>, Fault> {
