@@ -117,9 +117,7 @@ fn read(text: &str) -> Option<Quantity> {
     let end = rest.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(rest.len());
     let (number, suffix) = rest.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
-    }
+    // Neither nothing nor a second point is read as digits.
     let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
     let places = i32::try_from(fraction.len()).ok()?;
     let (nanos, form) = match BINARY.iter().find(|(name, _)| *name == suffix) {

@@ -103,6 +103,16 @@ fn steps(program: &Program, subject: &Subject) -> u64 {
 }
 
 #[test]
+fn an_input_is_within_sizes_that_it_exceeds_in_nothing() {
+    let least = Sizes { items: 1, text: 1, weight: 1 };
+    assert!(least.within(&least) && USUAL.within(&USUAL) && Sizes::default().within(&least));
+    for more in [Sizes { items: 2, ..least }, Sizes { text: 2, ..least }] {
+        assert!(!more.within(&least) && more.within(&USUAL), "{more:?}");
+    }
+    assert!(!Sizes { weight: 2, ..least }.within(&least));
+}
+
+#[test]
 fn steps_are_counted_part_by_part() {
     let program = compile("[1, 2, 3].exists(x, x == 3)").unwrap();
     assert_eq!(steps(&program, &subject(1)), 14, "1 range, 3 entries, 3 times 3 parts, 1 result");

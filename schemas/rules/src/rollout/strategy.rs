@@ -218,7 +218,8 @@ fn size(path: &'static str, given: Option<&IntOrString>) -> Result<Option<Size>,
         Some(Value::Int(count)) => return Ok(Some(Size::Count(*count))),
         Some(Value::Str(text)) => text,
     };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // A number may have a sign, a size may not.
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let read = match text.strip_suffix('%') {
         Some(percent) if digits(percent) => percent.parse().ok().map(Size::Percent),
         None if digits(text) => text.parse().ok().map(Size::Count),

@@ -65,6 +65,8 @@ fn quantities_are_written_as_kubernetes_writes_them() {
         ("0Gi", "0"),
         ("-2000m", "-2"),
         ("0.1n", "1n"),
+        ("0.1000000000", "100m"),
+        ("0.1000000001", "100000001n"),
     ] {
         assert_eq!(Quantity::parse(given).unwrap().to_string(), written, "{given}");
     }
@@ -85,6 +87,7 @@ fn durations_are_written_as_go_writes_them() {
         ("1500us", "1.5ms"),
         ("0", "0s"),
         ("2ns", "2ns"),
+        ("1500ns", "1.5\u{b5}s"),
         ("1h0.5m", "1h0m30s"),
     ] {
         assert_eq!(GoDuration::parse(given).unwrap().to_string(), written, "{given}");

@@ -141,7 +141,7 @@ fn versions_are_read_strictly_unless_asked() {
     holds(r#"isSemver("1.2.3") && !isSemver("v1.2.3") && isSemver("v1.2", true)"#);
     holds(r#"semver("v01.2", true) == semver("1.2.0")"#);
     holds(r#"semver("1.2.3-rc.1").isLessThan(semver("1.2.3"))"#);
-    holds(r#"semver("1.2.3+a") == semver("1.2.3+b")"#);
+    holds(r#"semver("1.2.3+a") == semver("1.2.3+b") && semver("1.2.3") != semver("1.2.4")"#);
     holds(r#"semver("1.2.3").major() == 1 && semver("1.2.3").minor() == 2"#);
     holds(r#"semver("1.2.3").patch() == 3 && semver("1.2.3").compareTo(semver("1.3.0")) == -1"#);
     has_no_answer(r#"semver(managedCluster.status.version.kubernetes).major() == 1"#);
@@ -191,6 +191,7 @@ fn addresses_and_ranges_are_told_apart() {
         "!cidr('10.1.0.0/16').containsCIDR(cidr('10.0.0.0/8')) && cidr('::/0').containsIP('::1')",
     );
     holds("cidr('10.1.2.3/16').masked() == cidr('10.1.0.0/16')");
+    holds("cidr('2001:db8::1/32').masked() == cidr('2001:db8::/32')");
     holds("!cidr('::/0').containsIP('1.1.1.1')");
     holds("cidr('10.1.2.3/16').ip() == ip('10.1.2.3') && cidr('10.1.2.3/16').prefixLength() == 16");
     holds("string(cidr('::1/128')) == '::1/128' && cidr('0.0.0.0/0').containsIP(ip('9.9.9.9'))");
@@ -229,6 +230,9 @@ fn what_cannot_be_read_or_does_not_fit_is_refused() {
     unfit("(3 - dyn(1)).size() == 1", "no matching overload for 'size'");
     unfit("1.5 % 2.0 == 1.0", "no matching overload for '_%_'");
     unfit("'a' - 'b' == 'c'", "no matching overload for '_-_'");
+    unfit("b'a' + 'b' == 'ab'", "no matching overload for '_+_'");
+    unfit("[1, 2]['a'] == 1", "no matching overload for '_[_]'");
+    holds("[1, 2][dyn(1)] == 2 && [optional.of('a')][0].value() == 'a'");
     unfit("[1] < dyn(1)", "no matching overload for '_<_'");
     unfit("dyn(1) < [1]", "no matching overload for '_<_'");
     unfit("1 < 'a'", "no matching overload for '_<_'");

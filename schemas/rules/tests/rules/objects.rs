@@ -54,10 +54,12 @@ fn the_hub_sets_what_is_its_own_and_a_merge_keeps_what_is_not_given() {
     let merged = metadata::changed(&born, &given, Change::Merge);
     assert_eq!(merged.labels.len(), 2);
     assert_eq!(merged.finalizers, ["f"]);
-    let replaced = metadata::changed(&born, &given, Change::Replace);
+    let mut replaced = metadata::changed(&born, &given, Change::Replace);
     assert_eq!(replaced.labels.keys().collect::<Vec<_>>(), ["b"]);
     assert!(replaced.finalizers.is_empty());
-    assert_eq!(replaced.uid(), "u");
+    assert_eq!((replaced.uid(), replaced.generation()), ("u", 1));
+    metadata::next_generation(&mut replaced);
+    assert_eq!(replaced.generation(), 2);
 }
 
 #[test]

@@ -185,6 +185,7 @@ fn rp128_a_size_that_is_no_number_is_refused_and_one_out_of_range_is_all() {
         "progressive.maxConcurrency: \"two\" is neither a number nor a percentage"
     );
     assert!(read(text("%")).is_err() && read(text("-1%")).is_err() && read(text("")).is_err());
+    assert!(read(text("+1%")).is_err() && read(text("+1")).is_err());
     let groups = [group("", 0, &["c1", "c2", "c3"])];
     for size in [text("0"), whole(0), whole(-1), whole(4), text("0%"), text("101%"), None] {
         let rollout = plan(&read(size).unwrap(), &groups, &BTreeMap::new(), NOW);
@@ -221,6 +222,7 @@ fn rp130_a_measure_becomes_a_score_between_its_bounds() {
     assert_eq!(score(3.3), -34, "towards zero");
     assert_eq!(score(f64::NAN), -100);
     assert_eq!(fleetlog_rules::score::normalized(7.0, 7.0, 7.0), -100);
+    assert_eq!(fleetlog_rules::score::normalized(15.0, 10.0, 20.0), 0);
 }
 
 /// Numbers 75 and 76 of work: a percentage is rounded up, of all or of the group.
@@ -263,6 +265,7 @@ fn every_form_is_read_with_its_defaults_and_refused_by_field() {
     assert_eq!(deadline("-1s").unwrap_err().path, "all.progressDeadline");
     let form = RolloutProgressivePerGroup {
         min_success_time: Some("5m".to_owned()),
+        progress_deadline: Some("1h".to_owned()),
         max_failures: text("10%"),
         ..RolloutProgressivePerGroup::default()
     };
@@ -273,6 +276,7 @@ fn every_form_is_read_with_its_defaults_and_refused_by_field() {
     };
     let expected = Rules {
         min_success_time: Duration::from_secs(300),
+        progress_deadline: Some(Duration::from_secs(3_600)),
         max_failures: Size::Percent(10),
         ..per_group()
     };

@@ -132,6 +132,7 @@ fn the_values_that_a_key_must_have_are_told_and_no_others() {
         .map(|(key, values)| (key, values.iter().map(String::as_str).collect()))
         .collect();
     assert_eq!(pinned, [("a", vec!["b"]), ("tier", vec!["db", "web"])]);
+    assert!(!selector.is_empty() && Selector::default().is_empty());
 }
 
 #[test]
