@@ -2,12 +2,14 @@
 //! cases leave open.
 
 use crate::story::{Story, misconfigured, number, predicate, set_by, specified, taint, text};
+use fleetlog_kernel::Position;
 use fleetlog_messages::common::{IntOrString, LabelSelector, Time, int_or_string::Value};
 use fleetlog_messages::placement::{
-    DecisionGroup, DecisionStrategy, GroupClusterSelector, GroupStrategy, PlacementSpec,
-    PrioritizerConfig, PrioritizerPolicy, ScoreCoordinate,
+    DecisionGroup, DecisionStrategy, GroupClusterSelector, GroupStrategy, PlacementDecision,
+    PlacementSpec, PrioritizerConfig, PrioritizerPolicy, ScoreCoordinate,
 };
 use fleetlog_messages::registration::cluster_event;
+use fleetlog_placement_domain::pages;
 
 fn spec() -> PlacementSpec {
     PlacementSpec::default()
@@ -91,6 +93,26 @@ fn a_misconfigured_placement_keeps_its_last_good_decision_and_recovers() {
     let said = story.condition("p", "PlacementMisconfigured");
     assert_eq!((said.status(), said.reason()), ("False", "Succeedconfigured"));
     assert_eq!(said.message(), "Placement configurations check pass");
+}
+
+#[test]
+fn each_page_is_an_object_with_a_version_of_its_own() {
+    let names: Vec<String> = (0..101).map(|n| format!("c{n:03}")).collect();
+    let mut story = Story::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    story.place("p", spec());
+    let placement = story.placement("p");
+    let pages = pages::objects(&placement);
+    let [first, second] = &pages[..] else { panic!("{} pages", pages.len()) };
+    let meta = |page: &PlacementDecision| page.metadata.clone().unwrap();
+    let (first, second, owner) = (meta(first), meta(second), placement.object().unwrap());
+    let decided = Position(placement.0.decided_at);
+    assert_eq!(first.resource_version(), decided.resource_version(0));
+    assert_eq!(second.resource_version(), decided.resource_version(1));
+    assert_ne!(first.uid(), second.uid());
+    for page in [first, second] {
+        assert_eq!(page.generation(), 1);
+        assert_eq!(page.creation_timestamp, owner.metadata.clone().unwrap().creation_timestamp);
+    }
 }
 
 #[test]

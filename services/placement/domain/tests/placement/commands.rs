@@ -170,6 +170,14 @@ fn an_object_of_another_name_or_namespace_is_refused() {
 }
 
 #[test]
+fn an_object_may_say_its_own_name_and_namespace() {
+    let mut apply = apply("p", number(2));
+    let meta = apply.object.metadata.get_or_insert_default();
+    (meta.namespace, meta.name) = (text("ns"), text("p"));
+    given::<Placement>([]).at(AT).when(applying(apply)).then([specified(object(spec()))]);
+}
+
+#[test]
 fn a_label_that_no_object_can_have_is_refused() {
     let mut apply = apply("p", number(1));
     apply.object.metadata.get_or_insert_default().labels = crate::story::pairs(&[("a", "-")]);

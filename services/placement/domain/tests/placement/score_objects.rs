@@ -1,5 +1,6 @@
 //! Each command on scores and each refusal: given, when, then.
 
+use crate::story::Story;
 use fleetlog_kernel::spec::given;
 use fleetlog_kernel::{Position, Timestamp, Uid};
 use fleetlog_messages::common::{ObjectMeta, Time};
@@ -84,6 +85,17 @@ fn what_is_not_there_is_not_deleted() {
     let gone = Event::Deleted(ScoreDeleted { by: "ann".into() });
     given::<Held>([specified(1)]).at(AT).when(delete).then([gone.clone()]);
     assert_eq!(given::<Held>([specified(1), gone]).state(), Held::default());
+}
+
+#[test]
+fn all_scores_are_told_by_cluster_and_name() {
+    let mut story = Story::default();
+    for (cluster, name) in [("c1", "demo"), ("c2", "demo"), ("c1", "other")] {
+        story.score(cluster, name, &[("cpu", 1)], None);
+    }
+    let mut all: Vec<_> = story.world.scores().all().map(|(c, name, _)| (c, name)).collect();
+    all.sort_unstable();
+    assert_eq!(all, [("c1", "demo"), ("c1", "other"), ("c2", "demo")]);
 }
 
 #[test]

@@ -186,6 +186,10 @@ fn another_spec_and_a_new_placement_can_be_supposed() {
     story.place("p", number(1));
     let supposed = |spec| Supposed { placement: Some(apply("p", spec)), ..Supposed::default() };
     assert_eq!(otherwise(&story, &supposed(number(2))).0, ["c2"]);
+    let kept = simulate(&story.world, &key("p"), &supposed(misconfigured()), story.now());
+    let kept = kept.unwrap().0;
+    assert_eq!((kept.before, kept.after), (1, 1));
+    assert_eq!((kept.pages_before, kept.pages_after), (1, 1), "the last good decision is kept");
     story.delete("p");
     let (simulated, _) =
         simulate(&story.world, &key("p"), &supposed(number(2)), story.now()).unwrap();

@@ -3,6 +3,7 @@
 use super::specs::{toleration, weighed};
 use crate::story::{Story, key, number, predicate, specified, taint};
 use fleetlog_messages::placement::{PlacementSpec, Toleration, placement_event::Event};
+use fleetlog_placement_domain::Change;
 use fleetlog_placement_domain::cluster::Cluster;
 use fleetlog_placement_domain::plan::Plan;
 use fleetlog_placement_domain::schedule::Decision;
@@ -263,6 +264,16 @@ fn rp131_balance_counts_the_decisions_of_others() {
     assert_eq!(scored(&story, "p", "Balance"), [100, 100, 100].map(SOME));
     take(&mut story, "other", &["c1"]);
     assert_eq!(scored(&story, "p", "Balance"), [-100, 100, 100].map(SOME));
+}
+
+#[test]
+fn what_is_said_of_a_placement_that_is_gone_counts_for_nobody() {
+    let mut story = named(2);
+    take(&mut story, "gone", &["c1"]);
+    let decided = story.events.iter().rfind(|event| matches!(event, Event::Decided(_))).cloned();
+    story.delete("gone");
+    story.commit(vec![Change::Placement(key("gone"), decided.unwrap())]);
+    assert_eq!(story.place("p", weighed(number(1), "Exact", &[("Balance", 1)])), ["c1"]);
 }
 
 #[test]
