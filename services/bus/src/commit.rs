@@ -30,7 +30,7 @@ impl NewCommit {
     pub(crate) fn to_publish(&self) -> Publish {
         let mut headers = self.header.to_map();
         let id = headers.remove(MESSAGE_ID);
-        let commit = Commit { events: self.events.iter().map(|event| event.to_vec()).collect() };
+        let commit = Commit { events: self.events.clone() };
         Publish {
             subject: self.aggregate.event().as_str().to_owned(),
             headers,
@@ -110,8 +110,8 @@ fn recorded(message: &StoredMessage) -> Result<Recorded, String> {
     if header.cause.0 >= message.sequence {
         return Err(format!("its cause {} is not before it", header.cause));
     }
-    let events = commit.events.into_iter().map(Bytes::from).collect();
-    let commit = Recorded { position: Position(message.sequence), aggregate, header, events };
+    let position = Position(message.sequence);
+    let commit = Recorded { position, aggregate, header, events: commit.events };
     upcast::to_newest(commit)
 }
 
@@ -139,7 +139,7 @@ mod tests {
             sequence: 3,
             subject: "fl.ev.work.manifestwork.c1.shop".to_owned(),
             headers: headers.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-            payload: Commit { events: vec![b"x".to_vec()] }.encode_to_vec().into(),
+            payload: Commit { events: vec![Bytes::from_static(b"x")] }.encode_to_vec().into(),
             pending: 7,
         }
     }

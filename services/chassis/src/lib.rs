@@ -40,3 +40,8 @@ pub use rebuild::{Rebuilt, Standing, projection_id};
 pub use service::start;
 pub use tasks::{TaskFailed, Tasks};
 pub use watched::Watched;
+
+/// A message is read on one thread and let go of on another, a dozen pieces each: this takes half
+/// the time over it that the C library's takes, which the log is read so much faster for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

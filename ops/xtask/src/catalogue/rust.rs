@@ -12,6 +12,9 @@ use std::fmt::Write as _;
 /// Messages whose JSON is written by hand, in `wire.rs`.
 const BY_HAND: [&str; 3] = ["Time", "IntOrString", "Raw"];
 
+/// Bytes that are read out of a message without a copy: many, or large.
+const SHARED: [&str; 1] = [".fleetlog.common.v1.Commit.events"];
+
 /// Every Rust file, by its path in the generated folder.
 pub fn files(protos: &Protos, groups: &[Group]) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
@@ -56,6 +59,7 @@ fn proto_package(module: &str) -> String {
 fn generate(protos: &Protos, group: &Group) -> Result<String> {
     let mut config = Config::new();
     config.btree_map(["."]);
+    config.bytes(SHARED);
     for message in protos.pool.all_messages().filter(is_ours) {
         if group.messages.iter().any(|name| name == message.full_name()) {
             annotate(&mut config, &message)?;

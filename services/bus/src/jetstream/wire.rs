@@ -2,7 +2,7 @@
 //! bytes come out as `None`, never as a panic.
 
 use crate::port::{Headers, Message, StoredMessage};
-use async_nats::HeaderMap;
+use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
 /// Our headers as the client's.
@@ -17,8 +17,11 @@ pub(super) fn to_headers(headers: &Headers) -> HeaderMap {
 /// The client's headers as ours; of several values the last counts.
 pub(super) fn of_headers(map: Option<&HeaderMap>) -> Headers {
     let Some(map) = map else { return Headers::new() };
-    let one = |values: &Vec<async_nats::HeaderValue>| values.last().map(ToString::to_string);
-    map.iter().filter_map(|(name, values)| Some((name.to_string(), one(values)?))).collect()
+    let text = |(name, values): (&HeaderName, &Vec<HeaderValue>)| {
+        let name: &str = name.as_ref();
+        Some((name.to_owned(), values.last()?.as_str().to_owned()))
+    };
+    map.iter().filter_map(text).collect()
 }
 
 /// Headers as the stream keeps them: a version line, then `Name: value` lines.

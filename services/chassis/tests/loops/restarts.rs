@@ -93,7 +93,8 @@ async fn an_event_that_cannot_be_read_stops_the_service_and_is_named() {
     let mut last = stage.stored("EVENTS").await.remove(0);
     last.headers.remove("Nats-Expected-Last-Subject-Sequence");
     last.headers.insert("Nats-Msg-Id".to_owned(), "other".to_owned());
-    let commit = fleetlog_messages::common::Commit { events: vec![b"many".to_vec()] };
+    let commit =
+        fleetlog_messages::common::Commit { events: vec![bytes::Bytes::from_static(b"many")] };
     let payload = prost::Message::encode_to_vec(&commit).into();
     let unreadable =
         Publish { subject: last.subject, headers: last.headers, payload, ..Publish::default() };

@@ -131,8 +131,7 @@ pub async fn publish(plain: &async_nats::jetstream::Context, commit: NewCommit) 
         headers.insert(name, value);
     }
     headers.insert(EXPECTED, commit.expected.to_string());
-    let events = commit.events.iter().map(|event| event.to_vec()).collect();
-    let payload = Commit { events }.encode_to_vec().into();
+    let payload = Commit { events: commit.events }.encode_to_vec().into();
     let subject = commit.aggregate.event().as_str().to_owned();
     let sent = plain.publish_with_headers(subject, headers, payload).await.context("publish")?;
     Ok(sent.await.context("the server's answer")?.sequence)

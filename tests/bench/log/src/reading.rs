@@ -33,14 +33,14 @@ pub async fn reading(scale: Scale) -> Result<Vec<Figure>> {
     past::write(&bus.log, events, clusters).await?;
     let plain = plain(&ground, events).await?;
     let read = read(&bus, events).await?;
-    let compared = compared(&bus, events).await?;
     // What follows from the log is told once, so that the lives after it have nothing to tell.
     let never = u64::MAX;
-    started(&ground, events, never).await?.settled(events).await?;
     let before = resident_mib(std::process::id())?;
-    let cold = started(&ground, events, never).await?;
+    let first = started(&ground, events, never).await?;
     let grown = resident_mib(std::process::id())? - before;
-    let cold_s = cold.end();
+    first.settled(events).await?;
+    let compared = compared(&bus, events).await?;
+    let cold_s = started(&ground, events, never).await?.end();
     started(&ground, events, events as u64 / 20).await?.saved(&bus, events).await?;
     let warm = started(&ground, events, never).await?.end();
     ground.stop();

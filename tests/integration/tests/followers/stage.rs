@@ -78,7 +78,7 @@ impl Stage {
         let publish = Publish {
             subject: to.event().as_str().to_owned(),
             headers: header.to_map(),
-            payload: Commit { events: vec![event] }.encode_to_vec().into(),
+            payload: Commit { events: vec![event.into()] }.encode_to_vec().into(),
             ..Publish::default()
         };
         let broker = self.hub.service(to.service).await.unwrap();

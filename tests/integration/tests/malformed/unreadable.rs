@@ -37,7 +37,7 @@ fn of_a_later_release(schema: &str) -> (Headers, Bytes) {
         time: Timestamp::of_seconds(1_700_000_000),
         service: Service::Registration,
     };
-    let commit = Commit { events: vec![vec![]] };
+    let commit = Commit { events: vec![Bytes::new()] };
     (header.to_map(), commit.encode_to_vec().into())
 }
 

@@ -89,7 +89,7 @@ fn keeping_taint(mut message: Publish) -> Publish {
     let Ok(commit) = Commit::decode(message.payload.clone()) else { return message };
     let kept: Vec<_> =
         types.into_iter().zip(commit.events).filter(|(kind, _)| *kind != "TaintRemoved").collect();
-    let (types, events): (Vec<&str>, Vec<Vec<u8>>) = kept.into_iter().unzip();
+    let (types, events): (Vec<&str>, Vec<Bytes>) = kept.into_iter().unzip();
     message.headers.insert(header::TYPES.to_owned(), types.join(","));
     message.payload = Commit { events }.encode_to_vec().into();
     message
@@ -98,14 +98,14 @@ fn keeping_taint(mut message: Publish) -> Publish {
 fn giving_up_first(mut message: Publish) -> Publish {
     let Ok(mut commit) = Commit::decode(message.payload.clone()) else { return message };
     for bytes in &mut commit.events {
-        let Ok(mut event) = PlacementEvent::decode(bytes.as_slice()) else { continue };
+        let Ok(mut event) = PlacementEvent::decode(&**bytes) else { continue };
         match &mut event.event {
             Some(placement_event::Event::Decided(revision)) if !revision.removed.is_empty() => {
                 revision.added.clear();
             }
             _ => {}
         }
-        *bytes = event.encode_to_vec();
+        *bytes = event.encode_to_vec().into();
     }
     message.payload = Bytes::from(commit.encode_to_vec());
     message
@@ -115,14 +115,14 @@ fn giving_up_first(mut message: Publish) -> Publish {
 fn choosing_another(mut message: Publish) -> Publish {
     let Ok(mut commit) = Commit::decode(message.payload.clone()) else { return message };
     for bytes in &mut commit.events {
-        let Ok(mut event) = PlacementEvent::decode(bytes.as_slice()) else { continue };
+        let Ok(mut event) = PlacementEvent::decode(&**bytes) else { continue };
         if let Some(placement_event::Event::Decided(revision)) = &mut event.event
             && let [added] = revision.added.as_mut_slice()
         {
             let at = CLUSTERS.iter().position(|name| *name == added.cluster).unwrap_or_default();
             CLUSTERS[(at + 1) % CLUSTERS.len()].clone_into(&mut added.cluster);
         }
-        *bytes = event.encode_to_vec();
+        *bytes = event.encode_to_vec().into();
     }
     message.payload = Bytes::from(commit.encode_to_vec());
     message

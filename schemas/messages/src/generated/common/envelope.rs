@@ -6,8 +6,8 @@
 /// by the header `Fl-Schema`; their types stand in order in `Fl-Types`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Commit {
-    #[prost(bytes = "vec", repeated, tag = "1")]
-    pub events: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// The domain said no.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
