@@ -18,6 +18,7 @@ use fleetlog_messages::addon::{
     definition_command, definition_event, template_command, template_event,
 };
 use fleetlog_messages::common::OwnerReference;
+use fleetlog_messages::subject::AggregateId;
 use fleetlog_rules::metadata::Change;
 use prost::Message;
 
@@ -35,15 +36,11 @@ pub(crate) fn decide(fleet: &Fleet, request: &Request) -> Result<Vec<Decided>, D
     }
 }
 
-/// Whether a request is one that waits for changes that come together.
-pub(crate) fn settles(request: &Request) -> bool {
-    match request.target.kind.as_str() {
-        DEFINITION => {
-            let command = read::<DefinitionMessage>(request).ok().and_then(|m| m.command);
-            matches!(command, Some(definition_command::Command::Summarize(_)))
-        }
-        _ => false,
-    }
+/// Whether a command is one that waits for changes that come together.
+pub(crate) fn settles(target: &AggregateId, payload: &Bytes) -> bool {
+    let command = || DefinitionMessage::decode(payload.clone()).ok()?.command;
+    target.kind == DEFINITION
+        && matches!(command(), Some(definition_command::Command::Summarize(_)))
 }
 
 fn denied(refusal: Refusal) -> Denied {

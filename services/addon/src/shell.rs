@@ -5,10 +5,13 @@ use crate::config::Settings;
 use crate::handlers::settles;
 use crate::machine::AddOns;
 use async_trait::async_trait;
+use bytes::Bytes;
 use fleetlog_bus::Fault;
-use fleetlog_chassis::{Alarms, Context, Ground, Moved, Origin, Request, Shell, Unprepared};
+use fleetlog_chassis::{Alarms, Context, Ground, Moved, Request, Shell, Unprepared};
+use fleetlog_messages::subject::AggregateId;
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Around {
     settings: Settings,
@@ -17,10 +20,12 @@ struct Around {
 
 #[async_trait]
 impl Shell<AddOns> for Around {
+    /// What happens to many add-ons together is counted once.
+    fn patience(&self, target: &AggregateId, payload: &Bytes) -> Duration {
+        if settles(target, payload) { self.settings.settle_after } else { Duration::ZERO }
+    }
+
     async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {
-        if matches!(request.origin, Origin::Service { .. }) && settles(request) {
-            tokio::time::sleep(self.settings.settle_after).await;
-        }
         Ok(self.alarms.spent(request).await?)
     }
 

@@ -10,6 +10,7 @@ use fleetlog_messages::common::{Query, Refusal, Row};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::AggregateId;
 use std::fmt;
+use std::time::Duration;
 
 /// Who asks, as the server vouches for it by the subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +208,12 @@ pub trait Shell<M: Machine>: Send + Sync + 'static {
     /// Completes a request before it is decided (fetches, checks). Called outside all locks.
     async fn prepare(&self, _request: &mut Request) -> Result<(), Unprepared> {
         Ok(())
+    }
+
+    /// How long a command may wait for more like it, so that what they ask for is done once. The
+    /// wait ends as soon as something else comes for the same aggregate.
+    fn patience(&self, _target: &AggregateId, _payload: &Bytes) -> Duration {
+        Duration::ZERO
     }
 
     /// Completes an answer: puts bodies back into the objects.

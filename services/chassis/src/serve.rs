@@ -18,7 +18,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How long to wait before a queue that cannot be read is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -92,20 +92,34 @@ struct Arrival {
     place: OwnedSemaphorePermit,
 }
 
+/// A parcel with its place, and how long it may wait for more like it.
+struct Taken {
+    parcel: Parcel,
+    place: OwnedSemaphorePermit,
+    patience: Duration,
+}
+
+/// What waits behind the parcel of an aggregate that is running, and the bell that ends its wait.
+#[derive(Default)]
+struct Lane {
+    behind: VecDeque<Taken>,
+    hurry: Arc<Notify>,
+}
+
 /// What is being decided, and what waits behind it.
 struct Desk<M: Machine> {
     context: Arc<Context<M>>,
     running: FuturesUnordered<BoxFuture<'static, Result<Option<AggregateId>, Fault>>>,
-    /// The parcels of each aggregate that has one running.
-    behind: HashMap<AggregateId, VecDeque<(Parcel, OwnedSemaphorePermit)>>,
+    /// The lane of each aggregate that has a parcel running.
+    lanes: HashMap<AggregateId, Lane>,
     /// The sequences of DO that were given up on and will come once more.
     given_up: BTreeSet<u64>,
 }
 
 impl<M: Machine> Desk<M> {
     fn new(context: Arc<Context<M>>) -> Self {
-        let (running, behind) = (FuturesUnordered::new(), HashMap::new());
-        Self { context, running, behind, given_up: BTreeSet::new() }
+        let (running, lanes) = (FuturesUnordered::new(), HashMap::new());
+        Self { context, running, lanes, given_up: BTreeSet::new() }
     }
 
     /// Starts on a delivery, or puts it behind the others of its aggregate.
@@ -125,13 +139,7 @@ impl<M: Machine> Desk<M> {
             return Ok(());
         }
         match Parcel::read(source, delivery) {
-            Ok(parcel) => match self.behind.get_mut(&parcel.target) {
-                Some(queue) => queue.push_back((parcel, place)),
-                None => {
-                    self.behind.insert(parcel.target.clone(), VecDeque::new());
-                    self.running.push(Box::pin(one(self.context.clone(), parcel, place)));
-                }
-            },
+            Ok(parcel) => self.line_up(parcel, place),
             Err((delivery, reason)) => {
                 let context = self.context.clone();
                 self.running.push(Box::pin(async move {
@@ -145,17 +153,39 @@ impl<M: Machine> Desk<M> {
         Ok(())
     }
 
+    /// Starts on a parcel, or puts it behind the others of its aggregate.
+    fn line_up(&mut self, parcel: Parcel, place: OwnedSemaphorePermit) {
+        let payload = &parcel.delivery.message().payload;
+        let patience = self.context.shell.patience(&parcel.target, payload);
+        let taken = Taken { parcel, place, patience };
+        match self.lanes.get_mut(&taken.parcel.target) {
+            Some(lane) => {
+                if patience.is_zero() {
+                    lane.hurry.notify_one();
+                }
+                lane.behind.push_back(taken);
+            }
+            None => {
+                let lane = self.lanes.entry(taken.parcel.target.clone()).or_default();
+                self.running.push(Box::pin(one(self.context.clone(), taken, lane.hurry.clone())));
+            }
+        }
+    }
+
     /// Goes on with what waited behind the one that is done.
     fn finish(&mut self, done: Option<AggregateId>) {
         let Some(aggregate) = done else { return };
-        match self.behind.get_mut(&aggregate).and_then(VecDeque::pop_front) {
-            Some((next, place)) => {
-                self.running.push(Box::pin(one(self.context.clone(), next, place)));
-            }
-            None => {
-                self.behind.remove(&aggregate);
-            }
+        let Some(lane) = self.lanes.get_mut(&aggregate) else { return };
+        let Some(next) = lane.behind.pop_front() else {
+            self.lanes.remove(&aggregate);
+            return;
+        };
+        // A bell of its own: what rang for the one before is no reason to hurry.
+        lane.hurry = Arc::default();
+        if lane.behind.iter().any(|taken| taken.patience.is_zero()) {
+            lane.hurry.notify_one();
         }
+        self.running.push(Box::pin(one(self.context.clone(), next, lane.hurry.clone())));
     }
 
     /// Finishes everything in hand.
@@ -176,10 +206,17 @@ impl<M: Machine> Desk<M> {
 
 async fn one<M: Machine>(
     context: Arc<Context<M>>,
-    parcel: Parcel,
-    _place: OwnedSemaphorePermit,
+    Taken { parcel, place: _place, patience }: Taken,
+    hurry: Arc<Notify>,
 ) -> Result<Option<AggregateId>, Fault> {
     let target = parcel.target.clone();
+    if !patience.is_zero() {
+        tokio::select! {
+            biased;
+            () = hurry.notified() => {}
+            () = tokio::time::sleep(patience) => {}
+        }
+    }
     let counts = &context.metrics.serve;
     let handled = handle(&context, parcel, AfterFault::Stop).await;
     match handled.inspect_err(|_| counts.failed())? {

@@ -14,6 +14,7 @@ use fleetlog_bus::{Fault, MAX_COMMAND, Retry};
 use fleetlog_chassis::{Alarms, Context, Denied, Ground, Origin, Request, Shell, Unprepared};
 use fleetlog_kernel::{ContentHash, Service};
 use fleetlog_messages::common::Query;
+use fleetlog_messages::subject::AggregateId;
 use fleetlog_messages::work::{
     ApplyReplicaSet, ApplyWork, Bundle, ReplicaSetCommand, WorkCommand, replica_set_command,
     work_command,
@@ -45,14 +46,14 @@ impl Shell<Works> for Around {
         match &request.origin {
             Origin::User(_) => Ok(self.check(request).await?),
             Origin::Service { from: Service::Addon, .. } => Ok(self.keep(request).await?),
-            // Reports that come together are summed up together.
-            Origin::Service { .. } if summarizes(request) => {
-                tokio::time::sleep(self.summarize_after).await;
-                Ok(())
-            }
             Origin::Timer { .. } => Ok(self.alarms.spent(request).await?),
             Origin::Service { .. } | Origin::Agent(_) => Ok(()),
         }
+    }
+
+    /// Reports that come together are summed up together.
+    fn patience(&self, target: &AggregateId, payload: &Bytes) -> Duration {
+        if summarizes(target, payload) { self.summarize_after } else { Duration::ZERO }
     }
 
     async fn dress(&self, query: &Query, objects: Vec<Bytes>) -> Result<Vec<Bytes>, Fault> {
@@ -181,9 +182,9 @@ fn bundle(request: &Request) -> Result<Option<Bundle>, Denied> {
     Ok(named)
 }
 
-fn summarizes(request: &Request) -> bool {
-    let command = || read::<ReplicaSetCommand>(request).ok()?.command;
-    request.target.kind == REPLICA_SET
+fn summarizes(target: &AggregateId, payload: &Bytes) -> bool {
+    let command = || ReplicaSetCommand::decode(payload.clone()).ok()?.command;
+    target.kind == REPLICA_SET
         && matches!(command(), Some(replica_set_command::Command::Summarize(_)))
 }
 

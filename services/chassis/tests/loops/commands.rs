@@ -1,6 +1,6 @@
 //! From a command to its outcome, whatever goes wrong in between.
 
-use crate::stage::{Stage, Tamper, accomplished, bounds, kill, pass, refused};
+use crate::stage::{Performed, Stage, Tamper, accomplished, bounds, kill, pass, refused};
 use crate::tally::{SCHEMA, tally};
 use bytes::Bytes;
 use fleetlog_bus::{Append, Broker as _, ClientError, EventLog, NewCommit, Publish, Space};
@@ -29,6 +29,27 @@ async fn a_command_becomes_an_event_and_its_outcome_names_the_position() {
     let events = stage.stored("EVENTS").await;
     assert_eq!(events[0].headers[header::ACTOR], "alice");
     assert_eq!(events[0].headers[header::VERSION], "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_waits_for_more_like_it_is_hurried_by_any_other() {
+    let stage = Stage::new();
+    let hour = Duration::from_secs(3_600);
+    let patient = Performed { patience: hour, ..Performed::default() };
+    let service = stage.start_with(bounds(), Arc::new(patient)).await;
+    let holds = || service.read(|h| h.machine().0.get("a").copied());
+    stage.send(&tally("a"), "first", "add 1").await;
+    stage.send(&tally("a"), "second", "add 1").await;
+    pass(hour / 2).await;
+    assert_eq!(holds(), None, "both wait, each for more like it");
+    stage.send(&tally("a"), "third", "add 3").await;
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(holds(), Some(5), "in their order");
+    stage.send(&tally("a"), "fourth", "add 1").await;
+    pass(hour / 2).await;
+    assert_eq!(holds(), Some(5), "it waits anew");
+    pass(hour).await;
+    assert_eq!(holds(), Some(6));
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,7 +226,9 @@ async fn a_conflict_is_decided_again_on_what_the_other_did() {
 /// A commit that adds 2.
 fn rival() -> Bytes {
     use prost::Message as _;
-    fleetlog_messages::common::Commit { events: vec![b"2".to_vec()] }.encode_to_vec().into()
+    fleetlog_messages::common::Commit { events: vec![Bytes::from_static(b"2")] }
+        .encode_to_vec()
+        .into()
 }
 
 fn rival_headers(of: &Publish) -> fleetlog_bus::Headers {

@@ -195,6 +195,8 @@ pub fn bounds() -> Bounds {
 pub struct Performed {
     pub done: Mutex<Vec<String>>,
     pub prepares: Duration,
+    /// How long an `add 1` waits for more.
+    pub patience: Duration,
     pub rebuilt: Mutex<usize>,
     /// Where a process may stop over it.
     pub fuse: Option<Arc<Fuse>>,
@@ -212,6 +214,10 @@ impl Shell<Tally> for Performed {
     async fn prepare(&self, _request: &mut Request) -> Result<(), Unprepared> {
         tokio::time::sleep(self.prepares).await;
         Ok(())
+    }
+
+    fn patience(&self, _: &AggregateId, payload: &Bytes) -> Duration {
+        if payload == "add 1" { self.patience } else { Duration::ZERO }
     }
 
     async fn rebuilt(&self, _: &Context<Tally>) -> Result<(), Fault> {
