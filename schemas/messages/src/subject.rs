@@ -5,8 +5,8 @@ mod agents;
 mod aggregate;
 
 pub use agents::{
-    Report, ask, asking_cluster, asks, beat_now, echo_of, join, joins, lease, leases, live,
-    of_lease, of_report, report, reports_for,
+    Report, ask, asking_cluster, asks, beat_now, echo_of, join, joins, lease, lease_mark, leases,
+    live, of_lease, of_report, report, reports_for,
 };
 pub use aggregate::AggregateId;
 

@@ -34,6 +34,26 @@ pub struct LeaseChange {
     pub pending: u64,
 }
 
+/// What who watches the leases hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseNews {
+    /// A lease changed.
+    Changed(LeaseChange),
+    /// Somebody's mark was come by: every change of a smaller sequence was heard.
+    Marked(u64),
+}
+
+impl LeaseNews {
+    /// Up to which LEASE sequence everything was heard with it.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        match self {
+            Self::Changed(change) => change.sequence,
+            Self::Marked(sequence) => *sequence,
+        }
+    }
+}
+
 /// LEASE.
 #[derive(Clone)]
 pub struct Leases {
@@ -59,30 +79,32 @@ impl Leases {
         stored.map(|stored| stored.sequence).map_err(|error| error.into_fault(step()))
     }
 
-    /// Whether a cluster's lease ran out and was not renewed since. One that never was, or that was
-    /// lost with its server, did not run out.
+    /// Sets a mark and answers its sequence: a watch that has come by it, or by a greater one, has
+    /// heard every change that was made before this was called.
     ///
     /// # Errors
-    /// A server that does not answer.
-    pub async fn is_over(&self, cluster: &ClusterName) -> Result<bool, Fault> {
-        let last = self.broker.last(STREAM, &subject::lease(cluster)).await?;
-        Ok(last.as_ref().and_then(change).is_some_and(|last| last.kind == LeaseKind::Expired))
+    /// A server that does not take it.
+    pub async fn mark(&self) -> Result<u64, Fault> {
+        let subject = subject::lease_mark().as_str().to_owned();
+        let stored = self.broker.publish(Publish { subject, ..Publish::default() }).await;
+        let step = "set a mark among the leases";
+        stored.map(|stored| stored.sequence).map_err(|error| error.into_fault(step))
     }
 
-    /// The current state of every lease, then every change. Ends with a fault when the server lost
-    /// them (a restart): watch again, and let no lease count as expired for a whole grace.
+    /// The current state of every lease, then every change, and the marks between. Ends with a
+    /// fault when the server lost them (a restart): watch again, and let no lease count as expired
+    /// for a whole grace.
     ///
     /// # Errors
     /// When the reading cannot be opened.
-    pub async fn watch(&self) -> Result<BoxStream<'static, Result<LeaseChange, Fault>>, Fault> {
+    pub async fn watch(&self) -> Result<BoxStream<'static, Result<LeaseNews, Fault>>, Fault> {
         let reading = self.broker.read(STREAM, &subject::leases(), 0).await?;
-        let changes = reading.messages.filter_map(|message| async move {
-            match message {
-                Ok(message) => change(&message).map(Ok),
-                Err(fault) => Some(Err(fault)),
-            }
+        let news = reading.messages.map(|message| {
+            message.map(|message| {
+                change(&message).map_or(LeaseNews::Marked(message.sequence), LeaseNews::Changed)
+            })
         });
-        Ok(changes.boxed())
+        Ok(news.boxed())
     }
 
     /// The clusters whose lease holds.

@@ -44,7 +44,7 @@ pub use follower::{AUDIT, FollowError, Follower, Tale, ToldEvents};
 pub use group_commit::GroupCommit;
 pub use jetstream::JetStream;
 pub use join_token::JoinToken;
-pub use leases::{LeaseChange, LeaseKind, Leases};
+pub use leases::{LeaseChange, LeaseKind, LeaseNews, Leases};
 pub use memory::{Memory, Space};
 pub use outcomes::Outcomes;
 pub use port::{
@@ -52,6 +52,7 @@ pub use port::{
     StoredMessage,
 };
 pub use reports::{MAX_REPORT, Reports};
+pub use rules::MAX_BATCH;
 pub use signature::SignatureError;
 pub use snapshots::{Candidates, Snapshots, encode as encode_snapshot};
 pub use spec::{QueueSpec, Storage, StreamSpec, WhenFull};

@@ -34,8 +34,8 @@ pub(crate) const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
 pub(crate) const BATCH_COMMIT: &str = "Nats-Batch-Commit";
 /// The largest message, headers included: the server's default.
 pub(crate) const MAX_MESSAGE: usize = 1_048_576;
-/// The most members of a batch.
-pub(crate) const MAX_BATCH: usize = 200;
+/// The most members of a batch, and so the most aggregates of one decision.
+pub const MAX_BATCH: usize = 200;
 
 /// Refuses what no adapter may send.
 pub(crate) fn check(publish: &Publish) -> Result<(), PublishError> {

@@ -6,22 +6,18 @@
 use crate::bury::{self, GIVEN_UP, UNREADABLE};
 use crate::context::Context;
 use crate::intake::Parcel;
-use crate::machine::{Decided, Denied, Machine, Origin, Request, Unprepared};
+use crate::machine::{Denied, Machine, Origin, Unprepared};
+use crate::plan::{Plan, plan};
 use crate::seen::Lost;
 use crate::tasks::words_of;
 use fleetlog_bus::{Append, Entry, Fault, NewCommit};
-use fleetlog_kernel::{MessageId, Position, Service};
+use fleetlog_kernel::Position;
 use fleetlog_messages::common::{Accomplished, Outcome, Refusal, outcome};
-use fleetlog_messages::envelope::CommitHeader;
 use fleetlog_messages::subject;
 use futures::{FutureExt as _, StreamExt as _};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-/// The version of the commits' ids.
-const HANDLER: (&str, u32) = ("serve", 1);
-/// The most bytes of events in one commit: what a message may have, less its headers.
-const MAX_COMMIT: usize = 1_000_000;
 /// How long to wait before what went wrong is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -36,7 +32,7 @@ pub(crate) enum Handled {
 }
 
 /// What came of a decision.
-enum Verdict {
+pub(crate) enum Verdict {
     Accomplished(Accomplished),
     Refused(Refusal),
     Unreadable(String),
@@ -44,7 +40,7 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn accomplished(position: Position, types: Vec<String>) -> Self {
+    pub(crate) fn accomplished(position: Position, types: Vec<String>) -> Self {
         Self::Accomplished(Accomplished { position: position.0, types })
     }
 }
@@ -266,80 +262,6 @@ async fn decide<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Ver
     }
     let bound = context.ground.bounds.conflicts;
     Err(Broken::Command(format!("{bound} decisions in a row met a conflict")))
-}
-
-/// What a decision comes to.
-enum Plan {
-    Commit(Vec<NewCommit>, Vec<String>),
-    Done(Verdict),
-}
-
-fn plan<M: Machine>(context: &Context<M>, request: &Request, cause_index: u64) -> Plan {
-    let decided = context.read(|hosted| {
-        // Under the same look as the decision: what is handled again comes beside its lane, and a
-        // newer command of its sender may have been first.
-        let decided = match request.origin {
-            Origin::Service { from, cause }
-                if hosted.has_handled(&request.target, from, cause, cause_index) =>
-            {
-                vec![]
-            }
-            _ => hosted.decide(request)?,
-        };
-        let heads = decided.iter().map(|d| hosted.head(&d.aggregate)).collect::<Vec<_>>();
-        Ok::<_, Denied>((decided, heads, hosted.head(&request.target).position))
-    });
-    let (decided, heads, stands) = match decided {
-        Ok(found) => found,
-        Err(denied) => return Plan::Done(denied.into()),
-    };
-    if decided.is_empty() {
-        return Plan::Done(Verdict::accomplished(Position(stands), vec![]));
-    }
-    let events = || decided.iter().flat_map(|decided| &decided.events);
-    let size: usize = events().map(|(name, event)| name.len() + event.len() + 8).sum();
-    if size > MAX_COMMIT {
-        let reason = format!("its events have {size} bytes, at most {MAX_COMMIT} fit a commit");
-        return Plan::Done(Verdict::Unreadable(reason));
-    }
-    let types = events().map(|(name, _)| (*name).to_owned()).collect();
-    let numbered = (0_u32..).zip(decided.into_iter().zip(heads));
-    let commits = numbered.map(|(index, (decided, head))| {
-        let last = (Position(head.position), head.version);
-        commit(M::SERVICE, request, (cause_index, index), decided, last)
-    });
-    Plan::Commit(commits.collect(), types)
-}
-
-fn commit(
-    service: Service,
-    request: &Request,
-    (cause_index, index): (u64, u32),
-    decided: Decided,
-    (expected, version): (Position, u64),
-) -> NewCommit {
-    let cause = match request.origin {
-        Origin::Service { cause, .. } | Origin::Timer { cause, .. } => cause,
-        Origin::User(_) | Origin::Agent(_) => Position::START,
-    };
-    // The target is part of it: one user may use one id for two, and must not stop the service.
-    let asked = format!("{}/{}/{}", request.origin, request.id, request.target.event());
-    let (types, events): (Vec<_>, Vec<_>) =
-        decided.events.into_iter().map(|(name, event)| (name.to_owned(), event)).unzip();
-    let header = CommitHeader {
-        id: MessageId::derived(service, HANDLER.0, HANDLER.1, &asked, index),
-        types,
-        schema: decided.schema.to_owned(),
-        version: version + 1,
-        cause,
-        cause_index,
-        command: request.id.clone(),
-        correlation: request.correlation.clone(),
-        actor: request.origin.to_string(),
-        time: request.at,
-        service,
-    };
-    NewCommit { aggregate: decided.aggregate, expected, header, events }
 }
 
 async fn append<M: Machine>(

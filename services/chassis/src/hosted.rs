@@ -74,6 +74,11 @@ impl<M: Machine> Hosted<M> {
         }
     }
 
+    /// Whether a command speaks of each aggregate by itself, as the machine says.
+    pub fn speaks_of_each(&self, request: &Request) -> bool {
+        !is_projection(&request.target) && self.machine.speaks_of_each(request)
+    }
+
     /// The head of an aggregate of this service; the default before its first commit.
     pub fn head(&self, aggregate: &AggregateId) -> Head {
         self.heads.get(aggregate).cloned().unwrap_or_default()

@@ -14,6 +14,7 @@ mod intake;
 mod lag;
 mod machine;
 mod metrics;
+mod plan;
 pub mod process;
 mod project;
 mod query;

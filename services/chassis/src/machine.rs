@@ -173,6 +173,12 @@ pub trait Machine: Send + Sync + 'static {
     /// A refusal, or that the payload cannot be read.
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied>;
 
+    /// Whether a command speaks of several aggregates each by itself: every commit that it leads to
+    /// then has its own aggregate's last commit as its cause, as if it had been told of it alone.
+    fn speaks_of_each(&self, _request: &Request) -> bool {
+        false
+    }
+
     /// Answers `get`: the objects asked for as the hub API serves them (canonical JSON).
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub struct Settings {
     pub probe_every: Duration,
     /// How long it may be away before every grace begins anew.
     pub absence: Duration,
+    /// How many leases are written at once.
+    pub renewals: usize,
 }
 
 impl Settings {
@@ -46,6 +48,7 @@ impl Settings {
             count_every: Duration::from_secs(1),
             probe_every: Duration::from_millis(500),
             absence: Duration::from_secs(2),
+            renewals: 512,
         }
     }
 
@@ -67,6 +70,7 @@ impl fmt::Debug for Settings {
             .field("count_every", &self.count_every)
             .field("probe_every", &self.probe_every)
             .field("absence", &self.absence)
+            .field("renewals", &self.renewals)
             .finish()
     }
 }

@@ -13,6 +13,7 @@ mod machine;
 mod nudges;
 mod parse;
 mod shell;
+mod sight;
 mod told;
 
 pub use config::{Flags, Settings};

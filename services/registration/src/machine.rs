@@ -9,7 +9,8 @@ use fleetlog_messages::common::{Query, Refusal as Said, Row};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::registration::{
     BindingCommand as Bind, BindingState, ClusterCommand, ClusterEvent, ClusterSetCommand,
-    ClusterSetEvent, ClusterSetState, ClusterState, binding_command, cluster_set_command,
+    ClusterSetEvent, ClusterSetState, ClusterState, binding_command, cluster_event,
+    cluster_set_command,
 };
 use fleetlog_messages::registration_v2::{self, BindingEvent};
 use fleetlog_messages::subject::AggregateId;
@@ -23,6 +24,8 @@ use std::time::Duration;
 pub const CLUSTER: &str = "cluster";
 /// The token of sets.
 pub const SET: &str = "clusterset";
+/// The token of leases of several clusters: commands alone, no aggregate is of it.
+pub(crate) const LEASE: &str = "lease";
 /// The token of bindings.
 pub const BINDING: &str = "binding";
 
@@ -117,11 +120,20 @@ impl Machine for Registration {
                 let decided = self.fleet.binding(&key).decide(&command, request.at);
                 (event::BINDING, decided.map_err(refuse)?.into_iter().map(binding_event).collect())
             }
+            (LEASE, None) => {
+                let clusters = parse::leases(request)?;
+                let expired = self.fleet.expire(clusters.iter().map(String::as_str), request.at);
+                return Ok(expired.into_iter().map(cluster_expired).collect());
+            }
             (kind, _) => return Err(refuse(Refusal::Kind { kind: kind.to_owned() })),
         };
         let events: Vec<(&'static str, Bytes)> = events;
         let decided = Decided { aggregate: target.clone(), schema, events };
         Ok(if decided.events.is_empty() { vec![] } else { vec![decided] })
+    }
+
+    fn speaks_of_each(&self, request: &Request) -> bool {
+        request.target.kind == LEASE
     }
 
     fn answer(&self, query: &Query) -> Result<Vec<Bytes>, Said> {
@@ -244,9 +256,14 @@ pub(crate) fn on_cluster(
 
 type Encoded = (&'static str, Bytes);
 
-fn cluster_event(event: fleetlog_messages::registration::cluster_event::Event) -> Encoded {
+fn cluster_event(event: cluster_event::Event) -> Encoded {
     let name = event::of_cluster(&event);
     (name, ClusterEvent { event: Some(event) }.encode_to_vec().into())
+}
+
+fn cluster_expired((name, events): (&str, Vec<cluster_event::Event>)) -> Decided {
+    let events = events.into_iter().map(cluster_event).collect();
+    Decided { aggregate: cluster_id(name), schema: event::CLUSTER, events }
 }
 
 fn set_event(event: fleetlog_messages::registration::cluster_set_event::Event) -> Encoded {

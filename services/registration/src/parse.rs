@@ -1,12 +1,14 @@
 //! A request parsed at the door: which command it is, who may give it, what rides along. What is
 //! decided about it lies in the domain.
 
-use crate::machine::CLUSTER;
+use crate::machine::{CLUSTER, LEASE};
 use bytes::Bytes;
+use fleetlog_bus::MAX_BATCH;
 use fleetlog_chassis::{Denied, Origin, Request};
 use fleetlog_kernel::{Position, Service, Uid};
 use fleetlog_messages::registration::{
     self as wire, ClusterFacts, binding_command, cluster_command, cluster_set_command,
+    lease_command,
 };
 use fleetlog_registration_domain::Refusal;
 use fleetlog_registration_domain::command::{
@@ -60,12 +62,43 @@ pub(crate) fn cluster(request: &Request) -> Result<ClusterCommand, Denied> {
     })
 }
 
-/// Whether this is registration's word that a lease ran out.
-pub(crate) fn notes_expiry(request: &Request) -> bool {
-    let command = || wire::ClusterCommand::decode(request.payload.clone()).ok()?.command;
-    matches!(request.origin, Origin::Service { from: Service::Registration, .. })
-        && request.target.kind == CLUSTER
-        && matches!(command(), Some(cluster_command::Command::NoteLeaseExpiry(_)))
+/// The clusters whose leases ran out, by registration's own word; none when this is another.
+pub(crate) fn expiries(request: &Request) -> Option<Vec<String>> {
+    if !matches!(request.origin, Origin::Service { from: Service::Registration, .. }) {
+        return None;
+    }
+    match request.target.kind.as_str() {
+        CLUSTER => {
+            let command = wire::ClusterCommand::decode(request.payload.clone()).ok()?.command;
+            let expiry = matches!(command, Some(cluster_command::Command::NoteLeaseExpiry(_)));
+            expiry.then(|| vec![request.target.name.clone()])
+        }
+        LEASE => leases(request).ok(),
+        _ => None,
+    }
+}
+
+/// The clusters of a command on leases.
+pub(crate) fn leases(request: &Request) -> Result<Vec<String>, Denied> {
+    let command = decode::<wire::LeaseCommand>(&request.payload)?.command;
+    let lease_command::Command::NoteExpiries(expired) = command.ok_or_else(empty)?;
+    own(request, "NoteLeaseExpiries")?;
+    let mut clusters = expired.clusters;
+    clusters.sort_unstable();
+    clusters.dedup();
+    match clusters.len() {
+        1..=MAX_BATCH => Ok(clusters),
+        other => {
+            Err(Denied::Unreadable(format!("it names {other} clusters, not 1 to {MAX_BATCH}")))
+        }
+    }
+}
+
+/// A command on the leases of these clusters.
+pub(crate) fn of_expired(clusters: Vec<String>) -> Bytes {
+    let expired = wire::NoteLeaseExpiries { clusters };
+    let command = Some(lease_command::Command::NoteExpiries(expired));
+    wire::LeaseCommand { command }.encode_to_vec().into()
 }
 
 /// A command on a set. How many `members` it has is looked up now: a count that waited is stale.

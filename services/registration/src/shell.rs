@@ -4,8 +4,9 @@ use crate::attendance::Attendance;
 use crate::config::Settings;
 use crate::counts::{self, Counts};
 use crate::handlers::Running;
-use crate::machine::{Own, Registration};
+use crate::machine::{LEASE, Own, Registration};
 use crate::nudges::{self, Nudges};
+use crate::sight::Sight;
 use crate::{beats, joins, leases, parse, told};
 use async_trait::async_trait;
 use fleetlog_bus::{Fault, Leases};
@@ -19,6 +20,9 @@ use std::sync::{Arc, OnceLock, Weak};
 struct Tending {
     leases: Leases,
     attendance: Arc<Attendance>,
+    sight: Arc<Sight>,
+    /// How many leases are written at once.
+    renewals: usize,
     /// The loops around this, once they are there.
     context: OnceLock<Weak<Context<Registration>>>,
     counts: Arc<Counts>,
@@ -27,23 +31,22 @@ struct Tending {
 
 #[async_trait]
 impl Shell<Registration> for Tending {
-    /// A beat may have come since a lease was seen to run out, and a service that just started has
+    /// A beat may have come since leases were seen to run out, and a service that just started has
     /// not waited for one: that a lease ran out counts only if it still is so.
     async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {
-        if !parse::notes_expiry(request) {
-            return Ok(());
+        let Some(clusters) = parse::expiries(request) else { return Ok(()) };
+        let name = clusters.first().cloned().unwrap_or_default();
+        let over = match self.context.get().and_then(Weak::upgrade) {
+            Some(context) => self.still_over(&context, clusters).await?,
+            None => vec![],
+        };
+        if over.is_empty() {
+            return Err(Denied::Refused(Refusal::LeaseHolds { name }.into()).into());
         }
-        let Ok(cluster) = ClusterName::parse(&request.target.name) else { return Ok(()) };
-        if let Some(context) = self.context.get().and_then(Weak::upgrade) {
-            match context.patiently(|| self.is_over(&context, &cluster)).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                // Whoever loses sight of the leases begins every grace anew, and notices it again.
-                Err(fault) => tracing::error!(%fault, %cluster, "its lease cannot be read"),
-            }
+        if request.target.kind == LEASE {
+            request.payload = parse::of_expired(over);
         }
-        let refusal = Refusal::LeaseHolds { name: cluster.to_string() };
-        Err(Denied::Refused(refusal.into()).into())
+        Ok(())
     }
 
     async fn perform(&self, effects: Vec<Own>) -> Result<(), Fault> {
@@ -62,19 +65,35 @@ impl Shell<Registration> for Tending {
 }
 
 impl Tending {
-    /// Whether a lease ran out, and beats were taken for the whole of its grace. One that ran out
-    /// while nobody took beats is written anew.
-    async fn is_over(&self, context: &Running, cluster: &ClusterName) -> Result<bool, Fault> {
-        if !self.leases.is_over(cluster).await? {
-            return Ok(false);
+    /// Those of these clusters whose lease is over, of which beats were taken for the whole of its
+    /// grace. What the watch saw tells it, once it has come by a mark that is set now. A lease that
+    /// ran out while nobody took beats is written anew, and so is one of which nothing is known: it
+    /// runs out again.
+    async fn still_over(
+        &self,
+        context: &Running,
+        clusters: Vec<String>,
+    ) -> Result<Vec<String>, Fault> {
+        let mark = context.patiently(|| self.leases.mark()).await?;
+        let within = context.ground.bounds.wait_for_position;
+        let known = tokio::time::timeout(within, self.sight.reached(mark)).await.is_ok();
+        if !known {
+            tracing::warn!("the watch of the leases lags behind; some begin anew");
         }
-        let grace =
-            context.read(|hosted| hosted.machine().fleet().cluster(cluster.as_str()).grace());
-        if self.attendance.covers(grace) {
-            return Ok(true);
-        }
-        self.leases.beat(cluster, grace).await?;
-        Ok(false)
+        let (mut over, mut anew) = (vec![], vec![]);
+        context.read(|hosted| {
+            for name in clusters {
+                let Ok(cluster) = ClusterName::parse(&name) else { continue };
+                let grace = hosted.machine().fleet().cluster(&name).grace();
+                match self.sight.marker(&cluster) {
+                    None if known => {}
+                    Some(_) if known && self.attendance.covers(grace) => over.push(name),
+                    _ => anew.push((cluster, grace)),
+                }
+            }
+        });
+        leases::renew(context, &self.leases, anew, self.renewals).await?;
+        Ok(over)
     }
 }
 
@@ -97,10 +116,12 @@ async fn start_all(
 ) -> Result<Arc<Context<Registration>>, Fault> {
     let (counts, nudges) = (Arc::new(Counts::default()), Arc::new(Nudges::default()));
     let (settings, leases) = (Arc::new(settings), Leases::new(ground.bus.broker.clone()));
-    let attendance = Arc::new(Attendance::default());
+    let (attendance, sight) = (Arc::new(Attendance::default()), Arc::new(Sight::default()));
     let shell = Arc::new(Tending {
         leases,
         attendance: attendance.clone(),
+        sight: sight.clone(),
+        renewals: settings.renewals,
         context: OnceLock::new(),
         counts: counts.clone(),
         nudges: nudges.clone(),
@@ -113,7 +134,7 @@ async fn start_all(
     tasks.spawn("beats", beats::beats(context.clone(), nudges.clone()));
     tasks.spawn("nudges", nudges::nudge(context.clone(), nudges.clone()));
     tasks.spawn("first-nudges", nudges::everybody(context.clone(), nudges));
-    tasks.spawn("leases", leases::watch(context.clone(), settings.clone(), attendance));
+    tasks.spawn("leases", leases::watch(context.clone(), settings.clone(), (attendance, sight)));
     tasks.spawn("counts", counts::count(context.clone(), settings, counts));
     tasks.spawn("built-in-sets", built_in_sets(context.clone()));
     Ok(context)

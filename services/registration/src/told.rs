@@ -6,17 +6,20 @@
 //! A set's words carry the position of the fleet that they speak of; the newest wins, and each is
 //! judged by the fleet as it stands when it is decided.
 
-use crate::machine::{Registration, cluster_id, on_cluster, set_id};
+use crate::machine::{LEASE, Registration, cluster_id, on_cluster, set_id};
+use crate::parse;
 use bytes::Bytes;
-use fleetlog_bus::{Fault, Told};
+use fleetlog_bus::{Fault, MAX_BATCH, Told};
 use fleetlog_chassis::Context;
-use fleetlog_kernel::{CommandId, MessageId, Position, Service};
+use fleetlog_kernel::{ClusterName, CommandId, MessageId, Position, Service};
 use fleetlog_messages::registration::{
-    ClusterSetCommand, CountClusterSet, ManagedClusterSet, NoteBeat, NoteLeaseExpiry, RequestJoin,
+    ClusterSetCommand, CountClusterSet, ManagedClusterSet, NoteBeat, RequestJoin,
     cluster_command::Command, cluster_set_command,
 };
 use fleetlog_messages::subject::AggregateId;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
+use std::fmt::Write as _;
 
 /// The version of the ids.
 const VERSION: u32 = 1;
@@ -47,16 +50,37 @@ pub(crate) async fn beat(context: &Context<Registration>, cluster: &str) -> Resu
     about_cluster(context, cluster, Word::Beat, "", Command::NoteBeat(NoteBeat {})).await
 }
 
-/// A lease ran out: the one whose end is marked at this LEASE sequence. It may be told of one
-/// commit again and again, as long as each time the cluster is heard before that is decided.
-pub(crate) async fn expiry(
+/// Leases ran out: each cluster's that is marked so at this LEASE sequence. Many are told of in one
+/// word. It may be told of one commit again and again, as long as each time the cluster is heard
+/// before that is decided.
+pub(crate) async fn expiries(
     context: &Context<Registration>,
-    cluster: &str,
-    marker: u64,
+    expired: &[(ClusterName, u64)],
 ) -> Result<(), Fault> {
-    let note = Command::NoteLeaseExpiry(NoteLeaseExpiry {});
-    let seen = format!("{marker} {}", context.ground.clock.now().as_nanos());
-    about_cluster(context, cluster, Word::Expiry, &seen, note).await
+    let words: Vec<_> =
+        expired.chunks(MAX_BATCH).map(|some| expired_together(context, some)).collect();
+    stream::iter(words).buffer_unordered(context.ground.bounds.window).try_collect().await
+}
+
+/// The word of some: the newest of the clusters' commits is its cause, so that it is decided on a
+/// state that has seen them all.
+async fn expired_together(
+    context: &Context<Registration>,
+    expired: &[(ClusterName, u64)],
+) -> Result<(), Fault> {
+    let Some((first, _)) = expired.first() else { return Ok(()) };
+    let cause = context.read(|hosted| {
+        let stands =
+            |(cluster, _): &(ClusterName, u64)| hosted.head(&cluster_id(cluster.as_str())).position;
+        expired.iter().map(stands).max().unwrap_or_default()
+    });
+    let mut seen = context.ground.clock.now().as_nanos().to_string();
+    for (cluster, marker) in expired {
+        let _ = write!(seen, " {cluster} {marker}");
+    }
+    let to = AggregateId::global(Service::Registration, LEASE, first.as_str());
+    let clusters = expired.iter().map(|(cluster, _)| cluster.to_string()).collect();
+    say(context, to, (Position(cause), Word::Expiry), &seen, parse::of_expired(clusters)).await
 }
 
 /// A set's members are to be counted.

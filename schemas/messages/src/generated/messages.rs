@@ -382,6 +382,10 @@ pub const MESSAGES: &[MessageInfo] = &[
     MessageInfo::of::<super::registration::NoteLeaseExpiry>(
         "fleetlog.registration.v1.NoteLeaseExpiry",
     ),
+    MessageInfo::of::<super::registration::LeaseCommand>("fleetlog.registration.v1.LeaseCommand"),
+    MessageInfo::of::<super::registration::NoteLeaseExpiries>(
+        "fleetlog.registration.v1.NoteLeaseExpiries",
+    ),
     MessageInfo::of::<super::registration::ClusterSetCommand>(
         "fleetlog.registration.v1.ClusterSetCommand",
     ),

@@ -112,7 +112,14 @@ pub fn leases() -> Subject {
     Subject("fl.lease.*".into())
 }
 
-/// The cluster of a lease subject.
+/// `fl.lease.:mark`: no cluster's, for none has such a name. Who follows the leases and has come by
+/// a mark has seen every change before it.
+#[must_use]
+pub fn lease_mark() -> Subject {
+    Subject("fl.lease.:mark".into())
+}
+
+/// The cluster of a lease subject; none for a mark.
 #[must_use]
 pub fn of_lease(subject: &str) -> Option<ClusterName> {
     let token = subject.strip_prefix("fl.lease.")?;

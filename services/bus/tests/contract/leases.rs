@@ -2,11 +2,12 @@
 
 use crate::hub::Hub;
 use crate::samples::{soon, stays_away};
-use fleetlog_bus::{LeaseChange, LeaseKind, Leases, Publish, PublishError};
+use fleetlog_bus::{Fault, LeaseChange, LeaseKind, LeaseNews, Leases, Publish, PublishError};
 use fleetlog_kernel::{ClusterName, Service};
 use fleetlog_messages::subject;
 use fleetlog_test_support::eventually;
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use std::time::Duration;
 
 const SHORT: Duration = Duration::from_secs(1);
@@ -20,21 +21,48 @@ async fn leases(hub: &Hub) -> Leases {
     Leases::new(hub.service(Service::Registration).await)
 }
 
+/// The next change that is heard; marks are passed over.
+async fn next(watch: &mut BoxStream<'static, Result<LeaseNews, Fault>>) -> LeaseChange {
+    loop {
+        if let LeaseNews::Changed(change) = watch.next().await.unwrap().unwrap() {
+            return change;
+        }
+    }
+}
+
+pub async fn who_comes_by_a_mark_has_heard_every_change_before_it(hub: &mut Hub) {
+    let leases = leases(hub).await;
+    let mut watch = leases.watch().await.unwrap();
+    let beaten = leases.beat(&cluster("c1"), LONG).await.unwrap();
+    let mark = leases.mark().await.unwrap();
+    assert!(mark > beaten);
+    let first = soon("the beat", watch.next()).await.unwrap().unwrap();
+    assert_eq!(first.sequence(), beaten);
+    let second = soon("the mark", watch.next()).await.unwrap().unwrap();
+    assert_eq!(second, LeaseNews::Marked(mark));
+    assert_eq!(leases.current().await.unwrap(), [cluster("c1")], "a mark is no lease");
+    let newer = leases.mark().await.unwrap();
+    let mut later = leases.watch().await.unwrap();
+    assert_eq!(soon("the beat", next(&mut later)).await.sequence, beaten);
+    let last = soon("the newest mark", later.next()).await.unwrap().unwrap();
+    assert_eq!(last, LeaseNews::Marked(newer), "a mark takes the place of older ones");
+}
+
 pub async fn a_lease_that_is_not_renewed_leaves_a_marker(hub: &mut Hub) {
     let leases = leases(hub).await;
     let mut changes = leases.watch().await.unwrap();
     let sequence = leases.beat(&cluster("c1"), SHORT).await.unwrap();
-    let beat = soon("the beat", changes.next()).await.unwrap().unwrap();
+    let beat = soon("the beat", next(&mut changes)).await;
     let kind = LeaseKind::Beat;
     assert_eq!(beat, LeaseChange { cluster: cluster("c1"), kind, sequence, pending: 0 });
-    let marker = soon("the marker", changes.next()).await.unwrap().unwrap();
+    let marker = soon("the marker", next(&mut changes)).await;
     assert_eq!((marker.cluster, marker.kind), (cluster("c1"), LeaseKind::Expired));
     assert_eq!(marker.sequence, sequence + 1);
     let mut later = leases.watch().await.unwrap();
-    let kept = soon("the kept marker", later.next()).await.unwrap().unwrap();
+    let kept = soon("the kept marker", next(&mut later)).await;
     assert_eq!((kept.kind, kept.sequence), (LeaseKind::Expired, marker.sequence));
     leases.beat(&cluster("c1"), LONG).await.unwrap();
-    let back = soon("the new beat", changes.next()).await.unwrap().unwrap();
+    let back = soon("the new beat", next(&mut changes)).await;
     assert_eq!(back.kind, LeaseKind::Beat);
 }
 
@@ -46,7 +74,7 @@ pub async fn a_renewed_lease_holds(hub: &mut Hub) {
     let mut changes = leases.watch().await.unwrap();
     let expired = async {
         loop {
-            let change = changes.next().await.unwrap().unwrap();
+            let change = next(&mut changes).await;
             if change.kind == LeaseKind::Expired {
                 return change.cluster;
             }

@@ -155,6 +155,7 @@ contract! {
         a_blob_is_fetched_in_parts;
     leases:
         a_lease_that_is_not_renewed_leaves_a_marker,
+        who_comes_by_a_mark_has_heard_every_change_before_it,
         a_renewed_lease_holds,
         the_leases_that_hold_are_listed,
         a_lease_is_taken_over_only_by_who_knows_where_it_stands;

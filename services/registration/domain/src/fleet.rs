@@ -3,8 +3,9 @@
 
 use crate::binding::Binding;
 use crate::cluster::Cluster;
+use crate::command::ClusterCommand;
 use crate::set::{ClusterSet, Members};
-use fleetlog_kernel::{Decider, Position, Projection};
+use fleetlog_kernel::{Decider, Position, Projection, Timestamp};
 use fleetlog_messages::registration::{cluster_event, cluster_set_event};
 use fleetlog_messages::registration_v2::binding_event;
 use fleetlog_rules::labels::Labels;
@@ -96,6 +97,21 @@ impl Fleet {
     #[must_use]
     pub const fn bindings(&self) -> &BTreeMap<(String, String), Binding> {
         &self.bindings
+    }
+
+    /// What follows from the end of these clusters' leases, for each that it changes anything for.
+    /// One that is gone, or unknown already, is passed over.
+    #[must_use]
+    pub fn expire<'a>(
+        &self,
+        clusters: impl IntoIterator<Item = &'a str>,
+        at: Timestamp,
+    ) -> Vec<(&'a str, Vec<cluster_event::Event>)> {
+        let expired = clusters.into_iter().filter_map(|name| {
+            let events = self.cluster(name).decide(&ClusterCommand::NoteLeaseExpiry, at).ok()?;
+            (!events.is_empty()).then_some((name, events))
+        });
+        expired.collect()
     }
 
     /// How many clusters a set selects.

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{NOW, accepted, available, deleted, expired, joined, labels, specified, tainted};
+use common::{
+    NOW, accepted, available, beating, deleted, expired, joined, labels, specified, tainted,
+};
 use fleetlog_kernel::{Decider as _, Position, Projection as _, Reaction as _, Uid};
 use fleetlog_messages::common::{LabelSelector, ObjectMeta};
 use fleetlog_messages::registration::{
@@ -454,4 +456,14 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn leases_that_end_together_mean_something_for_those_who_were_thought_to_be_there() {
+    let mut story = Story::default();
+    story.cluster("here", beating());
+    story.cluster("quiet", [beating(), vec![expired(), tainted()]].concat());
+    story.cluster("gone", [beating(), vec![deleted()]].concat());
+    let told = story.fleet.expire(["here", "quiet", "gone", "nobody"], NOW);
+    assert_eq!(told, [("here", vec![expired(), tainted()])]);
 }

@@ -7,4 +7,5 @@ mod objects;
 mod real;
 mod silence;
 mod stage;
+mod together;
 mod version_1;

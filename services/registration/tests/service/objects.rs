@@ -3,13 +3,14 @@
 use crate::stage::{Stage, condition, every, get};
 use fleetlog_bus::{Client, ClientError, Entry};
 use fleetlog_chassis::{Hosted, Ids, Machine as _};
-use fleetlog_kernel::{Actor, Position};
+use fleetlog_kernel::{Actor, Position, Service};
 use fleetlog_messages::common::{ObjectMeta, Query};
 use fleetlog_messages::registration::{
     ApplyBinding, ApplyCluster, ApplyClusterSet, BindingCommand, ClusterCommand, ClusterFacts,
-    ClusterSetCommand, CountClusterSet, DeleteClusterSet, ManagedCluster, ManagedClusterSet,
-    ManagedClusterSetBinding, ManagedClusterSetBindingSpec, NoteBeat, NoteBound, NoteLeaseExpiry,
-    ReportCluster, RequestJoin, binding_command, cluster_command::Command, cluster_set_command,
+    ClusterSetCommand, CountClusterSet, DeleteClusterSet, LeaseCommand, ManagedCluster,
+    ManagedClusterSet, ManagedClusterSetBinding, ManagedClusterSetBindingSpec, NoteBeat, NoteBound,
+    NoteLeaseExpiries, NoteLeaseExpiry, ReportCluster, RequestJoin, binding_command,
+    cluster_command::Command, cluster_set_command, lease_command,
 };
 use fleetlog_messages::subject::{self, AggregateId};
 use fleetlog_registration::{Registration, binding_id, cluster_id, set_id};
@@ -199,6 +200,11 @@ async fn what_only_registration_tells_itself_is_refused_to_users() {
         assert_eq!(refusal.code, "REG0020");
         assert!(refusal.sentence.contains("\"ann\""), "{}", refusal.sentence);
     }
+    let expired = NoteLeaseExpiries { clusters: vec!["c1".to_owned()] };
+    let leases = LeaseCommand { command: Some(lease_command::Command::NoteExpiries(expired)) };
+    let of_leases = AggregateId::global(Service::Registration, "lease", "c1");
+    let refusal = stage.try_ask(&of_leases, leases).await.unwrap_err();
+    assert_eq!(refusal.code, "REG0020");
     let count = set(cluster_set_command::Command::Count(CountClusterSet { clusters: 9 }));
     let refusal = stage.try_ask(&set_id("default"), count).await.unwrap_err();
     assert_eq!(refusal.code, "REG0020");

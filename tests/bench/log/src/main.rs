@@ -9,9 +9,12 @@
 )]
 
 mod append;
+mod cpu;
 #[path = "../../src/figure.rs"]
 mod figure;
+mod fleet;
 mod ground;
+mod leases;
 #[path = "../../src/memory.rs"]
 mod memory;
 #[path = "../../src/orders.rs"]
@@ -22,10 +25,13 @@ mod reading;
 mod subscribers;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use figure::Figure;
+use fleetlog_chassis::process;
+use fleetlog_kernel::Service;
 use futures::future::{BoxFuture, FutureExt as _};
 use ground::Scale;
+use std::process::ExitCode;
 
 /// Some figures that are measured together: their names, and how.
 struct Group(&'static [&'static str], fn(Scale) -> BoxFuture<'static, Result<Vec<Figure>>>);
@@ -55,6 +61,8 @@ const GROUPS: &[Group] = &[
         ],
         |scale| reading::reading(scale).boxed(),
     ),
+    Group(&["lease_100k_expiry_s"], |scale| leases::expiry(scale).boxed()),
+    Group(&["lease_100k_core_share"], |scale| leases::core_share(scale).boxed()),
     Group(&["slow_subscriber_cost_ratio"], |scale| subscribers::slow(scale).boxed()),
 ];
 
@@ -71,11 +79,35 @@ struct Cli {
     /// A part of each size: 1 is what the goals are for.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    #[command(subcommand)]
+    part: Option<Part>,
 }
 
-fn main() -> Result<()> {
+/// What is measured as a process of its own.
+#[derive(Subcommand)]
+enum Part {
+    /// The registration service.
+    #[command(hide = true)]
+    Registration {
+        #[command(flatten)]
+        process: process::Settings,
+        #[command(flatten)]
+        registration: fleetlog_registration::Flags,
+    },
+}
+
+fn main() -> Result<ExitCode> {
     fleetlog_tools::supervise::enter();
     let cli = Cli::parse();
+    if let Some(Part::Registration { process, registration }) = cli.part {
+        return Ok(process::run(Service::Registration, &process, async move |ground| {
+            Ok(fleetlog_registration::start(ground, registration.settings()?).await?)
+        }));
+    }
+    measure(&cli).map(|()| ExitCode::SUCCESS)
+}
+
+fn measure(cli: &Cli) -> Result<()> {
     ensure!(cli.scale > 0.0, "a scale is more than 0");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let wanted = |name: &str| cli.only.is_empty() || cli.only.iter().any(|o| name.starts_with(o));

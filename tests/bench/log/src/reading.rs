@@ -79,7 +79,10 @@ pub async fn reading(scale: Scale) -> Result<Vec<Figure>> {
 }
 
 /// The bus as registration has it.
-async fn bus(ground: &Ground, tasks: &Tasks) -> Result<Bus> {
+///
+/// # Errors
+/// A server that does not let it in.
+pub async fn bus(ground: &Ground, tasks: &Tasks) -> Result<Bus> {
     let user = ground.hub.identity().service(Service::Registration)?;
     let broker = JetStream::connect(ground.hub.url(), user, Service::Registration.token()).await?;
     Ok(Bus::new(broker, tasks))

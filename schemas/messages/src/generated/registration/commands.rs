@@ -95,11 +95,39 @@ pub struct ReportCluster {
 #[serde(default)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NoteBeat {}
-/// The lease ran out (told by registration to itself).
+/// The lease ran out. Earlier releases' registration told itself so of each cluster.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NoteLeaseExpiry {}
+/// What registration tells itself of leases of several clusters (kind token `lease`, the name
+/// is the first cluster's).
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseCommand {
+    #[prost(oneof = "lease_command::Command", tags = "1")]
+    pub command: ::core::option::Option<lease_command::Command>,
+}
+/// Nested message and enum types in `LeaseCommand`.
+pub mod lease_command {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Command {
+        #[prost(message, tag = "1")]
+        NoteExpiries(super::NoteLeaseExpiries),
+    }
+}
+/// These leases ran out. Each cluster whose lease still is over gets an event of its own.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NoteLeaseExpiries {
+    #[prost(string, repeated, tag = "1")]
+    #[serde(rename = "clusters", skip_serializing_if = "crate::wire::is_default")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// A command on a ManagedClusterSet (kind token `clusterset`).
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
