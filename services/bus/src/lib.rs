@@ -22,6 +22,7 @@ mod outcomes;
 mod port;
 mod reports;
 mod rules;
+mod sealed;
 mod settle;
 pub mod signature;
 mod snapshots;
@@ -58,6 +59,7 @@ pub use snapshots::{Candidates, Snapshots, encode as encode_snapshot};
 pub use spec::{QueueSpec, Storage, StreamSpec, WhenFull};
 pub use timers::Timers;
 pub use trust::{HUB_NAME, is_stranger};
+pub use waypoints::Edition;
 pub use works::{Desired, Signed, Works};
 
 /// A broker to share.

@@ -4,16 +4,16 @@
 //! second look.
 
 use crate::fault::Fault;
+use crate::sealed::{opened, sealed};
+use crate::waypoints::Edition;
 use crate::{SNAP_BUCKET, SharedBroker, waypoints};
 use bytes::Bytes;
-use fleetlog_kernel::{ContentHash, Service};
+use fleetlog_kernel::Service;
 use fleetlog_messages::common::Snapshot;
 use prost::Message as _;
 use std::ops::RangeInclusive;
 
 const SLOTS: [&str; 2] = ["a", "b"];
-/// How many bytes the hash before a snapshot has.
-const HASH: usize = 32;
 
 /// SNAP.
 #[derive(Clone)]
@@ -31,19 +31,18 @@ impl Snapshots {
         Self { broker }
     }
 
-    /// Keeps a snapshot in place of the older one of the two that are there.
+    /// Keeps a snapshot of `service` at `position`, which [`encode`] wrote, in place of the older
+    /// one of the two that are there, and as a waypoint of its edition where one is due.
     ///
     /// # Errors
     /// A server that does not answer.
-    pub async fn save(&self, snapshot: &Snapshot) -> Result<(), Fault> {
-        self.keep(&snapshot.service, snapshot.position, encode(snapshot)).await
-    }
-
-    /// As [`Self::save`], of a snapshot of `service` at `position` that [`encode`] wrote.
-    ///
-    /// # Errors
-    /// A server that does not answer.
-    pub async fn keep(&self, service: &str, position: u64, content: Bytes) -> Result<(), Fault> {
+    pub async fn keep(
+        &self,
+        service: &str,
+        position: u64,
+        edition: Edition,
+        content: Bytes,
+    ) -> Result<(), Fault> {
         let mut slots = self.slots(service).await?;
         for (slot, held) in &mut slots {
             if held.is_none() {
@@ -60,24 +59,11 @@ impl Snapshots {
         self.broker.put_object(SNAP_BUCKET, service, index).await?;
         let name = name(service, &oldest);
         self.broker.put_object(SNAP_BUCKET, &name, content.clone()).await?;
-        waypoints::keep(&self.broker, service, position, content).await
-    }
-
-    /// The snapshots of a service that are whole, newest first.
-    ///
-    /// # Errors
-    /// A server that does not answer.
-    pub async fn newest(&self, service: Service) -> Result<Vec<Snapshot>, Fault> {
-        let mut candidates = self.candidates(service, &(0..=u64::MAX)).await?;
-        let mut found = vec![];
-        while let Some(snapshot) = candidates.next().await? {
-            found.push(snapshot);
-        }
-        Ok(found)
+        waypoints::keep(&self.broker, service, position, edition, content).await
     }
 
     /// Those within some positions, each fetched when it is asked for; when these have an end, the
-    /// waypoints on the way there too.
+    /// waypoints of an edition on the way there too.
     ///
     /// # Errors
     /// A server that does not answer.
@@ -85,11 +71,12 @@ impl Snapshots {
         &self,
         service: Service,
         within: &RangeInclusive<u64>,
+        edition: Edition,
     ) -> Result<Candidates, Fault> {
         let mut left = self.slots(service.token()).await?;
         if *within.end() < u64::MAX {
             let index = waypoints::index(&self.broker, service.token()).await?;
-            let before = index.before(*within.end()).into_iter();
+            let before = index.before(*within.end(), edition).into_iter();
             left.extend(before.map(|(at, slot)| (waypoints::slot_name(slot), Some(at))));
         }
         left.retain(|(_, held)| held.is_none_or(|held| within.contains(&held)));
@@ -158,21 +145,14 @@ fn name(service: &str, slot: &str) -> String {
 /// A snapshot as it is kept: its hash, then itself. Work for a thread of its own when it is large.
 #[must_use]
 pub fn encode(snapshot: &Snapshot) -> Bytes {
-    let mut content = vec![0; HASH];
-    content.reserve_exact(snapshot.encoded_len());
-    // A `Vec` grows: there is always room.
-    let _ = snapshot.encode(&mut content);
-    let hash = ContentHash::of(&content[HASH..]);
-    content[..HASH].copy_from_slice(hash.as_bytes());
-    content.into()
+    sealed(snapshot.encoded_len(), |content| {
+        // A `Vec` grows: there is always room.
+        let _ = snapshot.encode(content);
+    })
 }
 
 fn read(content: &Bytes) -> Option<Snapshot> {
-    let (hash, encoded) = content.split_at_checked(HASH)?;
-    if ContentHash::of(encoded).as_bytes() != hash {
-        return None;
-    }
-    Snapshot::decode(encoded).ok()
+    Snapshot::decode(opened(content)?).ok()
 }
 
 #[cfg(test)]

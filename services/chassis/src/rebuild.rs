@@ -140,7 +140,8 @@ async fn rebuild<M: Machine + Default>(
     })
     .await?;
     context.performed(context.handed_on()).await;
-    let keep = || bus.snapshots.keep(M::SERVICE.token(), position.0, content.clone());
+    let edition = snapshot::edition::<M>(asked);
+    let keep = || bus.snapshots.keep(M::SERVICE.token(), position.0, edition, content.clone());
     context.patiently(keep).await?;
     Ok(rebuilt)
 }

@@ -3,11 +3,11 @@
 //! nothing waits for it, and what is wrong with that state never gets into it.
 
 use crate::context::{Bus, Context};
-use crate::hosted::Hosted;
+use crate::hosted::{FORMAT, Hosted};
 use crate::machine::Machine;
 use crate::rebuild;
 use crate::seen;
-use fleetlog_bus::{Fault, LogReading, encode_snapshot};
+use fleetlog_bus::{Edition, Fault, LogReading, encode_snapshot};
 use fleetlog_kernel::Position;
 use fleetlog_messages::common::Snapshot;
 use fleetlog_messages::subject;
@@ -40,9 +40,11 @@ pub(crate) async fn run<M: Machine + Default>(context: &Context<M>) -> Result<()
 
 async fn take<M: Machine + Default>(context: &Context<M>, position: Position) -> Result<(), Fault> {
     let bus = &context.ground.bus;
+    // First: what is asked for while it folds makes it a thing of the past.
+    let edition = edition::<M>(rebuild::last_asked::<M>(bus).await?);
     let snapshot = of_log::<M>(bus, position).await?;
     let content = apart(move || encode_snapshot(&snapshot)).await?;
-    bus.snapshots.keep(M::SERVICE.token(), position.0, content).await?;
+    bus.snapshots.keep(M::SERVICE.token(), position.0, edition, content).await?;
     context.set_reacted(position);
     tracing::debug!(service = %M::SERVICE, %position, "a snapshot was taken");
     Ok(())
@@ -123,7 +125,8 @@ pub(crate) async fn newest<M: Machine + Default>(
 ) -> Result<Hosted<M>, Fault> {
     let (asked, until) = (rebuild::last_asked::<M>(bus).await?, to.map_or(u64::MAX, |to| to.0));
     let usable_at = asked.0..=until;
-    let mut candidates = bus.snapshots.candidates(M::SERVICE, &usable_at).await?;
+    let mut candidates =
+        bus.snapshots.candidates(M::SERVICE, &usable_at, edition::<M>(asked)).await?;
     while let Some(snapshot) = candidates.next().await? {
         let position = Position(snapshot.position);
         if !usable_at.contains(&position.0) {
@@ -137,6 +140,12 @@ pub(crate) async fn newest<M: Machine + Default>(
         }
     }
     Ok(Hosted::default())
+}
+
+/// What the states of this program are folded under, `asked` being where it was asked last to fold
+/// the log anew.
+pub(crate) fn edition<M: Machine>(asked: Position) -> Edition {
+    Edition { format: FORMAT, version: M::VERSION, since: asked.0 }
 }
 
 /// The state of a snapshot, or why it cannot be used, in words.

@@ -166,6 +166,7 @@ contract! {
     snapshots:
         two_snapshots_are_kept_and_the_newest_comes_first,
         a_moment_long_past_has_a_snapshot_near_by,
+        a_moment_before_another_edition_is_not_looked_for_in_its_waypoints,
         the_newest_snapshot_is_found_whatever_the_index_says,
         a_damaged_snapshot_is_passed_over,
         a_large_snapshot_comes_back_whole,

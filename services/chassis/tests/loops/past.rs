@@ -2,11 +2,10 @@
 
 use crate::stage::{Performed, Stage, accomplished, bounds, pass};
 use crate::tally::{Tally, tally};
-use fleetlog_bus::{ClientError, SNAP_BUCKET};
-use fleetlog_chassis::{Bounds, Hosted};
-use fleetlog_kernel::{ContentHash, Service};
+use fleetlog_bus::{ClientError, Edition, SNAP_BUCKET, encode_snapshot};
+use fleetlog_chassis::{Bounds, FORMAT, Hosted, Machine as _};
+use fleetlog_kernel::Service;
 use fleetlog_messages::common::{Answer, Query, Snapshot};
-use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +80,8 @@ async fn a_moment_long_past_is_folded_from_a_waypoint_and_then_from_the_last_ans
         pass(Duration::from_secs(1)).await;
     }
     let snapshots = &service.ground.bus.snapshots;
-    let mut candidates = snapshots.candidates(SERVICE, &(0..=5)).await.unwrap();
+    let edition = Edition { format: FORMAT, version: Tally::VERSION, since: 0 };
+    let mut candidates = snapshots.candidates(SERVICE, &(0..=5), edition).await.unwrap();
     let saved = candidates.next().await.unwrap().unwrap();
     assert_eq!(saved.position, 4, "neither of the two newest is so old");
     let ask = async |as_of| {
@@ -89,12 +89,9 @@ async fn a_moment_long_past_is_folded_from_a_waypoint_and_then_from_the_last_ans
         objects(&pages)[0][0].clone()
     };
     let put = async |snapshot: &Snapshot| {
-        let encoded = snapshot.encode_to_vec();
-        let mut content = ContentHash::of(&encoded).as_bytes().to_vec();
-        content.extend(encoded);
         let broker = &service.ground.bus.broker;
         let name = "registration-waypoint-1";
-        broker.put_object(SNAP_BUCKET, name, content.into()).await.unwrap();
+        broker.put_object(SNAP_BUCKET, name, encode_snapshot(snapshot)).await.unwrap();
     };
     // An answer tells where it began when what lies there is falsified.
     let mut falsified = Hosted::<Tally>::restore(&saved).unwrap();

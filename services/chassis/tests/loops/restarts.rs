@@ -1,11 +1,12 @@
 //! States come back from snapshots and the log, or the service stops and says why.
 
+use crate::snapshots::kept;
 use crate::stage::{Performed, Running, Stage, accomplished, bounds, kill, pass};
 use crate::tally::tally;
 use bytes::Bytes;
-use fleetlog_bus::{Broker as _, Publish, SNAP_BUCKET, Snapshots};
+use fleetlog_bus::{Broker as _, Edition, Publish, SNAP_BUCKET, Snapshots, encode_snapshot};
 use fleetlog_chassis::Bounds;
-use fleetlog_kernel::{Position, Service};
+use fleetlog_kernel::Position;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,10 +76,11 @@ async fn a_snapshot_whose_rows_were_changed_is_passed_over() {
     let service = saving(&stage).await;
     add(&stage, 4).await;
     kill(service).await;
-    let snapshots = Snapshots::new(stage.memory.clone());
-    let mut snapshot = snapshots.newest(Service::Registration).await.unwrap().remove(0);
+    let mut snapshot = kept(&stage).await.remove(0);
     snapshot.position += 1;
-    snapshots.save(&snapshot).await.unwrap();
+    let snapshots = Snapshots::new(stage.memory.clone());
+    let (position, content) = (snapshot.position, encode_snapshot(&snapshot));
+    snapshots.keep(&snapshot.service, position, Edition::default(), content).await.unwrap();
     let service = saving(&stage).await;
     service.live().await;
     assert_eq!(service.read(|h| h.machine().0["a"]), 4);

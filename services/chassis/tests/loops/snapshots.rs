@@ -4,7 +4,7 @@
 use crate::commands::by_another;
 use crate::stage::{Performed, Running, Stage, Tamper, Warnings, accomplished, bounds, kill, pass};
 use crate::tally::{Tally, tally};
-use fleetlog_bus::{Append, Broker as _, Fault, SNAP_BUCKET, Snapshots, encode_snapshot};
+use fleetlog_bus::{Append, Broker as _, Edition, Fault, SNAP_BUCKET, Snapshots, encode_snapshot};
 use fleetlog_chassis::{Bounds, FORMAT, Hosted};
 use fleetlog_kernel::{Position, Service};
 use fleetlog_messages::common::Snapshot;
@@ -31,8 +31,16 @@ async fn add(stage: &Arc<Stage>, times: usize, text: &'static str) {
     }
 }
 
-async fn kept(stage: &Arc<Stage>) -> Vec<Snapshot> {
-    Snapshots::new(stage.memory.clone()).newest(Service::Registration).await.unwrap()
+/// Those that are whole, newest first.
+pub async fn kept(stage: &Arc<Stage>) -> Vec<Snapshot> {
+    let snapshots = Snapshots::new(stage.memory.clone());
+    let (anywhere, any) = (0..=u64::MAX, Edition::default());
+    let mut candidates = snapshots.candidates(Service::Registration, &anywhere, any).await.unwrap();
+    let mut found = vec![];
+    while let Some(snapshot) = candidates.next().await.unwrap() {
+        found.push(snapshot);
+    }
+    found
 }
 
 /// A hub of eight commits and two snapshots, at 3 and 6, each changed so; nothing runs.

@@ -175,8 +175,9 @@ impl Life {
     async fn saved(self, bus: &Bus, events: usize) -> Result<()> {
         let saved = async {
             loop {
-                let mut found =
-                    bus.snapshots.candidates(Service::Registration, &(0..=u64::MAX)).await?;
+                let any = Edition::default();
+                let found = bus.snapshots.candidates(Service::Registration, &(0..=u64::MAX), any);
+                let mut found = found.await?;
                 let newest = found.next().await?.map_or(0, |snapshot| snapshot.position);
                 if newest as f64 >= events as f64 * 0.9 {
                     return Ok::<_, anyhow::Error>(());
