@@ -3,8 +3,13 @@
 
 mod support;
 
+use fleetlog_kernel::Service;
+use fleetlog_test_support::TestCluster;
+use fleetlog_topology::apply::connect;
+use fleetlog_topology::{Profile, audit};
 use serde_json::{Value, json};
-use support::{Dev, fleetlog, hello};
+use std::collections::BTreeMap;
+use support::{Dev, fleetlog, fleetlog_in, hello, until};
 
 const PLACEMENT: &str = "
 apiVersion: cluster.open-cluster-management.io/v1beta2
@@ -243,4 +248,72 @@ fn a_topology_is_planned_applied_and_verified_and_no_data_is_lost_unasked() {
     assert_eq!(fleetlog(&elsewhere).code, 2, "the profile is not known there");
     let plan = fleetlog(&[&elsewhere[..], &["--profile", "dev"]].concat()).ok();
     assert_eq!(plan, "no changes\n");
+}
+
+/// Where the mirror of followers stands.
+async fn mirrored(three: &TestCluster) -> Option<u64> {
+    let auditor = connect(three.url(), &three.identity().auditor().unwrap()).await.ok()?;
+    Some(audit::look(&auditor).await.ok()??.position)
+}
+
+/// Appends to the log as a service; answers the position.
+async fn appended(three: &TestCluster) -> Option<u64> {
+    let work = three.identity().service(Service::Work).unwrap();
+    let work = connect(three.url(), &work).await.ok()?;
+    let answer = work.request("fl.ev.work.x.y", "".into()).await.ok()?;
+    serde_json::from_slice::<Value>(&answer.payload).ok()?["seq"].as_u64()
+}
+
+/// On how many servers each stream of HUB lies and is complete, besides its leader's.
+async fn replicas(three: &TestCluster) -> BTreeMap<String, usize> {
+    let operator = connect(three.url(), &three.identity().operator().unwrap()).await.unwrap();
+    let answer = operator.request("$JS.API.STREAM.LIST", "".into()).await.unwrap();
+    let list: Value = serde_json::from_slice(&answer.payload).unwrap();
+    let current = |stream: &Value| {
+        let replicas = stream["cluster"]["replicas"].as_array().cloned().unwrap_or_default();
+        replicas.iter().filter(|replica| replica["current"] == json!(true)).count()
+    };
+    let streams = list["streams"].as_array().unwrap().iter();
+    let name = |stream: &Value| stream["config"]["name"].as_str().unwrap().to_owned();
+    streams.map(|stream| (name(stream), current(stream))).collect()
+}
+
+#[test]
+fn three_servers_become_highly_available_and_the_loss_of_one_is_survived() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut three = runtime.block_on(TestCluster::bare(Profile::Ha)).unwrap();
+    let dir = three.dir().to_owned();
+    let topology = |words: &[&str]| fleetlog_in(&dir, &[&["topology"], words].concat(), "");
+    let made = topology(&["apply", "--profile", "dev"]).ok();
+    assert!(made.contains("stream/EVENTS made"), "{made}");
+    assert!(made.contains("server changes when the hub starts again"), "dev syncs late: {made}");
+    fleetlog_in(&dir, &["hub", "follower", "create", "audit"], "").ok();
+    assert_eq!(runtime.block_on(appended(&three)), Some(1));
+
+    let plan = topology(&["plan", "--profile", "ha"]).ok();
+    for stream in ["EVENTS", "AUDIT", "LEASE", "OBJ_SNAP"] {
+        let row = plan.lines().find(|line| line.contains(&format!("stream/{stream} "))).unwrap();
+        let words: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(words[2..], ["num_replicas", "1", "3"], "{plan}");
+    }
+    topology(&["apply", "--profile", "ha"]).ok();
+    assert_eq!(topology(&["plan"]).ok(), "no changes\n");
+    assert_eq!(topology(&["apply"]).ok(), "no changes\n");
+    let verified = topology(&["verify"]).ok();
+    assert_eq!(verified, "everything is as profile ha has it\n");
+    let all_three = || {
+        let replicas = runtime.block_on(replicas(&three));
+        (replicas.len() == 11 && replicas.values().all(|others| *others == 2)).then_some(())
+    };
+    until("every stream on three servers", all_three);
+    for said in three.said().unwrap() {
+        assert_eq!(said["config"]["sync_always"], json!(true), "{said}");
+    }
+
+    three.lose_one();
+    until("a topology without one", || (topology(&["verify"]).code == 0).then_some(()));
+    let last = until("an append", || runtime.block_on(appended(&three)));
+    assert!(last >= 2, "nothing was lost: {last}");
+    until("followers", || (runtime.block_on(mirrored(&three))? == last).then_some(()));
+    assert_eq!(topology(&["apply"]).ok(), "no changes\n");
 }

@@ -11,14 +11,10 @@ use nkeys::KeyPair;
 use serde_json::{Value, json};
 
 use crate::identity::Identity;
-use crate::look;
-use crate::plan::{Action, Change, Cost, Key, Kind, Plan, Thing, plan};
+use crate::plan::{Action, Change, Cost, Key, Kind, Plan, plan};
 use crate::profile::Profile;
 use crate::refusal::HubRefusal;
-use crate::things;
-
-/// What is made may bring others with it: a stream made anew lacks its queues. Twice is enough.
-const ROUNDS: usize = 2;
+use crate::{audit, followers, look, things};
 
 /// Connects as a user of one's own; the inbox prefix is the one that the user's role allows.
 ///
@@ -42,16 +38,55 @@ pub async fn connect(url: &str, credentials: &Credentials) -> Result<Client, Hub
 
 /// A hub whose topology is looked at and changed, as its operator.
 pub struct Site<'a> {
-    /// The operator's connection.
-    pub client: Client,
-    /// What it should be.
-    pub profile: Profile,
-    /// Its folder and identity, which tell of accounts and of the server; they are left out where
-    /// the hub lies elsewhere.
-    pub folder: Option<(&'a Path, &'a Identity)>,
+    client: Client,
+    profile: Profile,
+    folder: Option<Folder<'a>>,
 }
 
-impl Site<'_> {
+/// What a hub's folder tells of, beside what its operator sees.
+struct Folder<'a> {
+    dir: &'a Path,
+    identity: &'a Identity,
+    /// Topology's own hand in READERS; a server of an earlier release has none.
+    auditor: Option<Client>,
+}
+
+/// What an [`Site::apply`] came to.
+#[derive(Debug, PartialEq)]
+pub struct Applied {
+    /// The changes that were made.
+    pub done: Vec<Change>,
+    /// What becomes right when the hub starts again.
+    pub waiting: Plan,
+}
+
+impl<'a> Site<'a> {
+    /// The hub that the operator's connection leads to. Accounts, the server's own settings and the
+    /// mirror of followers are not seen so.
+    #[must_use]
+    pub fn at(client: Client, profile: Profile) -> Self {
+        Self { client, profile, folder: None }
+    }
+
+    /// The hub that runs at `url` on the folder `dir`: everything is seen.
+    ///
+    /// # Errors
+    /// A server that does not answer, files that cannot be read.
+    pub async fn of_folder(
+        url: &str,
+        profile: Profile,
+        dir: &'a Path,
+        identity: &'a Identity,
+    ) -> Result<Self, HubRefusal> {
+        let client = connect(url, &identity.operator()?).await?;
+        let auditor = match connect(url, &identity.auditor()?).await {
+            Ok(auditor) => Some(auditor),
+            Err(_) if followers::all(dir)?.is_empty() => None,
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(Self { client, profile, folder: Some(Folder { dir, identity, auditor }) })
+    }
+
     /// What has to change.
     ///
     /// # Errors
@@ -60,42 +95,59 @@ impl Site<'_> {
         let (mut wanted, mut found) =
             (things::in_jetstream(self.profile), look::jetstream(&self.client).await?);
         let mut seen = BTreeSet::from([Kind::Stream, Kind::Consumer]);
-        if let Some((dir, identity)) = self.folder {
+        if let Some(Folder { dir, identity, auditor }) = &self.folder {
             wanted.extend(things::of_server(identity, self.profile)?);
             found.extend(look::folder(dir, identity)?);
             seen.extend([Kind::Server, Kind::Account]);
+            if let Some(auditor) = auditor {
+                found.extend(look::mirror(auditor).await?);
+            }
+            if !followers::all(dir)?.is_empty() {
+                wanted.push(audit::thing(self.profile));
+            }
         }
         Ok(plan(&wanted, &found, &seen))
     }
 
-    /// Makes the changes of a plan and what follows from them; answers what was done. What may cost
-    /// data is done for the streams that `agreed` names; when a change is refused nothing is done.
+    /// Plans, makes the changes of that plan, and looks once more. What may cost data is done for
+    /// the streams that `agreed` names; when a change is refused nothing is done.
     ///
     /// # Errors
-    /// Every change that is refused, or the first that the server does not take.
-    pub async fn apply(&self, agreed: &[String]) -> Result<Vec<Change>, Vec<HubRefusal>> {
+    /// Every change that is refused, the first that the server does not take, or what still
+    /// differs.
+    pub async fn apply(&self, agreed: &[String]) -> Result<Applied, Vec<HubRefusal>> {
         let one = |refusal| vec![refusal];
-        let mut done = vec![];
-        for _ in 0..ROUNDS {
-            let plan = self.plan().await.map_err(one)?;
-            let refused: Vec<_> = plan.refused(agreed).map(HubRefusal::of_change).collect();
-            if !refused.is_empty() {
-                return Err(refused);
-            }
-            let due = plan.changes.into_iter().filter(|c| c.action != Action::Restart);
-            let due: Vec<Change> = due.collect();
-            if due.is_empty() {
-                break;
-            }
-            for change in due {
-                perform(&self.client, &change, self.profile).await.map_err(one)?;
-                done.push(change);
-            }
+        let plan = self.plan().await.map_err(one)?;
+        let refused: Vec<_> = plan.refused(agreed).map(HubRefusal::of_change).collect();
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let restarts = |change: &Change| change.action == Action::Restart;
+        if plan.changes.iter().all(restarts) {
+            return Ok(Applied { done: vec![], waiting: plan });
+        }
+        let (_, done): (Vec<_>, Vec<_>) = plan.changes.into_iter().partition(restarts);
+        for change in &done {
+            perform(self.hand_for(&change.key).map_err(one)?, change).await.map_err(one)?;
         }
         let left = self.plan().await.map_err(one)?;
-        let left = left.changes.iter().filter(|change| change.action != Action::Restart);
-        let left: Vec<HubRefusal> = left.map(HubRefusal::differs).collect();
-        if left.is_empty() { Ok(done) } else { Err(left) }
+        let (waiting, wrong): (Vec<_>, Vec<_>) = left.changes.into_iter().partition(restarts);
+        let wrong: Vec<HubRefusal> = wrong.iter().map(HubRefusal::differs).collect();
+        let waiting = Plan { changes: waiting };
+        if wrong.is_empty() { Ok(Applied { done, waiting }) } else { Err(wrong) }
+    }
+
+    /// Who may change a thing: the mirror lies in an account of its own.
+    fn hand_for(&self, key: &Key) -> Result<&Client, HubRefusal> {
+        let auditor = self.folder.as_ref().and_then(|folder| folder.auditor.as_ref());
+        match (key.is_copy(), auditor) {
+            (false, _) => Ok(&self.client),
+            (true, Some(auditor)) => Ok(auditor),
+            (true, None) => Err(HubRefusal::NotMade {
+                what: key.to_string(),
+                why: "the server lets nobody of its account in".to_owned(),
+            }),
+        }
     }
 }
 
@@ -105,16 +157,11 @@ impl Site<'_> {
 /// # Errors
 /// [`HubRefusal::Differs`] names the first thing that differs, with each differing field.
 pub async fn settle(client: &Client, profile: Profile) -> Result<(), HubRefusal> {
-    let site = Site { client: client.clone(), profile, folder: None };
-    let differs = |change: &&Change| !matches!(change.action, Action::Make | Action::Remove);
-    let missing = site.plan().await?;
-    if let Some(change) = missing.changes.iter().find(differs) {
-        return Err(HubRefusal::differs(change));
+    let site = Site::at(client.clone(), profile);
+    if make_missing(client, &site.plan().await?).await? {
+        return first_wrong(&site.plan().await?);
     }
-    for change in missing.changes.iter().filter(|change| change.action == Action::Make) {
-        perform(client, change, profile).await?;
-    }
-    verify(client, profile).await
+    Ok(())
 }
 
 /// Verifies that everything is there as it should be.
@@ -122,25 +169,38 @@ pub async fn settle(client: &Client, profile: Profile) -> Result<(), HubRefusal>
 /// # Errors
 /// As [`settle`], and a thing that is missing.
 pub async fn verify(client: &Client, profile: Profile) -> Result<(), HubRefusal> {
-    let site = Site { client: client.clone(), profile, folder: None };
-    let plan = site.plan().await?;
+    first_wrong(&Site::at(client.clone(), profile).plan().await?)
+}
+
+/// What a start does of a plan; says whether there was anything to do.
+pub(crate) async fn make_missing(client: &Client, plan: &Plan) -> Result<bool, HubRefusal> {
+    let differs = |change: &&Change| !matches!(change.action, Action::Make | Action::Remove);
+    if let Some(change) = plan.changes.iter().find(differs) {
+        return Err(HubRefusal::differs(change));
+    }
+    let missing = plan.changes.iter().filter(|change| change.action == Action::Make);
+    for change in missing.clone() {
+        perform(client, change).await?;
+    }
+    Ok(missing.count() > 0)
+}
+
+/// The first thing of a plan that is missing or differs.
+pub(crate) fn first_wrong(plan: &Plan) -> Result<(), HubRefusal> {
     let wrong = plan.changes.iter().find(|change| change.action != Action::Remove);
     wrong.map_or(Ok(()), |change| Err(HubRefusal::differs(change)))
 }
 
-async fn perform(client: &Client, change: &Change, profile: Profile) -> Result<(), HubRefusal> {
-    let key = &change.key;
+async fn perform(client: &Client, change: &Change) -> Result<(), HubRefusal> {
+    let Change { key, wanted, .. } = change;
     if matches!(change.action, Action::Replace | Action::Remove) {
-        if change.cost == Cost::Nothing && !is_empty(client, key).await? {
+        let frees = change.cost == Cost::Nothing && !key.is_copy();
+        if frees && !is_empty(client, key).await? {
             let why = "it was empty when this was planned and is no more; plan again".to_owned();
             return Err(HubRefusal::NotMade { what: key.to_string(), why });
         }
         order(client, key, &format!("$JS.API.{}", at(key, "DELETE")), &json!({})).await?;
     }
-    let wanted = things::in_jetstream(profile);
-    let Some(Thing { config, .. }) = wanted.iter().find(|thing| thing.key == *key) else {
-        return Ok(());
-    };
     let verb = match (change.action, key.kind) {
         (Action::Make | Action::Replace, _) => "CREATE",
         (Action::Change, Kind::Stream) => "UPDATE",
@@ -148,12 +208,12 @@ async fn perform(client: &Client, change: &Change, profile: Profile) -> Result<(
         (Action::Remove | Action::Restart, _) => return Ok(()),
     };
     let mut subject = format!("$JS.API.{}", at(key, verb));
-    let mut body = config.clone();
-    if key.kind == Kind::Consumer {
-        subject.push_str(&format!(".{}", config["filter_subject"].as_str().unwrap_or(">")));
-        let action = if change.action == Action::Change { "update" } else { "create" };
-        body = json!({ "stream_name": key.of, "config": config, "action": action });
+    if key.kind != Kind::Consumer {
+        return order(client, key, &subject, wanted).await;
     }
+    subject.push_str(&format!(".{}", wanted["filter_subject"].as_str().unwrap_or(">")));
+    let action = if change.action == Action::Change { "update" } else { "create" };
+    let body = json!({ "stream_name": key.of, "config": wanted, "action": action });
     order(client, key, &subject, &body).await
 }
 

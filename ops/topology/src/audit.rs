@@ -2,17 +2,20 @@
 //! first follower. A mirror that is cut off says nothing by itself, so it is looked at.
 
 use async_nats::Client;
+use fleetlog_bus::AUDIT;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::apply::{ask, connect};
-use crate::followers;
+use crate::apply::{ask, connect, first_wrong, make_missing};
 use crate::hub::RunningHub;
+use crate::plan::{Key, Kind, Plan, Thing, plan};
+use crate::profile::Profile;
 use crate::refusal::HubRefusal;
-use crate::wire;
+use crate::things::under;
+use crate::{followers, look, wire};
 
-/// Its name.
-pub const AUDIT: &str = "AUDIT";
 /// After how long without a word from EVENTS a mirror counts as inactive; the server sends one at
 /// least every ten seconds or so.
 pub const INACTIVE_AFTER: Duration = Duration::from_secs(45);
@@ -48,10 +51,10 @@ impl RunningHub {
     /// Looks at the mirror again and again, while there are followers; `tell` hears how it stands
     /// (`None` while there is none, or the server is away). An alarm is a warning in the log when
     /// it begins, and stands in `hub.json` while it lasts. Cancel-safe.
-    pub async fn watch_mirror(&self, every: Duration, tell: impl Fn(Option<Mirror>)) {
-        let mut alarmed = false;
+    pub async fn watch_mirror(&self, every: Duration, tell: impl Fn(Option<Mirror>)) -> Infallible {
+        let (mut auditor, mut alarmed) = (None, false);
         loop {
-            let mirror = self.mirror().await.unwrap_or_default();
+            let mirror = self.mirror(&mut auditor).await.unwrap_or_default();
             let alarm = mirror.and_then(|mirror| mirror.alarm());
             self.set_mirror_alarm(alarm.as_ref().map(|a| format!("{} {a}", a.code())));
             if let Some(alarm) = alarm.as_ref().filter(|_| !alarmed) {
@@ -63,35 +66,42 @@ impl RunningHub {
         }
     }
 
-    /// Looks how the mirror stands that followers read; `None` when nobody follows.
-    ///
-    /// # Errors
-    /// A server that does not answer.
-    pub async fn mirror(&self) -> Result<Option<Mirror>, HubRefusal> {
+    /// Looks how the mirror stands that followers read, over a connection that is kept while
+    /// somebody follows; `None` when nobody does.
+    async fn mirror(&self, auditor: &mut Option<Client>) -> Result<Option<Mirror>, HubRefusal> {
         if followers::all(self.dir())?.is_empty() {
+            *auditor = None;
             return Ok(None);
         }
-        look(&connect(self.url(), &self.identity().auditor()?).await?).await
+        let auditor = match auditor {
+            Some(known) => known,
+            None => auditor.insert(connect(self.url(), &self.identity().auditor()?).await?),
+        };
+        // One that is gone is as cut off as can be.
+        let none = Mirror { behind: 0, heard: None, position: 0 };
+        Ok(Some(look(auditor).await?.unwrap_or(none)))
     }
 }
 
-/// Makes the mirror when it is missing, and compares it otherwise.
+/// Makes the mirror when it is missing, and compares it otherwise, as a start does.
 ///
 /// # Errors
 /// One that differs, or a server that does not make it.
-pub async fn apply(auditor: &Client) -> Result<(), HubRefusal> {
-    let what = || format!("stream \"{AUDIT}\"");
-    let info = ask(auditor, &format!("$JS.API.STREAM.INFO.{AUDIT}"), &json!({})).await?;
-    let found = match info.get("config") {
-        Some(_) => info,
-        None => ask(auditor, &format!("$JS.API.STREAM.CREATE.{AUDIT}"), &config()).await?,
-    };
-    let Some(reported) = found.get("config") else {
-        return Err(HubRefusal::NotMade { what: what(), why: found["error"].to_string() });
-    };
-    let fields = wire::differences(&config(), reported);
-    let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
-    if fields.is_empty() { Ok(()) } else { Err(HubRefusal::Differs { what: what(), fields }) }
+pub async fn apply(auditor: &Client, profile: Profile) -> Result<(), HubRefusal> {
+    if make_missing(auditor, &planned(auditor, profile).await?).await? {
+        return first_wrong(&planned(auditor, profile).await?);
+    }
+    Ok(())
+}
+
+async fn planned(auditor: &Client, profile: Profile) -> Result<Plan, HubRefusal> {
+    let seen = BTreeSet::from([Kind::Stream]);
+    Ok(plan(&[thing(profile)], &look::mirror(auditor).await?, &seen))
+}
+
+/// The mirror as it should be while somebody follows.
+pub(crate) fn thing(profile: Profile) -> Thing {
+    Thing { key: Key::new(Kind::Stream, AUDIT), config: under(profile, config()) }
 }
 
 /// Looks how it stands; `None` when there is none.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::apply::{ask_text, connect};
 use crate::audit;
 use crate::claims::Revoked;
-use crate::folder::{read_file, write_secret};
+use crate::folder::{read_file, read_hub_file, write_secret};
 use crate::identity::Identity;
 use crate::refusal::HubRefusal;
 
@@ -73,7 +73,8 @@ pub async fn create(
     if kept.followers.contains_key(name) {
         return Err(HubRefusal::FollowerExists { name: name.to_owned() });
     }
-    audit::apply(&connect(url, &identity.auditor()?).await?).await?;
+    let profile = read_hub_file(dir)?.and_then(|hub| hub.profile).unwrap_or_default();
+    audit::apply(&connect(url, &identity.auditor()?).await?, profile).await?;
     let credentials = identity.new_follower(name, subjects)?;
     let key = KeyPair::from_seed(&credentials.seed)
         .map_err(|why| fleetlog_bus::jwt::MintError::Key(why.to_string()))?;

@@ -285,9 +285,10 @@ impl RunningHub {
     /// Makes what the server lacks, verifies the rest, and tells others where it is.
     async fn settle(&self) -> Result<(), HubRefusal> {
         let client = connect(&self.url, &self.identity().operator()?).await?;
-        settle(&client, self.folder.profile()).await?;
+        let profile = self.folder.profile();
+        settle(&client, profile).await?;
         if !followers::all(self.dir())?.is_empty() {
-            audit::apply(&connect(&self.url, &self.identity().auditor()?).await?).await?;
+            audit::apply(&connect(&self.url, &self.identity().auditor()?).await?, profile).await?;
         }
         self.announce()
     }

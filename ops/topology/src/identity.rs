@@ -144,18 +144,20 @@ impl Identity {
         kept.map_or(("", ""), |kept| (kept.key.as_str(), kept.jwt.as_str()))
     }
 
-    /// What the JWT of an account should say. A role that came with this release and has no key in
-    /// the folder yet is given one at the next start.
+    /// What the JWT of each account should say. A role that came with this release and has no key
+    /// in the folder yet is given one at the next start.
     ///
     /// # Errors
     /// A key that is damaged.
-    pub fn claims(&self, account: Account) -> Result<Value, HubRefusal> {
+    pub fn claims(&self) -> Result<Vec<(Account, Value)>, HubRefusal> {
         let mut keys = self.kept.role_keys()?;
         for role in roles() {
             keys.entry(role.name.to_owned()).or_insert_with(|| "a new key".to_owned());
         }
         let revoked = followers::revoked(self.creds.parent().unwrap_or(&self.creds))?;
-        Ok(claims::account(account, self.account(Account::Hub).0, &keys, &revoked))
+        let hub = self.account(Account::Hub).0;
+        let claims = |account| (account, claims::account(account, hub, &keys, &revoked));
+        Ok(Account::ALL.map(claims).into())
     }
 
     /// The user of a service.

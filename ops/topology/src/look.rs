@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use async_nats::Client;
+use fleetlog_bus::AUDIT;
 use fleetlog_bus::jwt::claims_of;
 use serde_json::{Value, json};
 
@@ -16,6 +18,15 @@ use crate::plan::{Found, Key, Kind};
 use crate::refusal::HubRefusal;
 use crate::server::settings_of;
 
+/// How often a list is asked for that is not whole.
+const ATTEMPTS: u32 = 20;
+/// How long to wait between.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// The server's word for servers that have no leader.
+const UNAVAILABLE: u64 = 503;
+/// The server's word for a stream that is not there.
+const NO_STREAM: u64 = 10_059;
+
 /// The streams and durable consumers of the account HUB.
 ///
 /// # Errors
@@ -24,8 +35,6 @@ pub(crate) async fn jetstream(client: &Client) -> Result<BTreeMap<Key, Found>, H
     let mut found = BTreeMap::new();
     for stream in pages(client, "$JS.API.STREAM.LIST", "streams").await? {
         let name = stream["config"]["name"].as_str().unwrap_or_default().to_owned();
-        let count = |what: &str| stream["state"][what].as_u64().unwrap_or_default();
-        let (messages, bytes, config) = (count("messages"), count("bytes"), &stream["config"]);
         let subject = format!("$JS.API.CONSUMER.LIST.{name}");
         for consumer in pages(client, &subject, "consumers").await? {
             let config = &consumer["config"];
@@ -36,28 +45,66 @@ pub(crate) async fn jetstream(client: &Client) -> Result<BTreeMap<Key, Found>, H
             let consumer = Found { config: config.clone(), messages, bytes: 0 };
             found.insert(Key::consumer(&name, durable), consumer);
         }
-        let stream = Found { config: config.clone(), messages, bytes };
+        let stream = self::found(&stream["config"], &stream["state"]);
         found.insert(Key::new(Kind::Stream, &name), stream);
     }
     Ok(found)
+}
+
+fn found(config: &Value, state: &Value) -> Found {
+    let count = |what: &str| state[what].as_u64().unwrap_or_default();
+    Found { config: config.clone(), messages: count("messages"), bytes: count("bytes") }
+}
+
+/// The mirror that followers read, as topology's own user in READERS sees it.
+///
+/// # Errors
+/// As [`jetstream`].
+pub(crate) async fn mirror(auditor: &Client) -> Result<BTreeMap<Key, Found>, HubRefusal> {
+    let info = ask(auditor, &format!("$JS.API.STREAM.INFO.{AUDIT}"), &json!({})).await?;
+    let key = Key::new(Kind::Stream, AUDIT);
+    match (info.get("config"), info["error"]["err_code"].as_u64()) {
+        (Some(config), _) => Ok(BTreeMap::from([(key, found(config, &info["state"]))])),
+        (None, Some(NO_STREAM)) => Ok(BTreeMap::new()),
+        (None, _) => {
+            Err(HubRefusal::NotMade { what: key.to_string(), why: info["error"].to_string() })
+        }
+    }
 }
 
 /// Everything that a question answered in pages lists.
 async fn pages(client: &Client, subject: &str, list: &str) -> Result<Vec<Value>, HubRefusal> {
     let mut all: Vec<Value> = vec![];
     loop {
-        let page = ask(client, subject, &json!({ "offset": all.len() })).await?;
-        let silent = page["missing"].as_array().is_some_and(|missing| !missing.is_empty());
-        if page.get("error").is_some() || silent {
-            let why = if silent { &page["missing"] } else { &page["error"] }.to_string();
-            return Err(HubRefusal::NotMade { what: format!("the list \"{subject}\""), why });
-        }
+        let page = whole_page(client, subject, all.len()).await?;
         let items = page[list].as_array().cloned().unwrap_or_default();
         let none = items.is_empty();
         all.extend(items);
         if none || all.len() as u64 >= page["total"].as_u64().unwrap_or_default() {
             return Ok(all);
         }
+    }
+}
+
+/// A page with nothing left out: where several servers choose a leader of something, as after a
+/// change or the loss of one of them, it is missing until they have.
+async fn whole_page(client: &Client, subject: &str, offset: usize) -> Result<Value, HubRefusal> {
+    let mut attempt = 1;
+    loop {
+        let page = ask(client, subject, &json!({ "offset": offset })).await?;
+        let left_out = page["missing"].as_array().is_some_and(|missing| !missing.is_empty());
+        let why = match page.get("error") {
+            Some(error) => error,
+            None if left_out => &page["missing"],
+            None => return Ok(page),
+        };
+        let may_pass = left_out || why["code"] == UNAVAILABLE;
+        if !may_pass || attempt == ATTEMPTS {
+            let what = format!("the list \"{subject}\"");
+            return Err(HubRefusal::NotMade { what, why: why.to_string() });
+        }
+        attempt += 1;
+        tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use fleetlog_bus::AUDIT;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,6 +12,10 @@ use crate::wire;
 
 /// The stream that is the truth: nothing of it is ever put at risk.
 const TRUTH: &str = "EVENTS";
+/// The stream that is derived from it: filled again when it was made anew.
+const DERIVED: &str = "WORK";
+/// How.
+const REFILLED: &str = ", until \"fleetlog projection rebuild work\" has filled it again";
 /// Settings of a stream that can only shrink at the cost of what lies beyond them.
 const LIMITS: [&str; 4] = ["max_age", "max_bytes", "max_msgs", "max_msgs_per_subject"];
 /// Settings of a stream that no update takes.
@@ -56,6 +61,13 @@ impl Key {
     #[must_use]
     pub fn consumer(stream: &str, name: &str) -> Self {
         Self { kind: Kind::Consumer, of: stream.to_owned(), name: Some(name.to_owned()) }
+    }
+
+    /// Whether all that it holds lies elsewhere too, so that nothing is ever lost with it: the
+    /// mirror that followers read.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.kind == Kind::Stream && self.of == AUDIT
     }
 }
 
@@ -150,6 +162,8 @@ pub struct Change {
     pub fields: Vec<Field>,
     /// What it costs.
     pub cost: Cost,
+    /// Its settings as they should be, in the server's words; null for what is removed.
+    pub wanted: Value,
 }
 
 /// Everything that has to change, in the order in which it is done.
@@ -179,40 +193,62 @@ pub fn plan(wanted: &[Thing], found: &BTreeMap<Key, Found>, seen: &BTreeSet<Kind
     let mut changes: Vec<Change> =
         wanted.iter().filter_map(|thing| change(thing, found.get(&thing.key))).collect();
     let known: BTreeSet<&Key> = wanted.iter().map(|thing| &thing.key).collect();
-    let looked_for = found.iter().filter(|(key, _)| seen.contains(&key.kind));
-    let strange = looked_for.filter(|(key, _)| !known.contains(key));
-    // The consumers of a stream go with it.
-    let gone = |key: &Key| {
-        let stream = Key::new(Kind::Stream, &key.of);
-        key.kind == Kind::Consumer && !known.contains(&stream)
+    let replaced = changes.iter().filter(|change| change.action == Action::Replace);
+    let anew: BTreeSet<Key> = replaced.map(|change| change.key.clone()).collect();
+    // The consumers of a stream go with it, and are made anew with it.
+    let of_those = |key: &Key, streams: &dyn Fn(&Key) -> bool| {
+        key.kind == Kind::Consumer && streams(&Key::new(Kind::Stream, &key.of))
     };
-    changes.extend(strange.filter(|(key, _)| !gone(key)).map(|(key, found)| removal(key, found)));
-    changes.sort_by_key(|change| (change.action == Action::Remove, change.key.clone()));
+    changes.retain(|change| !of_those(&change.key, &|stream| anew.contains(stream)));
+    let again = wanted.iter().filter(|t| of_those(&t.key, &|stream| anew.contains(stream)));
+    changes.extend(again.map(|thing| make(thing)));
+    let gone = |stream: &Key| !known.contains(stream) || anew.contains(stream);
+    let looked_for = found.iter().filter(|(key, _)| seen.contains(&key.kind));
+    let strange = looked_for.filter(|(key, _)| !known.contains(key) && !of_those(key, &gone));
+    changes.extend(strange.map(|(key, found)| removal(key, found)));
+    changes.sort_by_key(order);
     Plan { changes }
 }
 
+/// Streams before their queues; what is taken away after what the server may still refuse.
+fn order(change: &Change) -> (bool, Kind, bool, Key) {
+    let (action, key) = (change.action, change.key.clone());
+    (action == Action::Remove, key.kind, action == Action::Replace, key)
+}
+
+fn make(thing: &Thing) -> Change {
+    let (key, wanted) = (thing.key.clone(), thing.config.clone());
+    Change { key, action: Action::Make, fields: vec![], cost: Cost::Nothing, wanted }
+}
+
 fn change(thing: &Thing, found: Option<&Found>) -> Option<Change> {
-    let key = thing.key.clone();
+    let (key, wanted) = (thing.key.clone(), thing.config.clone());
     let restarts = matches!(key.kind, Kind::Server | Kind::Account);
     let Some(found) = found else {
         let action = if restarts { Action::Restart } else { Action::Make };
-        return Some(Change { key, action, fields: vec![], cost: Cost::Nothing });
+        return Some(Change { action, ..make(thing) });
     };
     let fields = wire::differences(&thing.config, &found.config);
     if fields.is_empty() {
         return None;
     }
     if restarts {
-        return Some(Change { key, action: Action::Restart, fields, cost: Cost::Nothing });
+        return Some(Change { action: Action::Restart, fields, ..make(thing) });
     }
     let (action, cost) = match key.kind {
         Kind::Stream => of_stream(&key, &fields, found),
         _ => of_queue(&fields, found),
     };
-    Some(Change { key, action, fields, cost })
+    Some(Change { key, action, fields, cost, wanted })
 }
 
 fn of_stream(key: &Key, fields: &[Field], found: &Found) -> (Action, Cost) {
+    if key.is_copy() {
+        // What it missed under other settings comes only with a new one.
+        let replicas_alone = fields.iter().all(|field| field.name == "num_replicas");
+        let action = if replicas_alone { Action::Change } else { Action::Replace };
+        return (action, Cost::Nothing);
+    }
     let truth = key.of == TRUTH;
     let named = |name: &str| fields.iter().find(|field| field.name == name);
     let on = |value: &Value| *value == Value::Bool(true);
@@ -231,7 +267,8 @@ fn of_stream(key: &Key, fields: &[Field], found: &Found) -> (Action, Cost) {
             )),
             (false, 0) => Cost::Nothing,
             (false, held) => Cost::Data(format!(
-                "\"{name}\" cannot be changed: the stream is made anew, its {held} messages go"
+                "\"{name}\" cannot be changed: the stream is made anew, its {held} messages go{}",
+                if key.of == DERIVED { REFILLED } else { "" }
             )),
         };
         return (Action::Replace, cost);
@@ -286,161 +323,12 @@ fn removal(key: &Key, found: &Found) -> Change {
     let held = found.messages;
     let cost = match (key.kind, held) {
         (_, 0) => Cost::Nothing,
+        _ if key.is_copy() => Cost::Nothing,
         (Kind::Consumer, _) => Cost::Data(format!("{held} messages are not yet handled")),
         _ => Cost::Data(format!("its {held} messages go")),
     };
-    Change { key: key.clone(), action: Action::Remove, fields: vec![], cost }
+    Change { key: key.clone(), action: Action::Remove, fields: vec![], cost, wanted: Value::Null }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::profile::Profile;
-    use crate::things::in_jetstream;
-    use serde_json::json;
-
-    const DAY: u64 = 86_400_000_000_000;
-
-    /// A hub as it should be, each stream holding some messages.
-    fn hub(profile: Profile) -> BTreeMap<Key, Found> {
-        let held =
-            |thing: Thing| (thing.key, Found { config: thing.config, messages: 4, bytes: 4_000 });
-        in_jetstream(profile).into_iter().map(held).collect()
-    }
-
-    fn stream(name: &str) -> Key {
-        Key::new(Kind::Stream, name)
-    }
-
-    /// The plan for a hub after `drift` happened to it.
-    fn after(drift: impl FnOnce(&mut BTreeMap<Key, Found>)) -> Plan {
-        let mut found = hub(Profile::Dev);
-        drift(&mut found);
-        let seen = BTreeSet::from([Kind::Stream, Kind::Consumer]);
-        plan(&in_jetstream(Profile::Dev), &found, &seen)
-    }
-
-    /// The one change of a stream whose setting was altered.
-    fn altered(name: &str, setting: &str, value: Value) -> Change {
-        let plan = after(|found| found.get_mut(&stream(name)).unwrap().config[setting] = value);
-        let [change] = plan.changes.as_slice() else { panic!("{plan:?}") };
-        assert_eq!((&change.key, change.fields.len()), (&stream(name), 1));
-        change.clone()
-    }
-
-    fn needs(plan: &Plan, agreed: &[&str]) -> Vec<String> {
-        let agreed: Vec<String> = agreed.iter().map(|&name| name.to_owned()).collect();
-        plan.refused(&agreed).map(|change| change.key.to_string()).collect()
-    }
-
-    #[test]
-    fn a_hub_as_it_should_be_needs_no_changes() {
-        assert_eq!(after(|_| {}), Plan::default());
-    }
-
-    #[test]
-    fn each_altered_setting_is_told_with_both_values() {
-        let change = altered("CMD", "max_age", json!(DAY));
-        assert_eq!(change.action, Action::Change);
-        assert_eq!(change.fields[0].to_string().split(" is ").next(), Some("\"max_age\""));
-        assert_eq!(
-            (&change.fields[0].now, &change.fields[0].wanted),
-            (&json!(DAY), &json!(30 * DAY))
-        );
-        assert_eq!(change.cost, Cost::Nothing, "a limit that grows takes nothing");
-    }
-
-    #[test]
-    fn what_is_missing_is_made_streams_before_their_queues() {
-        let plan = after(|found| {
-            found.retain(|key, _| key.of != "DO");
-            found.remove(&Key::consumer("CMD", "cmd-work"));
-        });
-        let made: Vec<String> = plan.changes.iter().map(|c| c.key.to_string()).collect();
-        assert_eq!(made[0], "stream \"DO\"");
-        assert!(made.contains(&"queue \"cmd-work\" of stream \"CMD\"".to_owned()), "{made:?}");
-        assert!(plan.changes.iter().all(|c| c.action == Action::Make && c.cost == Cost::Nothing));
-    }
-
-    #[test]
-    fn a_limit_that_shrinks_below_what_is_there_is_refused_unless_its_stream_is_named() {
-        let change = altered("RESULT", "max_age", json!(90 * DAY));
-        assert!(matches!(change.cost, Cost::Data(_)), "{change:?}");
-        let plan = Plan { changes: vec![change] };
-        assert_eq!(needs(&plan, &[]), ["stream \"RESULT\""]);
-        assert_eq!(needs(&plan, &["CMD"]), ["stream \"RESULT\""]);
-        assert_eq!(needs(&plan, &["RESULT"]), Vec::<String>::new());
-        let empty = after(|found| {
-            let stream = found.get_mut(&stream("RESULT")).unwrap();
-            stream.config["max_age"] = json!(90 * DAY);
-            stream.messages = 0;
-        });
-        assert_eq!(empty.changes[0].cost, Cost::Nothing, "an empty stream has nothing to lose");
-    }
-
-    #[test]
-    fn storage_and_retention_are_changed_by_making_the_stream_anew() {
-        for (name, setting, value) in
-            [("LEASE", "storage", json!("file")), ("CMD", "retention", json!("workqueue"))]
-        {
-            let change = altered(name, setting, value);
-            assert_eq!(change.action, Action::Replace);
-            assert!(matches!(change.cost, Cost::Data(_)), "{change:?}");
-        }
-        let change = altered("EVENTS", "storage", json!("memory"));
-        assert!(matches!(change.cost, Cost::Never(_)), "the truth is never made anew");
-    }
-
-    #[test]
-    fn message_ttls_on_the_truth_are_never_turned_on() {
-        let mut wanted = in_jetstream(Profile::Dev);
-        let events = wanted.iter_mut().find(|thing| thing.key == stream("EVENTS")).unwrap();
-        events.config["allow_msg_ttl"] = json!(true);
-        let plan = plan(&wanted, &hub(Profile::Dev), &BTreeSet::from([Kind::Stream]));
-        assert!(matches!(plan.changes[0].cost, Cost::Never(_)), "{plan:?}");
-        assert_eq!(needs(&plan, &["EVENTS"]), ["stream \"EVENTS\""]);
-        let on = altered("EVENTS", "allow_msg_ttl", json!(true));
-        assert!(matches!(on.cost, Cost::Never(_)), "and never withdrawn: {on:?}");
-    }
-
-    #[test]
-    fn what_nobody_asked_for_goes_and_what_it_holds_is_asked_for() {
-        let strange = |messages| Found { config: json!({"name": "OLD"}), messages, bytes: 0 };
-        let plan = after(|found| {
-            found.insert(stream("OLD"), strange(3));
-            found.insert(Key::consumer("OLD", "reader"), strange(3));
-            found.insert(Key::consumer("CMD", "spare"), strange(0));
-            found.insert(Key::consumer("DO", "stuck"), strange(2));
-        });
-        assert!(plan.changes.iter().all(|change| change.action == Action::Remove), "{plan:?}");
-        assert_eq!(plan.changes.len(), 3, "the consumers of a stream go with it");
-        let of = ["stream \"OLD\"", "queue \"stuck\" of stream \"DO\""];
-        assert_eq!(needs(&plan, &[]), of);
-        assert_eq!(needs(&plan, &["OLD", "DO"]), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_profile_is_a_plan_from_another() {
-        let seen = BTreeSet::from([Kind::Stream, Kind::Consumer]);
-        let larger = plan(&in_jetstream(Profile::Ha), &hub(Profile::Dev), &seen);
-        let streams = in_jetstream(Profile::Ha).iter().filter(|t| t.key.name.is_none()).count();
-        assert_eq!(larger.changes.len(), streams, "each stream gets three replicas");
-        let replicas = |change: &Change| change.fields.iter().any(|f| f.name == "num_replicas");
-        assert!(larger.changes.iter().all(|c| c.action == Action::Change && replicas(c)));
-        let bounded = |change: &Change| change.fields.iter().any(|f| f.name == "max_bytes");
-        let bounded: Vec<_> = larger.changes.iter().filter(|c| bounded(c)).collect();
-        assert_eq!(bounded.len(), 1);
-        assert_eq!((&bounded[0].key, &bounded[0].cost), (&stream("DLQ"), &Cost::Nothing));
-    }
-
-    #[test]
-    fn accounts_and_the_servers_settings_wait_for_a_start_and_only_where_they_are_seen() {
-        let account = Thing { key: Key::new(Kind::Account, "HUB"), config: json!({"a": 1}) };
-        let found = BTreeMap::from([(account.key.clone(), Found::default())]);
-        let unseen = plan(std::slice::from_ref(&account), &BTreeMap::new(), &BTreeSet::new());
-        assert_eq!(unseen, Plan::default());
-        let plan = plan(&[account], &found, &BTreeSet::from([Kind::Account]));
-        assert_eq!(plan.changes[0].action, Action::Restart);
-        assert_eq!(plan.changes[0].fields[0].name, "a");
-    }
-}
+mod tests;

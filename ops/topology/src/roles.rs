@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use fleetlog_bus::AUDIT;
 use fleetlog_kernel::Service;
 
 use crate::accounts::Account;
@@ -143,22 +144,23 @@ fn operator() -> Role {
 /// only it knows. It cannot ask what there is: neither streams nor consumers are listed to it.
 fn follower() -> Role {
     Role {
-        publish: texts(&[
-            "$JS.API.CONSUMER.CREATE.AUDIT.*.{{tag(subject)}}",
-            "$JS.API.CONSUMER.INFO.AUDIT.*",
-            "$JS.API.CONSUMER.MSG.NEXT.AUDIT.*",
-            "$JS.API.CONSUMER.DELETE.AUDIT.*",
-            "$JS.FC.AUDIT.>",
-        ]),
+        publish: vec![
+            format!("$JS.API.CONSUMER.CREATE.{AUDIT}.*.{{{{tag(subject)}}}}"),
+            format!("$JS.API.CONSUMER.INFO.{AUDIT}.*"),
+            format!("$JS.API.CONSUMER.MSG.NEXT.{AUDIT}.*"),
+            format!("$JS.API.CONSUMER.DELETE.{AUDIT}.*"),
+            format!("$JS.FC.{AUDIT}.>"),
+        ],
         subscribe: texts(&["_INBOX_{{name()}}.>"]),
         ..bounded(Account::Readers, "follower", 50, 65_536)
     }
 }
 
-/// Topology's own hand in READERS: makes the mirror, and looks at it.
+/// Topology's own hand in READERS: makes the mirror, changes it, and looks at it.
 fn auditor() -> Role {
+    let verbs = ["CREATE", "UPDATE", "DELETE", "INFO"];
     Role {
-        publish: texts(&["$JS.API.STREAM.CREATE.AUDIT", "$JS.API.STREAM.INFO.AUDIT"]),
+        publish: verbs.map(|verb| format!("$JS.API.STREAM.{verb}.{AUDIT}")).into(),
         subscribe: texts(&["_INBOX_auditor.>"]),
         ..bounded(Account::Readers, "auditor", 5, 65_536)
     }

@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
+pub use fleetlog_bus::SNAP_BUCKET;
 use fleetlog_bus::{QueueSpec, Storage, StreamSpec, WhenFull};
 use fleetlog_kernel::Service;
-
-/// The object store of snapshots.
-pub const SNAP_BUCKET: &str = "SNAP";
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -38,16 +38,21 @@ pub fn of_server(
         key: Key::new(Kind::Server, "nats-server"),
         config: json!(settings(profile.sync(), profile.max_memory())),
     }];
-    for account in Account::ALL {
-        let key = Key::new(Kind::Account, account.name());
-        all.push(Thing { key, config: identity.claims(account)? });
-    }
+    let account = |(account, config): (Account, Value)| Thing {
+        key: Key::new(Kind::Account, account.name()),
+        config,
+    };
+    all.extend(identity.claims()?.into_iter().map(account));
     Ok(all)
 }
 
 /// The settings of a stream, as far as a profile sets them.
-fn under(profile: Profile, mut config: Value) -> Value {
+pub(crate) fn under(profile: Profile, mut config: Value) -> Value {
     config["num_replicas"] = json!(profile.replicas());
+    // Of several servers each has what it said; the server refuses the laxer way there.
+    if let Some(config) = config.as_object_mut().filter(|_| profile.replicas() > 1) {
+        config.remove("persist_mode");
+    }
     if let (Some("DLQ"), Some(bytes)) = (config["name"].as_str(), profile.max_dead_letters()) {
         config["max_bytes"] = json!(bytes);
     }

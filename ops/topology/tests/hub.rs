@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_nats::Client;
 use fleetlog_kernel::{Service, Timestamp};
@@ -17,10 +18,11 @@ use fleetlog_topology::accounts::Account;
 use fleetlog_topology::apply::{Site, connect, settle};
 use fleetlog_topology::folder::{find, keep_profile, read_credentials};
 use fleetlog_topology::hub::{HubConfig, start, start_in};
-use fleetlog_topology::plan::{Action, Kind};
+use fleetlog_topology::plan::{Action, Cost, Kind};
 use fleetlog_topology::server::Sync;
-use fleetlog_topology::{Folder, HubRefusal, Profile, RunningHub};
+use fleetlog_topology::{Folder, HubRefusal, Profile, RunningHub, followers};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 const AT: Timestamp = Timestamp::of_seconds(1_700_000_000);
 
@@ -257,14 +259,9 @@ async fn a_server_left_by_a_killed_hub_is_stopped_first_and_a_stranger_is_not() 
     assert_eq!(server_info(left.url()), None);
 }
 
-/// The hub's topology as its operator sees it, folder included.
-fn site<'a>(hub: &'a RunningHub, client: &Client) -> Site<'a> {
-    Site {
-        client: client.clone(),
-        profile: Profile::Dev,
-        // Its identity and files, as the command finds them beside a running hub.
-        folder: Some((hub.dir(), hub.identity())),
-    }
+/// The hub's topology as the command sees it beside a running hub.
+async fn site(hub: &RunningHub, profile: Profile) -> Site<'_> {
+    Site::of_folder(hub.url(), profile, hub.dir(), hub.identity()).await.unwrap()
 }
 
 async fn altered(client: &Client, stream: &str, setting: &str, value: Value) {
@@ -286,9 +283,9 @@ async fn drift_is_planned_field_by_field_and_mended_by_apply_without_losing_data
     let dir = tempfile::tempdir().unwrap();
     let hub = start_in(dir.path(), AT).await.unwrap();
     let client = operator(&hub).await;
-    let site = site(&hub, &client);
+    let site = site(&hub, Profile::Dev).await;
     assert_eq!(site.plan().await.unwrap().changes, [], "a fresh hub needs nothing");
-    assert_eq!(site.apply(&[]).await.unwrap(), []);
+    assert_eq!(site.apply(&[]).await.unwrap().done, []);
 
     altered(&client, "DLQ", "max_age", json!(DAY)).await;
     ask(&client, "$JS.API.CONSUMER.DELETE.CMD.cmd-work", json!({})).await;
@@ -298,7 +295,7 @@ async fn drift_is_planned_field_by_field_and_mended_by_apply_without_losing_data
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("\"max_age\" is 86400000000000 instead of"), "{told:?}");
     assert!(told[1].contains("\"cmd-work\"") && told[1].contains("missing"), "{told:?}");
-    assert_eq!(site.apply(&[]).await.unwrap().len(), 2);
+    assert_eq!(site.apply(&[]).await.unwrap().done.len(), 2);
     assert_eq!(site.plan().await.unwrap().changes, [], "applied once, it needs nothing");
     verify(&client).await.unwrap();
 
@@ -331,22 +328,21 @@ async fn a_profile_is_kept_and_an_account_that_says_less_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let hub = start_in(dir.path(), AT).await.unwrap();
     assert_eq!(hub_json(dir.path())["profile"], json!("dev"));
-    let client = operator(&hub).await;
-    let three = Site { profile: Profile::Ha, ..site(&hub, &client) };
+    let three = site(&hub, Profile::Ha).await;
     let refused = three.apply(&[]).await.unwrap_err();
     assert_eq!(refused[0].code(), "HUB0005", "one server cannot hold three replicas");
 
-    let single = Site { profile: Profile::Single, ..site(&hub, &client) };
-    single.apply(&[]).await.unwrap();
+    let single = site(&hub, Profile::Single).await;
+    let applied = single.apply(&[]).await.unwrap();
     keep_profile(dir.path(), Profile::Single).unwrap();
     let left = single.plan().await.unwrap().changes;
+    assert_eq!(applied.waiting.changes, left, "it tells what waits for a start");
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!((left[0].key.kind, left[0].action), (Kind::Server, Action::Restart));
     hub.stop();
     let hub = start_in(dir.path(), AT).await.unwrap();
     assert_eq!(hub_json(dir.path())["profile"], json!("single"));
-    let client = operator(&hub).await;
-    let single = Site { profile: Profile::Single, ..site(&hub, &client) };
+    let single = site(&hub, Profile::Single).await;
     assert_eq!(single.plan().await.unwrap().changes, [], "the start did the rest");
 
     // The server keeps an account as an earlier release signed it.
@@ -363,4 +359,88 @@ async fn a_profile_is_kept_and_an_account_that_says_less_is_told() {
     );
     let right = "signing_keys[user].template.pub.allow[fl.cmd.*.{{name()}}.>]";
     assert!(change.fields.iter().any(|field| field.name == right), "{change:?}");
+}
+
+/// The mirror, as topology's own user in READERS is told.
+async fn mirror(hub: &RunningHub) -> Value {
+    let auditor = connect(hub.url(), &hub.identity().auditor().unwrap()).await.unwrap();
+    ask(&auditor, "$JS.API.STREAM.INFO.AUDIT", json!({})).await
+}
+
+#[tokio::test]
+async fn the_mirror_of_followers_is_part_of_the_plan_and_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    let site = site(&hub, Profile::Dev).await;
+    let told = async || {
+        let changes = site.plan().await.unwrap().changes;
+        assert!(changes.iter().all(|change| change.cost == Cost::Nothing), "{changes:?}");
+        let told = changes.iter().map(|change| (change.key.to_string(), change.action));
+        told.collect::<Vec<_>>()
+    };
+    let audit = |action| vec![("stream \"AUDIT\"".to_owned(), action)];
+    followers::create(dir.path(), hub.url(), "all", &["fl.ev.>".to_owned()], AT).await.unwrap();
+    assert_eq!(told().await, [], "it was made with the first follower");
+
+    let work = connect(hub.url(), &hub.identity().service(Service::Work).unwrap()).await.unwrap();
+    ask(&work, "fl.ev.work.x.y", json!({})).await;
+    let holds = async |messages: u64| {
+        let held = async {
+            while mirror(&hub).await["state"]["messages"] != json!(messages) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), held).await.unwrap();
+    };
+    holds(1).await;
+    let auditor = connect(hub.url(), &hub.identity().auditor().unwrap()).await.unwrap();
+    altered(&auditor, "AUDIT", "max_age", json!(1_000_000_000)).await;
+    assert_eq!(told().await, audit(Action::Replace), "what it forgot comes with a new one only");
+    let made = mirror(&hub).await["created"].clone();
+    assert_eq!(site.apply(&[]).await.unwrap().done.len(), 1);
+    assert_ne!(mirror(&hub).await["created"], made);
+    assert_eq!(told().await, []);
+    holds(1).await;
+
+    ask(&auditor, "$JS.API.STREAM.DELETE.AUDIT", json!({})).await;
+    assert_eq!(told().await, audit(Action::Make));
+    site.apply(&[]).await.unwrap();
+    holds(1).await;
+
+    followers::delete(dir.path(), hub.url(), "all", AT).await.unwrap();
+    assert_eq!(told().await, audit(Action::Remove), "nobody follows any more");
+    site.apply(&[]).await.unwrap();
+    assert_eq!(mirror(&hub).await["error"]["err_code"], json!(10_059));
+    assert_eq!(told().await, []);
+}
+
+#[tokio::test]
+async fn the_mirror_is_watched_over_one_connection_and_missed_when_it_is_gone() {
+    const LOOKS: usize = 5;
+    let dir = tempfile::tempdir().unwrap();
+    let hub = start_in(dir.path(), AT).await.unwrap();
+    followers::create(dir.path(), hub.url(), "all", &["fl.ev.>".to_owned()], AT).await.unwrap();
+    // The server numbers its connections.
+    let number = async || operator(&hub).await.server_info().client_id;
+    let (before, looks) = (number().await, Semaphore::new(0));
+    let gone = Semaphore::new(0);
+    let watching = hub.watch_mirror(Duration::from_millis(1), |mirror| {
+        let is_gone = mirror.is_some_and(|mirror| mirror.heard.is_none());
+        if is_gone { &gone } else { &looks }.add_permits(usize::from(mirror.is_some()));
+    });
+    let looked = async {
+        looks.acquire_many(LOOKS as u32).await.unwrap().forget();
+        assert_eq!(number().await - before, 2, "that of the watch, and this one");
+        let auditor = connect(hub.url(), &hub.identity().auditor().unwrap()).await.unwrap();
+        ask(&auditor, "$JS.API.STREAM.DELETE.AUDIT", json!({})).await;
+        gone.forget_permits(usize::MAX);
+        gone.acquire().await.unwrap().forget();
+    };
+    tokio::select! {
+        biased;
+        never = watching => match never {},
+        () = looked => {}
+    }
+    let alarm = hub_json(dir.path())["mirrorAlarm"].to_string();
+    assert!(alarm.contains("HUB0034"), "one that is gone is an alarm: {alarm}");
 }

@@ -54,7 +54,7 @@ impl Follower {
     /// A server that does not answer, or does not let the follower in.
     pub async fn connect(url: &str, credentials: Credentials) -> Result<Self, Fault> {
         let name = credentials.name().unwrap_or_default();
-        let broker = JetStream::connect(url, credentials, &name).await?;
+        let broker = JetStream::connect_follower(url, credentials, &name).await?;
         Ok(Self { broker, stream: AUDIT })
     }
 

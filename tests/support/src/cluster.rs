@@ -6,10 +6,11 @@ use anyhow::{Context as _, ensure};
 use fleetlog_bus::{Credentials, JetStream, SharedBroker};
 use fleetlog_tools::{NatsConfig, NatsServer};
 use fleetlog_topology::apply::{connect, settle};
-use fleetlog_topology::server::{Sync, configuration, settings};
+use fleetlog_topology::server::{configuration, settings};
 use fleetlog_topology::{Folder, Identity, Profile};
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,8 +18,6 @@ use tempfile::TempDir;
 
 /// How much each server may store.
 const MOST: u64 = 1 << 30;
-/// The same in memory.
-const MEMORY: u64 = 256 << 20;
 /// How long three servers may take to agree on something, on a busy machine.
 const AGREED_WITHIN: Duration = Duration::from_secs(60);
 const EVENTS: &str = "EVENTS";
@@ -40,20 +39,71 @@ impl TestCluster {
     /// # Errors
     /// No server can be obtained or started, or they do not agree.
     pub async fn start() -> anyhow::Result<Self> {
+        let mut cluster = Self::bare(Profile::Dev).await?;
+        cluster.settle().await?;
+        Ok(cluster)
+    }
+
+    /// The same with no stream, its servers set as a profile says, and the folder as the first of them would leave it for the command.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn bare(profile: Profile) -> anyhow::Result<Self> {
         let binary =
             tokio::task::spawn_blocking(|| fleetlog_tools::nats_server(&fleetlog_tools::quiet));
         let binary = binary.await??;
         let dir = tempfile::tempdir()?;
         let folder = Folder::open(dir.path(), MADE)?;
-        let texts = texts(folder.identity(), dir.path())?;
+        let texts = texts(folder.identity(), dir.path(), profile)?;
         let servers = tokio::task::spawn_blocking(move || {
             texts.iter().map(|text| server(&binary, text)).collect::<anyhow::Result<Vec<_>>>()
         });
         let servers = servers.await??;
         let (events, connections) = (Value::Null, AtomicUsize::new(0));
-        let mut cluster = Self { servers, folder, events, connections, _dir: dir };
-        cluster.settle().await?;
+        let cluster = Self { servers, folder, events, connections, _dir: dir };
+        cluster.announce()?;
+        let ready = async || {
+            let client = connect(cluster.url(), &cluster.identity().operator().ok()?).await.ok()?;
+            let answer = client.request("$JS.API.INFO", "".into()).await.ok()?;
+            let answer: Value = serde_json::from_slice(&answer.payload).ok()?;
+            answer.get("error").is_none().then_some(())
+        };
+        eventually_within(AGREED_WITHIN, "they have a leader", ready).await?;
         Ok(cluster)
+    }
+
+    /// Writes into `hub.json` where the first server is.
+    fn announce(&self) -> anyhow::Result<()> {
+        let (file, first) = (self.dir().join("hub.json"), &self.servers[0]);
+        let mut hub: Value = serde_json::from_str(&std::fs::read_to_string(&file)?)?;
+        hub["natsUrl"] = json!(first.url());
+        hub["natsServerId"] = json!(first.info().server_id);
+        Ok(std::fs::write(file, hub.to_string())?)
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.folder.dir()
+    }
+
+    /// Where the first server is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.servers[0].url()
+    }
+
+    /// What each server says of its JetStream, under HTTP.
+    ///
+    /// # Errors
+    /// One that does not answer.
+    pub fn said(&self) -> anyhow::Result<Vec<Value>> {
+        self.servers.iter().map(|server| monitored(server.log(), "/jsz")).collect()
+    }
+
+    /// Kills the last server; it stays away.
+    pub fn lose_one(&mut self) {
+        drop(self.servers.pop());
     }
 
     /// Makes every stream once they have a leader; EVENTS is made anew on all three.
@@ -116,7 +166,7 @@ impl TestCluster {
 }
 
 /// A folder for each server, with its configuration in it.
-fn texts(identity: &Identity, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn texts(identity: &Identity, dir: &Path, profile: Profile) -> anyhow::Result<Vec<PathBuf>> {
     // Held together, so that they differ; free again before the servers take them.
     let held =
         (0..3).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<Vec<_>, _>>()?;
@@ -124,12 +174,14 @@ fn texts(identity: &Identity, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let ports = ports.collect::<anyhow::Result<Vec<u16>>>()?;
     let routes: Vec<String> = ports.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
     let write = |(number, port): (usize, &u16)| {
-        let folder = dir.join(format!("server{number}"));
+        // The first is where the one server of a hub would be.
+        let own = format!("server{number}");
+        let folder = dir.join(if number == 0 { "nats" } else { &own });
         std::fs::create_dir_all(&folder)?;
-        let settings = settings(Sync::Default, MEMORY);
+        let settings = settings(profile.sync(), profile.max_memory());
         let text = configuration(identity, &folder, &settings, MOST);
         let named = |line: &str| match line.starts_with("server_name:") {
-            true => format!("server_name: server{number}\n"),
+            true => format!("server_name: {own}\nhttp: \"127.0.0.1:-1\"\n"),
             false => format!("{line}\n"),
         };
         let text: String = text.lines().map(named).collect();
@@ -150,4 +202,18 @@ fn server(binary: &Path, folder: &Path) -> anyhow::Result<NatsServer> {
         port: None,
         folder: folder.to_owned(),
     })?)
+}
+
+/// What a server answers under HTTP; its ports lie beside its log.
+fn monitored(log: &Path, path: &str) -> anyhow::Result<Value> {
+    let ports = log.parent().context("a log in no folder")?.join("ports");
+    let file = std::fs::read_dir(ports)?.next().context("no ports are told")??.path();
+    let ports: Value = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+    let address = ports["monitoring"][0].as_str().context("it is not monitored")?;
+    let mut stream = TcpStream::connect(address.trim_start_matches("http://"))?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("it is no answer")?;
+    Ok(serde_json::from_str(body)?)
 }

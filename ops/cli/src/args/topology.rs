@@ -32,8 +32,8 @@ pub struct SiteArgs {
     /// for three. The one it runs with when absent.
     #[arg(long, value_name = "PROFILE", value_parser = profile())]
     pub profile: Option<Profile>,
-    /// The address of a hub that has no folder here; accounts and the server's own settings are not
-    /// seen then.
+    /// The address of a hub that has no folder here; accounts, the server's own settings and the
+    /// mirror that followers read are not seen then.
     #[arg(long, requires = "creds")]
     pub url: Option<String>,
     /// Its operator's credentials file.

@@ -5,9 +5,9 @@ use crate::args::{Output, SiteArgs, TopologyApplyArgs, TopologyCommand};
 use crate::failure::{Done, Failure};
 use crate::hub;
 use crate::print::plan::{document, done, table};
-use crate::print::{line, out};
+use crate::print::{document_out, out};
 use fleetlog_chassis::Clock;
-use fleetlog_topology::apply::{Site, connect};
+use fleetlog_topology::apply::{Applied, Site, connect};
 use fleetlog_topology::plan::Plan;
 use fleetlog_topology::{HubRefusal, Identity, Profile, folder};
 use serde_json::Value;
@@ -34,11 +34,10 @@ async fn plan(args: &SiteArgs, data: Option<&PathBuf>) -> Done {
 async fn apply(args: &TopologyApplyArgs, data: Option<&PathBuf>) -> Done {
     let place = Place::find(&args.site, data)?;
     let site = place.site().await?;
-    let changed = site.apply(&args.yes_lose_data).await.map_err(all)?;
-    if let Some((dir, _)) = &place.folder {
+    let Applied { done: changed, waiting } = site.apply(&args.yes_lose_data).await.map_err(all)?;
+    if let Side::Folder(dir, _) = &place.side {
         folder::keep_profile(dir, place.profile)?;
     }
-    let waiting = site.plan().await?;
     let text = || done(&changed, &waiting);
     show(args.site.output.output, text, &document(place.profile, &changed))
 }
@@ -61,8 +60,7 @@ async fn verify(args: &SiteArgs, data: Option<&PathBuf>) -> Done {
 fn show(output: Output, text: impl FnOnce() -> String, document: &Value) -> Done {
     match output {
         Output::Table | Output::Wide => out(&text()),
-        Output::Json => line(&serde_json::to_string_pretty(document).unwrap_or_default()),
-        Output::Yaml => out(&fleetlog_objects::to_yaml(document)),
+        form @ (Output::Json | Output::Yaml) => document_out(form, document)?,
         Output::Name => {
             let advice = "use -o table, json or yaml";
             return Err(Failure::usage("a topology has no such form", advice));
@@ -80,9 +78,16 @@ fn all(refusals: Vec<HubRefusal>) -> Failure {
 /// Where a hub is, and what it should be.
 struct Place {
     url: String,
-    creds: PathBuf,
     profile: Profile,
-    folder: Option<(PathBuf, Identity)>,
+    side: Side,
+}
+
+/// As who it is looked at.
+enum Side {
+    /// As who has its folder, and sees everything.
+    Folder(PathBuf, Box<Identity>),
+    /// As its operator alone, with this credentials file.
+    Operator(PathBuf),
 }
 
 impl Place {
@@ -92,23 +97,27 @@ impl Place {
                 let sentence = "what the hub at that address should be is not known here";
                 Failure::usage(sentence, "say it with --profile dev, single or ha")
             })?;
-            return Ok(Self { url: url.clone(), creds: creds.clone(), profile, folder: None });
+            return Ok(Self { url: url.clone(), profile, side: Side::Operator(creds.clone()) });
         }
         let dir = hub::folder(data)?;
         let running = folder::find(dir)?;
         let identity = Identity::read(dir, Clock::System.now())?;
         Ok(Self {
             url: running.nats_url.unwrap_or_default(),
-            creds: dir.join("creds").join("operator.creds"),
             profile: args.profile.or(running.profile).unwrap_or_default(),
-            folder: Some((dir.to_path_buf(), identity)),
+            side: Side::Folder(dir.to_path_buf(), Box::new(identity)),
         })
     }
 
     async fn site(&self) -> Result<Site<'_>, Failure> {
-        let credentials = folder::read_credentials(&self.creds)?;
-        let client = connect(&self.url, &credentials).await?;
-        let folder = self.folder.as_ref().map(|(dir, identity)| (dir.as_path(), identity));
-        Ok(Site { client, profile: self.profile, folder })
+        Ok(match &self.side {
+            Side::Folder(dir, identity) => {
+                Site::of_folder(&self.url, self.profile, dir, identity).await?
+            }
+            Side::Operator(creds) => {
+                let credentials = folder::read_credentials(creds)?;
+                Site::at(connect(&self.url, &credentials).await?, self.profile)
+            }
+        })
     }
 }

@@ -161,7 +161,7 @@ impl EmbeddedHub {
         tokio::select! {
             biased;
             failed = self.server.keep_running(Restarts::default(), tell) => failed.into(),
-            () = self.watch_mirror() => Failure::new("HUB0034", "the mirror is not watched", ""),
+            never = self.watch_mirror() => match never {},
         }
     }
 

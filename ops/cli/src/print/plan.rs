@@ -140,12 +140,14 @@ mod tests {
                 json!(90_000_000_000_u64),
             )],
             cost: Cost::Data("a smaller max_age may take some of 4 messages".into()),
+            wanted: Value::Null,
         };
         let queue = Change {
             key: Key::consumer("DO", "do-work"),
             action: Action::Make,
             fields: vec![],
             cost: Cost::Nothing,
+            wanted: Value::Null,
         };
         Plan { changes: vec![status, queue] }
     }

@@ -2,7 +2,7 @@
 //! connection fails soon; a lost one is taken up again for as long as the process lives.
 
 use super::JetStream;
-use super::link::{Link, Seen};
+use super::link::{Asks, Link, Seen};
 use crate::SharedBroker;
 use crate::credentials::Credentials;
 use crate::fault::Fault;
@@ -41,7 +41,18 @@ impl JetStream {
         credentials: Credentials,
         inbox_name: &str,
     ) -> Result<SharedBroker, Fault> {
-        connect(url, Arc::new(move || credentials.clone()), inbox_name, READ_AT_ONCE, None).await
+        let source = Arc::new(move || credentials.clone());
+        connect(url, source, inbox_name, READ_AT_ONCE, None, Asks::Which).await
+    }
+
+    /// The same as a follower of the log, who may ask nothing about what it reads.
+    pub(crate) async fn connect_follower(
+        url: &str,
+        credentials: Credentials,
+        inbox_name: &str,
+    ) -> Result<SharedBroker, Fault> {
+        let source = Arc::new(move || credentials.clone());
+        connect(url, source, inbox_name, READ_AT_ONCE, None, Asks::Nothing).await
     }
 
     /// Connects as a user whose credentials change while it lives: each new handshake shows what
@@ -56,7 +67,7 @@ impl JetStream {
         inbox_name: &str,
         authority: Option<&[u8]>,
     ) -> Result<SharedBroker, Fault> {
-        connect(url, credentials, inbox_name, AGENT_READS_AT_ONCE, authority).await
+        connect(url, credentials, inbox_name, AGENT_READS_AT_ONCE, authority, Asks::Which).await
     }
 }
 
@@ -66,6 +77,7 @@ async fn connect(
     inbox_name: &str,
     read_at_once: u16,
     authority: Option<&[u8]>,
+    asks: Asks,
 ) -> Result<SharedBroker, Fault> {
     let step = || format!("connect to \"{url}\" as \"{inbox_name}\"");
     let seen = Arc::new(watch::Sender::new(Seen::default()));
@@ -107,7 +119,7 @@ async fn connect(
             return Err(Fault::passing(step(), format!("no answer within {CONNECT_WITHIN:?}")));
         }
     };
-    let link = Link::new(client, format!("_INBOX_{inbox_name}."), seen, LONG_ANSWERS);
+    let link = Link::new(client, asks, format!("_INBOX_{inbox_name}."), seen, LONG_ANSWERS);
     Ok(Arc::new(JetStream { link: Arc::new(link) }))
 }
 

@@ -80,9 +80,19 @@ impl std::fmt::Display for Unanswered {
     }
 }
 
+/// What a user may ask about the streams that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// Which one it is, and where it ends: a reading ends with its stream.
+    Which,
+    /// Nothing, as a follower: its mirror has the old positions also when it is made anew.
+    Nothing,
+}
+
 /// One connection.
 pub(super) struct Link {
     pub(super) client: Client,
+    pub(super) asks: Asks,
     /// Free places for answers of several messages.
     pub(super) long_answers: Arc<Semaphore>,
     inboxes: String,
@@ -93,11 +103,13 @@ impl Link {
     /// `inboxes` is the prefix of every inbox of this user.
     pub(super) fn new(
         client: Client,
+        asks: Asks,
         inboxes: String,
         seen: Arc<watch::Sender<Seen>>,
         long_answers: usize,
     ) -> Self {
-        Self { client, long_answers: Arc::new(Semaphore::new(long_answers)), inboxes, seen }
+        let long_answers = Arc::new(Semaphore::new(long_answers));
+        Self { client, asks, long_answers, inboxes, seen }
     }
 
     /// Waits until the connection is lost.

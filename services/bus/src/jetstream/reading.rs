@@ -2,10 +2,9 @@
 //! and ended when the stream is no longer the one it began in, or has lost what was read of it.
 
 use super::api::{ApiError, info};
-use super::link::Link;
+use super::link::{Asks, Link};
 use super::push::{Broken, Push, Start};
 use crate::fault::{Fault, Retry};
-use crate::follower::AUDIT;
 use crate::port::{Reading, StoredMessage};
 use fleetlog_messages::subject::Subject;
 use futures::stream::{self, StreamExt as _};
@@ -64,10 +63,9 @@ pub(super) async fn read(
     Ok(Reading { pending, messages: messages.boxed() })
 }
 
-/// Which stream of this name it is, and where it ends. A mirror that is made anew has the old
-/// positions, and who reads it may not ask.
+/// Which stream of this name it is, and where it ends; always the same for who may not ask.
 async fn incarnation(link: &Link, stream: &str) -> Result<Result<(String, u64), ApiError>, Fault> {
-    if stream == AUDIT {
+    if link.asks == Asks::Nothing {
         return Ok(Ok((String::new(), u64::MAX)));
     }
     Ok(info(link, stream).await?.map(|info| (info.created, info.state.last_seq)))

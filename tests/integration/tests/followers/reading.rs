@@ -13,7 +13,7 @@ use fleetlog_messages::subject::{self, Subject};
 use fleetlog_registration::{binding_id, cluster_id, set_id};
 use fleetlog_test_support::{MADE, eventually};
 use fleetlog_topology::apply::connect;
-use fleetlog_topology::{audit, followers};
+use fleetlog_topology::{Profile, audit, followers};
 use futures::StreamExt as _;
 use prost::Message as _;
 
@@ -189,7 +189,7 @@ async fn the_mirror_is_looked_at_and_one_that_is_cut_off_is_an_alarm() {
     let cut_off = audit::look(&auditor).await.unwrap().unwrap();
     assert_eq!((cut_off.heard, cut_off.position), (None, 0));
     assert_eq!(cut_off.alarm().unwrap().code(), "HUB0034");
-    let differs = audit::apply(&auditor).await.unwrap_err();
+    let differs = audit::apply(&auditor, Profile::Dev).await.unwrap_err();
     assert_eq!(differs.code(), "HUB0004");
 
     let well = Stage::new().await;
@@ -202,5 +202,5 @@ async fn the_mirror_is_looked_at_and_one_that_is_cut_off_is_an_alarm() {
         (mirror.position == last && mirror.alarm().is_none()).then_some(())
     };
     eventually("the mirror has the log", caught_up).await.unwrap();
-    audit::apply(&auditor).await.unwrap();
+    audit::apply(&auditor, Profile::Dev).await.unwrap();
 }

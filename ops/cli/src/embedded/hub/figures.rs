@@ -8,6 +8,7 @@ use fleetlog_kernel::Service;
 use fleetlog_topology::audit::Mirror;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,8 +51,8 @@ impl MirrorFigures {
 
 impl EmbeddedHub {
     /// Looks at the mirror that followers read, for as long as it is polled.
-    pub(super) async fn watch_mirror(&self) {
-        self.server.watch_mirror(LOOK_EVERY, |mirror| self.mirror.note(mirror)).await;
+    pub(super) async fn watch_mirror(&self) -> Infallible {
+        self.server.watch_mirror(LOOK_EVERY, |mirror| self.mirror.note(mirror)).await
     }
 
     /// Shows `/metrics`, `/healthz` and `/readyz`.
