@@ -266,12 +266,6 @@ impl Chain {
         }
         rows.render()
     }
-
-    /// As JSON.
-    #[must_use]
-    pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default()
-    }
 }
 
 /// `2026-03-01 09:00:00.250` of RFC 3339.
@@ -336,7 +330,7 @@ mod tests {
         assert!(text.starts_with("ManifestWork/c1/w\nSTEP      POSITION"), "{text}");
         assert!(text.contains("admin creates work c1/w of 0 objects"), "{text}");
         assert!(text.lines().last().unwrap().ends_with("not yet"), "{text}");
-        let json: serde_json::Value = serde_json::from_str(&chain.json()).unwrap();
+        let json = serde_json::to_value(&chain).unwrap();
         assert_eq!(json["steps"][0]["position"], 7);
         assert_eq!(json["steps"][1], serde_json::json!({"step": "applied"}));
     }

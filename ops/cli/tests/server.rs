@@ -1,9 +1,11 @@
-//! A development hub whose nats-server dies or freezes.
+//! A development hub whose nats-server dies or freezes, and what it shows of itself.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use support::{Dev, signal, until};
 
 const SET: &str = "
@@ -84,5 +86,61 @@ fn a_second_signal_ends_a_hub_whose_server_is_frozen() {
         dev.signal(name);
         assert_eq!(dev.ended(), 1);
         dev.says("error CLI0037");
+    }
+}
+
+/// What is answered under HTTP: the whole answer.
+fn asked(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The value of a figure, with its labels in any order.
+fn figure(shown: &str, name: &str, labels: &[&str]) -> Option<f64> {
+    let mut lines = shown.lines().filter(|line| line.starts_with(name));
+    let line = lines.find(|line| labels.iter().all(|label| line.contains(label)))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn figures_and_health_are_shown_where_they_were_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Dev::start_with(dir.path(), &["--clusters", "1", "--metrics", "127.0.0.1:0"]);
+    dev.clusters_available();
+    let said = dev.said();
+    let address = said.lines().find_map(|line| line.strip_prefix("figures at http://"));
+    let address = address.unwrap().strip_suffix("/metrics").unwrap();
+    let shown = asked(address, "/metrics");
+    assert!(shown.starts_with("HTTP/1.0 200"), "{shown}");
+    for service in ["registration", "placement", "work", "addon"] {
+        let service = format!("service=\"{service}\"");
+        for of in ["serve", "project", "react", "query"] {
+            let labels = [&*service, &format!("loop=\"{of}\"")];
+            for name in ["received_total", "handled_total", "refused_total", "failed_total", "lag"]
+            {
+                let found = figure(&shown, &format!("fleetlog_{name}"), &labels);
+                assert!(found.is_some(), "no {name} of {labels:?} in {shown}");
+            }
+        }
+        for name in ["waiting_for_space", "events_behind"] {
+            let found = figure(&shown, &format!("fleetlog_{name}"), &[&service]);
+            assert!(found.is_some(), "no {name} of {service} in {shown}");
+        }
+    }
+    for name in ["fleetlog_mirror_behind", "fleetlog_mirror_silent_seconds"] {
+        assert_eq!(figure(&shown, name, &[]), Some(0.0), "nobody follows");
+    }
+    let decided = ["service=\"registration\"", "loop=\"serve\""];
+    let decided = |shown: &str| figure(shown, "fleetlog_handled_total", &decided).unwrap();
+    let before = decided(&shown);
+    assert!(before >= 1.0, "a cluster was accepted: {shown}");
+    dev.run(&["label", "mcl", "cluster1", "tier=gold"]).ok();
+    until("one more", || (decided(&asked(address, "/metrics")) > before).then_some(()));
+    for path in ["/healthz", "/readyz"] {
+        let answer = asked(address, path);
+        assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("ok\n"), "{answer}");
     }
 }

@@ -8,7 +8,7 @@ use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
 use crate::log;
 use crate::print::paint::Paint;
-use crate::print::{line, out};
+use crate::print::{document_out, out};
 use crate::target::{Target, Wanted};
 use fleetlog_kernel::Position;
 use serde_json::Value;
@@ -43,8 +43,7 @@ pub async fn run(args: &DiffArgs, open: impl AsyncFnOnce() -> Result<Hub, Failur
 fn show(found: &Difference, output: Output) -> Done {
     match output {
         Output::Table | Output::Wide => out(&found.text(Paint::of_stdout())),
-        Output::Json => line(&serde_json::to_string_pretty(&found.json()).unwrap_or_default()),
-        Output::Yaml => out(&fleetlog_objects::to_yaml(&found.json())),
+        form @ (Output::Json | Output::Yaml) => document_out(form, &found.json())?,
         Output::Name => {
             let advice = "use -o table, or -o json for a patch";
             return Err(Failure::usage("a difference has no such form", advice));

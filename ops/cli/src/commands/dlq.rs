@@ -7,7 +7,7 @@ use crate::failure::{Done, Failure};
 use crate::hub::Hub;
 use crate::log::millis;
 use crate::print::table::Rows;
-use crate::print::{line, out, warn};
+use crate::print::{document_out, line, out, warn};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use fleetlog_bus::{Client, DeadLetters, LetterUse};
@@ -64,7 +64,10 @@ async fn list(args: &OutputArgs, hub: &Hub) -> Done {
         Output::Name => found.iter().for_each(|(number, _)| line(&format!("letter/{number}"))),
         Output::Json | Output::Yaml => {
             let items: Vec<Value> = found.iter().map(document).collect();
-            document_out(args.output, &json!({"apiVersion": "v1", "kind": "List", "items": items}));
+            document_out(
+                args.output,
+                &json!({"apiVersion": "v1", "kind": "List", "items": items}),
+            )?;
         }
     }
     Ok(())
@@ -122,13 +125,6 @@ fn document((number, letter): &Numbered) -> Value {
     })
 }
 
-fn document_out(form: Output, document: &Value) {
-    match form {
-        Output::Yaml => out(&fleetlog_objects::to_yaml(document)),
-        _ => line(&serde_json::to_string_pretty(document).unwrap_or_default()),
-    }
-}
-
 async fn show(number: u64, args: &OutputArgs, hub: &Hub) -> Done {
     let letters = letters(hub).await?;
     let found = letters.all().await?;
@@ -137,7 +133,7 @@ async fn show(number: u64, args: &OutputArgs, hub: &Hub) -> Done {
     match args.output {
         Output::Table | Output::Wide => out(&text(&letter)),
         Output::Name => line(&format!("letter/{number}")),
-        form => document_out(form, &document(&letter)),
+        form => document_out(form, &document(&letter))?,
     }
     Ok(())
 }
@@ -193,7 +189,10 @@ async fn uses(args: &OutputArgs, hub: &Hub) -> Done {
         Output::Name => found.iter().for_each(|used| line(&format!("use/{}", used.id))),
         Output::Json | Output::Yaml => {
             let items: Vec<Value> = found.iter().map(use_document).collect();
-            document_out(args.output, &json!({"apiVersion": "v1", "kind": "List", "items": items}));
+            document_out(
+                args.output,
+                &json!({"apiVersion": "v1", "kind": "List", "items": items}),
+            )?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use crate::explain::{Chain, explain, explain_at};
 use crate::failure::{Done, Failure};
 use crate::hub::Hub;
 use crate::print::paint::Paint;
-use crate::print::{line, out};
+use crate::print::{document_out, out};
 use crate::target::Target;
 use crate::why;
 use serde_json::Value;
@@ -30,8 +30,7 @@ pub async fn run(args: &ExplainArgs, hub: &Hub) -> Done {
         _ => explain_at(hub, &target, as_of.position(hub).await?).await?,
     };
     match args.output.output {
-        Output::Json => line(&chain.json()),
-        Output::Yaml => out(&fleetlog_objects::to_yaml(&value(&chain)?)),
+        form @ (Output::Json | Output::Yaml) => document_out(form, &chain)?,
         Output::Table | Output::Wide | Output::Name => out(&chain.text(Paint::of_stdout())),
     }
     Ok(())
@@ -47,8 +46,7 @@ async fn placement(args: &ExplainArgs, hub: &Hub, target: &Target, as_of: AsOf) 
         Ok(whole)
     };
     match args.output.output {
-        Output::Json => line(&serde_json::to_string_pretty(&whole()?).unwrap_or_default()),
-        Output::Yaml => out(&fleetlog_objects::to_yaml(&whole()?)),
+        form @ (Output::Json | Output::Yaml) => document_out(form, &whole()?)?,
         Output::Wide => out(&why.wide()),
         Output::Table | Output::Name => {
             out(&why.text(target, Paint::of_stdout()));

@@ -3,13 +3,12 @@
 use crate::args::{FollowerArgs, FollowerCommand, FollowerListArgs, Output};
 use crate::failure::Done;
 use crate::hub;
-use crate::print::{line, out};
+use crate::print::{document_out, line, out};
 use fleetlog_chassis::Clock;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::subject;
 use fleetlog_topology::followers::{self, Follower};
 use fleetlog_topology::{Identity, folder};
-use serde_json::json;
 use std::path::PathBuf;
 
 /// `fleetlog hub follower create|list|delete`.
@@ -53,8 +52,7 @@ fn list(args: &FollowerListArgs, data: Option<&PathBuf>) -> Done {
     match args.output.output {
         Output::Table | Output::Wide => all.iter().for_each(|follower| line(&row(follower))),
         Output::Name => all.iter().for_each(|f| line(&format!("follower/{}", f.name))),
-        Output::Json => line(&serde_json::to_string_pretty(&json!(all)).unwrap_or_default()),
-        Output::Yaml => out(&fleetlog_objects::to_yaml(&json!(all))),
+        form @ (Output::Json | Output::Yaml) => document_out(form, &all)?,
     }
     Ok(())
 }

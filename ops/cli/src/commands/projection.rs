@@ -6,7 +6,7 @@ use crate::failure::{Done, Failure};
 use crate::hub::Hub;
 use crate::orders;
 use crate::print::table::Rows;
-use crate::print::{line, out};
+use crate::print::{document_out, line, out};
 use fleetlog_chassis::{Rebuilt, Standing, projection_id};
 use fleetlog_kernel::Service;
 use std::time::Duration;
@@ -34,13 +34,7 @@ async fn list(args: &OutputArgs, hub: &Hub) -> Done {
     match args.output {
         Output::Table | Output::Wide => out(&table(&standings)),
         Output::Name => standings.iter().for_each(|s| line(&format!("projection/{}", s.service))),
-        Output::Json => {
-            line(&serde_json::to_string_pretty(&standings).map_err(anyhow::Error::from)?);
-        }
-        Output::Yaml => {
-            let document = serde_json::to_value(&standings).map_err(anyhow::Error::from)?;
-            out(&fleetlog_objects::to_yaml(&document));
-        }
+        form @ (Output::Json | Output::Yaml) => document_out(form, &standings)?,
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::hub::Hub;
 use crate::print::objects::{name_of, namespace_of};
 use crate::print::paint::Paint;
 use crate::print::table::Rows;
-use crate::print::{line, out};
+use crate::print::{document_out, out};
 use crate::target::Target;
 use crate::{supposed, why};
 use fleetlog_kernel::Service;
@@ -52,10 +52,7 @@ pub async fn run(args: &SimulateArgs, hub: &Hub) -> Done {
     };
     let simulated = simulate(hub, target, &asked, as_of).await?;
     match args.output.output {
-        Output::Json => {
-            line(&serde_json::to_string_pretty(&simulated.json()).unwrap_or_default());
-        }
-        Output::Yaml => out(&fleetlog_objects::to_yaml(&simulated.json())),
+        form @ (Output::Json | Output::Yaml) => document_out(form, &simulated.json())?,
         Output::Table | Output::Wide | Output::Name => out(&simulated.text(Paint::of_stdout())),
     }
     Ok(())

@@ -4,7 +4,7 @@
 use crate::args::{Output, TokenArgs};
 use crate::failure::{Done, Failure};
 use crate::hub;
-use crate::print::{line, out};
+use crate::print::{document_out, line};
 use fleetlog_bus::JoinToken;
 use fleetlog_chassis::Clock;
 use fleetlog_kernel::{ClusterName, ContentHash};
@@ -50,8 +50,7 @@ pub fn create(args: &TokenArgs, data: Option<&PathBuf>) -> Done {
     match args.output.output {
         Output::Table | Output::Wide => line(&command),
         Output::Name => line(&token),
-        Output::Json => line(&serde_json::to_string_pretty(&told).unwrap_or_default()),
-        Output::Yaml => out(&fleetlog_objects::to_yaml(&told)),
+        form @ (Output::Json | Output::Yaml) => document_out(form, &told)?,
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::args::{Output, OutputArgs};
 use crate::failure::Done;
-use crate::print::{line, out};
+use crate::print::{document_out, line};
 use fleetlog_tools::nats::server_info;
 use fleetlog_topology::folder;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// `fleetlog version`.
 ///
 /// # Errors
-/// None: a hub that is not there is left out.
+/// None that is known of: a hub that is not there is left out.
 pub fn run(args: &OutputArgs, data: Option<&PathBuf>) -> Done {
     let version = env!("CARGO_PKG_VERSION");
     let hub = data.and_then(|dir| folder::find(dir).ok());
@@ -23,8 +23,7 @@ pub fn run(args: &OutputArgs, data: Option<&PathBuf>) -> Done {
     });
     let document = json!({ "version": version, "hub": hub });
     match args.output {
-        Output::Json => line(&serde_json::to_string_pretty(&document).unwrap_or_default()),
-        Output::Yaml => out(&fleetlog_objects::to_yaml(&document)),
+        form @ (Output::Json | Output::Yaml) => document_out(form, &document)?,
         Output::Table | Output::Wide | Output::Name => {
             line(&format!("fleetlog {version}"));
             if let Some(hub) = &hub {

@@ -44,7 +44,8 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
     let progress = |step: &str| eprintln!("{step}");
     let hub = EmbeddedHub::start_leaving(space, dir, args.port, &progress).await?;
     if let Some(address) = args.metrics {
-        hub.show(address).await?;
+        let shown = hub.show(address).await?;
+        println!("figures at http://{shown}/metrics");
     }
     let door = listener.map(|listener| hub.listen(listener)).transpose()?;
     let mut fleet = Fleet::new(options(&hub)?, hub.tasks().clone());

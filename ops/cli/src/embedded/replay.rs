@@ -10,6 +10,7 @@ use crate::args::{Output, ReplayArgs};
 use crate::embedded::hub::connect_operator;
 use crate::failure::{Done, Failure};
 use crate::hub::Hub;
+use crate::print::document_out;
 use fleetlog_bus::{Entry, EventLog, SharedBroker};
 use fleetlog_chassis::{Hosted, Machine};
 use fleetlog_kernel::{Position, Service};
@@ -73,9 +74,7 @@ pub async fn run(args: ReplayArgs, data: Option<&std::path::PathBuf>) -> Done {
     let hub = Hub::open(data).await?;
     let verdicts = verify(&hub, folder).await?;
     match args.output.output {
-        Output::Json => {
-            println!("{}", serde_json::to_string_pretty(&verdicts).map_err(anyhow::Error::from)?);
-        }
+        form @ (Output::Json | Output::Yaml) => document_out(form, &verdicts)?,
         _ => verdicts.iter().for_each(|verdict| println!("{}", sentence(verdict))),
     }
     all_equal(&verdicts)
