@@ -44,7 +44,8 @@ impl TestCluster {
         Ok(cluster)
     }
 
-    /// The same with no stream, its servers set as a profile says, and the folder as the first of them would leave it for the command.
+    /// The same with no stream, its servers set as a profile says, and the folder as the first of
+    /// them would leave it for the command.
     ///
     /// # Errors
     /// As [`Self::start`].
