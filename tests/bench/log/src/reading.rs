@@ -7,7 +7,7 @@ use crate::memory::resident_mib;
 use crate::past;
 use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::consumer::push::OrderedConfig;
-use fleetlog_bus::JetStream;
+use fleetlog_bus::{Edition, JetStream};
 use fleetlog_chassis::{Bounds, Bus, Clock, Hosted, Ids, Tasks};
 use fleetlog_kernel::{Position, Service};
 use fleetlog_messages::subject;
@@ -175,8 +175,8 @@ impl Life {
     async fn saved(self, bus: &Bus, events: usize) -> Result<()> {
         let saved = async {
             loop {
-                let any = Edition::default();
-                let found = bus.snapshots.candidates(Service::Registration, &(0..=u64::MAX), any);
+                let (anywhere, any) = (0..=u64::MAX, Edition::default());
+                let found = bus.snapshots.candidates(Service::Registration, &anywhere, any);
                 let mut found = found.await?;
                 let newest = found.next().await?.map_or(0, |snapshot| snapshot.position);
                 if newest as f64 >= events as f64 * 0.9 {
