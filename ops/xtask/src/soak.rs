@@ -1,5 +1,5 @@
 //! Two parts of the long run: placement held against its reference over many histories, and every
-//! process killed in turn, for many rounds. What has to hold is the tests'.
+//! process killed in turn and at named places, for many rounds. What has to hold is the tests'.
 
 use anyhow::{Context as _, Result};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -16,7 +16,7 @@ pub fn run(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
     // With the whole workspace, so that what `verify` built is built.
     let status = Command::new(cargo)
         .args(["test", "--locked", "--release", "--workspace", "--test", "processes"])
-        .args(["--", "kills::", "--nocapture"])
+        .args(["--", "kills::", "places::", "--nocapture"])
         .env("FLEETLOG_E2E_ROUNDS", rounds.to_string())
         .env("FLEETLOG_E2E_SEED", seed.to_string())
         .current_dir(root)

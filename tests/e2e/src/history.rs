@@ -81,7 +81,10 @@ fn asked_as(actor: &str, command: &str) -> String {
 }
 
 /// Every commit that a filter covers, after a position, up to now.
-pub(crate) async fn commits(
+///
+/// # Errors
+/// A server that does not answer, or a message that is no commit.
+pub async fn commits(
     operator: &SharedBroker,
     filter: &Subject,
     after: Position,

@@ -14,9 +14,9 @@ mod programs;
 mod settled;
 mod whole;
 
-pub use history::History;
+pub use history::{History, commits};
 pub use line::{Line, Way};
-pub use load::{Load, Pause, Writing};
+pub use load::{Load, Order, Pause, Writing, order};
 pub use member::Member;
 pub use objects::{Kept, Standing};
 pub use process::Process;

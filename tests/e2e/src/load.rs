@@ -35,6 +35,33 @@ pub(crate) struct Acknowledged {
     pub(crate) position: Position,
 }
 
+/// What the command makes of a document.
+pub struct Order {
+    /// The object.
+    pub to: AggregateId,
+    /// The encoded command message.
+    pub command: Vec<u8>,
+    /// Its manifests, which go before it.
+    pub bundle: Option<Vec<u8>>,
+}
+
+/// Reads a document as the command does.
+///
+/// # Errors
+/// One that is refused before it is sent.
+pub fn order(document: &Value) -> Result<Order> {
+    let source = Source { name: "load".to_owned(), text: document.to_string() };
+    let order = prepare(&[source], None)?.pop().context("nothing to apply")?;
+    let info = order.target.info;
+    let to = AggregateId {
+        service: info.service.context("no service decides on it")?,
+        kind: info.token.to_owned(),
+        scope: order.target.namespace.clone(),
+        name: order.target.name.clone(),
+    };
+    Ok(Order { to, command: order.command, bundle: order.bundle })
+}
+
 /// Somebody who commands and waits for each outcome.
 #[derive(Clone)]
 pub struct Writing {
@@ -57,20 +84,11 @@ impl Writing {
     }
 
     async fn apply_as(&self, document: &Value) -> Result<Acknowledged> {
-        let source = Source { name: "load".to_owned(), text: document.to_string() };
-        let order = prepare(&[source], None)?.pop().context("nothing to apply")?;
-        let info = order.target.info;
-        let service = info.service.context("no service decides on it")?;
-        let to = AggregateId {
-            service,
-            kind: info.token.to_owned(),
-            scope: order.target.namespace.clone(),
-            name: order.target.name.clone(),
-        };
+        let order = order(document)?;
         if let Some(body) = order.bundle {
             self.hand_over(body).await?;
         }
-        self.command(&to, order.command).await
+        self.command(&order.to, order.command).await
     }
 
     async fn hand_over(&self, body: Vec<u8>) -> Result<()> {

@@ -13,6 +13,8 @@ pub struct Programs {
     pub addon: &'static str,
     /// The agent of a member cluster.
     pub agent: &'static str,
+    /// Any of the services, which kills itself at a named place.
+    pub crashing: &'static str,
     /// The command.
     pub fleetlog: &'static str,
 }
@@ -27,6 +29,7 @@ macro_rules! programs {
             work: env!("CARGO_BIN_EXE_e2e-work"),
             addon: env!("CARGO_BIN_EXE_e2e-addon"),
             agent: env!("CARGO_BIN_EXE_e2e-agent"),
+            crashing: env!("CARGO_BIN_EXE_e2e-crashing"),
             fleetlog: env!("CARGO_BIN_EXE_e2e-fleetlog"),
         }
     };

@@ -9,6 +9,7 @@ use fleetlog_cli::hub::Hub;
 use fleetlog_kernel::{Actor, Service};
 use fleetlog_messages::common::Query;
 use fleetlog_test_support::TestHub;
+use fleetlog_test_support::crash::CrashPoint;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -80,11 +81,37 @@ impl Fleetlog {
         Ok(Self { agents, services, admin, programs, hub })
     }
 
-    /// Starts a service; over `url` instead of the server's own, and with more words.
+    /// Starts a service; over `url` instead of the server's own, and with more words. One that runs
+    /// goes first.
     ///
     /// # Errors
     /// One that cannot be run.
     pub fn serve(&mut self, service: Service, url: Option<&str>, more: &[&str]) -> Result<()> {
+        let mut words = self.words_of(service, url)?;
+        words.extend(more.iter().map(|&word| word.to_owned()));
+        let program = match service {
+            Service::Registration => self.programs.registration,
+            Service::Placement => self.programs.placement,
+            Service::Work => self.programs.work,
+            Service::Addon => self.programs.addon,
+        };
+        self.begin(service, program, words)
+    }
+
+    /// Starts a service that kills itself at `place`, when it gets there for the `nth` time. One
+    /// that runs goes first.
+    ///
+    /// # Errors
+    /// One that cannot be run.
+    pub fn serve_until(&mut self, service: Service, place: CrashPoint, nth: u64) -> Result<()> {
+        let words = ["--at".to_owned(), place.to_string(), "--nth".to_owned(), nth.to_string()];
+        let words = words.into_iter().chain([service.token().to_owned()]);
+        let words = words.chain(self.words_of(service, None)?).collect();
+        self.begin(service, self.programs.crashing, words)
+    }
+
+    /// What a service is told about its hub.
+    fn words_of(&self, service: Service, url: Option<&str>) -> Result<Vec<String>> {
         let creds = self.hub.dir().join("creds/services");
         let file = |name: &str| creds.join(name).display().to_string();
         let mut words = vec![
@@ -106,15 +133,13 @@ impl Fleetlog {
             Service::Work => words.extend(["--delivery-key".to_owned(), file("work.delivery-key")]),
             Service::Placement | Service::Addon => {}
         }
-        words.extend(more.iter().map(|&word| word.to_owned()));
-        let program = match service {
-            Service::Registration => self.programs.registration,
-            Service::Placement => self.programs.placement,
-            Service::Work => self.programs.work,
-            Service::Addon => self.programs.addon,
-        };
-        let process =
-            Process::start(service.token(), program, words, &self.hub.dir().join("logs"))?;
+        Ok(words)
+    }
+
+    fn begin(&mut self, service: Service, program: &str, words: Vec<String>) -> Result<()> {
+        self.services.remove(&service);
+        let logs = self.hub.dir().join("logs");
+        let process = Process::start(service.token(), program, words, &logs)?;
         self.services.insert(service, process);
         Ok(())
     }

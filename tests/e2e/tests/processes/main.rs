@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod away;
+mod callers;
 mod cuts;
 mod fanout;
 mod kills;
 mod membership;
+mod newer;
+mod places;
 mod story;
 
 use fleetlog_e2e_tests::{Fleetlog, History, Load, Member, settled};
