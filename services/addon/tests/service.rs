@@ -2,6 +2,9 @@
 //! decide, works are told and report back, add-ons become available and leave after their works.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "service/parts.rs"]
+mod parts;
+
 use bytes::Bytes;
 use fleetlog_addon::{AddOns, Settings};
 use fleetlog_addon_domain::AddOnKey;
@@ -101,20 +104,7 @@ impl Stage {
         let last = log.last(&to).await.unwrap();
         let expected = last.as_ref().map_or(Position::START, |last| last.position);
         let version = last.map_or(1, |last| last.header.version + 1);
-        let id = format!("{to}-{version}");
-        let header = CommitHeader {
-            id: MessageId::new(&id),
-            types: vec![kind.to_owned()],
-            schema: format!("fleetlog.{}.v1.{schema}", to.service),
-            version,
-            cause: Position::START,
-            cause_index: 0,
-            command: CommandId::new(&id),
-            correlation: id,
-            actor: "admin".to_owned(),
-            time: NOW,
-            service: to.service,
-        };
+        let header = header_of(&to, version, schema, kind);
         let commit = NewCommit { aggregate: to, expected, header, events: vec![event.into()] };
         match log.append(commit).await {
             Ok(Append::Appended(position)) => self.service.reached(position).await,
@@ -123,22 +113,12 @@ impl Stage {
     }
 
     async fn joins(&self, cluster: &str) {
-        let event = Some(cluster_event::Event::Specified(ClusterSpecified::default()));
-        let to = AggregateId::global(Service::Registration, "cluster", cluster);
-        let event = ClusterEvent { event }.encode_to_vec();
+        let (to, event) = joined(cluster);
         self.other(to, "ClusterEvent", "ClusterSpecified", event).await;
     }
 
     async fn decides(&self, revision: u64, added: &[&str], removed: &[&str]) {
-        let chosen = |name: &&str| DecidedCluster { cluster: (*name).into(), ..Default::default() };
-        let event = Some(placement_event::Event::Decided(PlacementDecided {
-            revision,
-            added: added.iter().map(chosen).collect(),
-            removed: removed.iter().map(|name| (*name).to_owned()).collect(),
-            ..PlacementDecided::default()
-        }));
-        let to = AggregateId::namespaced(Service::Placement, "placement", "ops", "edge");
-        let event = PlacementEvent { event }.encode_to_vec();
+        let (to, event) = decided(revision, added, removed);
         self.other(to, "PlacementEvent", "PlacementDecided", event).await;
     }
 
@@ -195,6 +175,43 @@ impl Stage {
 
     async fn is_told<T>(&self, what: &str, of: impl Fn(work_command::Command) -> Option<T>) -> T {
         eventually(what, async || self.told().await.and_then(&of)).await.unwrap()
+    }
+}
+
+fn joined(cluster: &str) -> (AggregateId, Vec<u8>) {
+    let event = Some(cluster_event::Event::Specified(ClusterSpecified::default()));
+    let to = AggregateId::global(Service::Registration, "cluster", cluster);
+    (to, ClusterEvent { event }.encode_to_vec())
+}
+
+/// The placement `ops/edge` decides.
+fn decided(revision: u64, added: &[&str], removed: &[&str]) -> (AggregateId, Vec<u8>) {
+    let chosen = |name: &&str| DecidedCluster { cluster: (*name).into(), ..Default::default() };
+    let event = Some(placement_event::Event::Decided(PlacementDecided {
+        revision,
+        added: added.iter().map(chosen).collect(),
+        removed: removed.iter().map(|name| (*name).to_owned()).collect(),
+        ..PlacementDecided::default()
+    }));
+    let to = AggregateId::namespaced(Service::Placement, "placement", "ops", "edge");
+    (to, PlacementEvent { event }.encode_to_vec())
+}
+
+/// The header of a commit of another service.
+fn header_of(of: &AggregateId, version: u64, schema: &str, kind: &str) -> CommitHeader {
+    let id = format!("{of}-{version}");
+    CommitHeader {
+        id: MessageId::new(&id),
+        types: vec![kind.to_owned()],
+        schema: format!("fleetlog.{}.v1.{schema}", of.service),
+        version,
+        cause: Position::START,
+        cause_index: 0,
+        command: CommandId::new(&id),
+        correlation: id,
+        actor: "admin".to_owned(),
+        time: NOW,
+        service: of.service,
     }
 }
 
