@@ -22,7 +22,7 @@ const SLACK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(200);
 /// How long the first lease that ran out waits for others.
 const GATHER: Duration = Duration::from_millis(20);
-/// How many are judged together at most.
+/// How many are judged together at most, and written anew between two probes.
 const TOGETHER: usize = 1_000;
 
 /// Watches leases until the tasks are asked to stop.
@@ -119,7 +119,12 @@ impl Detector {
                 .filter_map(|(name, c)| Some((ClusterName::parse(name).ok()?, c.grace())))
                 .collect()
         });
-        self.renew(awaited).await
+        // In parts, so that the writing itself is not taken for an absence, and one in it is seen.
+        for part in awaited.chunks(TOGETHER) {
+            self.renew(part.to_vec()).await?;
+            self.probe().await;
+        }
+        Ok(())
     }
 
     /// Writes leases anew, and remembers that it was no cluster's doing.
