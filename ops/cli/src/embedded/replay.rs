@@ -228,7 +228,7 @@ async fn fold<M: Machine + Default>(
     while hosted.position() < to {
         match reading.entries.next().await {
             Some(Ok(Entry::Commit(commit, _))) => {
-                hosted.apply(&commit).map_err(anyhow::Error::from)?;
+                hosted.fold(&commit).map_err(anyhow::Error::from)?;
                 events += 1;
             }
             Some(Ok(Entry::Malformed { position, subject, reason })) => {
