@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;
+#[path = "service/parts.rs"]
+mod parts;
 #[path = "service/rebuilding.rs"]
 mod rebuilding;
 

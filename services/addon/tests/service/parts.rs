@@ -4,6 +4,7 @@
 use crate::{apply_template, decided, define, header_of, joined, log};
 use bytes::Bytes;
 use fleetlog_addon::{AddOns, Settings};
+use fleetlog_addon_domain::Fleet;
 use fleetlog_addon_domain::names::definition_id;
 use fleetlog_addon_domain::plan::CHUNK;
 use fleetlog_bus::{Append, Commands, Entry, EventLog, Memory, NewCommit, SharedBroker};
@@ -15,7 +16,6 @@ use fleetlog_messages::addon::{
 use fleetlog_messages::envelope::{Recorded, header};
 use fleetlog_messages::subject::{self, AggregateId};
 use fleetlog_test_support::crash::{CrashPoint, Crashing, Fuse, PART, Story};
-use futures::StreamExt as _;
 use prost::Message as _;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,32 +87,31 @@ impl Lives {
         commands.send(&alice, to, &id, command.into()).await.unwrap();
     }
 
-    /// Lives on, over the deaths at the places it is armed for, until so many add-ons had an event
-    /// of this type.
-    async fn go_on_until(&mut self, event: &str) {
+    /// Lives on, over the deaths at the places it is armed for, until the fleet is so.
+    async fn go_on_until(&mut self, done: impl Fn(&Fleet) -> bool) {
         for _ in 0..SECONDS {
             tokio::time::sleep(Duration::from_secs(1)).await;
+            let is_done = || self.service.read(|hosted| done(hosted.machine().fleet()));
             if self.fuse.has_blown() {
                 self.again().await;
-            } else if self.fuse.left().is_empty() && self.add_ons(event).await.len() >= CLUSTERS {
+            } else if self.fuse.left().is_empty() && is_done() {
                 // What was ordered twice comes too.
                 tokio::time::sleep(Duration::from_secs(120)).await;
                 return;
             }
         }
-        let (left, there) = (self.fuse.left(), self.add_ons(event).await.len());
-        panic!("{there} add-ons had a {event}; never met: {left:?}");
+        panic!("it is not done; never met: {:?}", self.fuse.left());
     }
 
     async fn commits(&self) -> Vec<Recorded> {
-        let reading = self.memory.read("EVENTS", &subject::events(), 0).await.unwrap();
-        let held = usize::try_from(reading.pending).unwrap();
-        let messages: Vec<_> = reading.messages.take(held).collect().await;
-        let read = |message| match Entry::read(&Result::unwrap(message)) {
-            Entry::Commit(commit, _) => commit,
-            malformed => panic!("{malformed:?}"),
-        };
-        messages.into_iter().map(read).collect()
+        let mut found = vec![];
+        while let Some(message) = self.memory.get("EVENTS", found.len() as u64 + 1).await.unwrap() {
+            match Entry::read(&message) {
+                Entry::Commit(commit, _) => found.push(commit),
+                malformed => panic!("{malformed:?}"),
+            }
+        }
+        found
     }
 
     /// How many events of a type each add-on had.
@@ -150,14 +149,13 @@ impl Lives {
 
     /// The ids under which work was told of each cluster.
     async fn told(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let reading = self.memory.read("DO", &subject::told_to(Service::Work), 0).await.unwrap();
-        let held = usize::try_from(reading.pending).unwrap();
-        let messages: Vec<_> = reading.messages.take(held).collect().await;
-        let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for message in messages.into_iter().map(Result::unwrap) {
-            told.entry(message.subject)
-                .or_default()
-                .insert(message.headers[header::COMMAND].clone());
+        let (to_work, mut told) = (subject::told_to(Service::Work), BTreeMap::new());
+        for sequence in 1.. {
+            let Some(message) = self.memory.get("DO", sequence).await.unwrap() else { break };
+            if to_work.covers(&message.subject) {
+                let ids: &mut BTreeSet<String> = told.entry(message.subject).or_default();
+                ids.insert(message.headers[header::COMMAND].clone());
+            }
         }
         told
     }
@@ -211,7 +209,7 @@ async fn an_add_on_for_many_clusters_goes_on_in_the_middle_of_a_part_and_between
     lives.says("template", &template, apply_template()).await;
     let definition = define(&json!({ "type": "All" }));
     lives.says("define", &definition_id("metrics"), definition).await;
-    lives.go_on_until("AddOnSpecified").await;
+    lives.go_on_until(|fleet| fleet.add_ons().len() == CLUSTERS).await;
     lives.once("AddOnSpecified").await;
     let planned = lives.planned().await;
     let distinct: BTreeSet<&String> = planned.iter().flatten().collect();
@@ -226,7 +224,7 @@ async fn an_add_on_for_many_clusters_goes_on_in_the_middle_of_a_part_and_between
     let delete = Some(definition_command::Command::Delete(DeleteDefinition {}));
     let delete = DefinitionCommand { command: delete }.encode_to_vec();
     lives.says("delete", &definition_id("metrics"), delete).await;
-    lives.go_on_until("AddOnDeletionRequested").await;
+    lives.go_on_until(|fleet| fleet.definitions().is_empty()).await;
     lives.once("AddOnDeletionRequested").await;
     lives.once("AddOnDeleted").await;
     lives.once("AddOnSpecified").await;
