@@ -144,3 +144,48 @@ async fn one_commit_more(hub: &TestHub) {
     raw.publish("fl.ev.work.x.y", "secret").await.unwrap();
     raw.settle().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_deleted_is_cut_while_it_listens_and_hears_nothing_more() {
+    let hub = TestHub::start().await.unwrap();
+    let mut gone = listening(&hub, "gone").await;
+    let mut stays = listening(&hub, "stays").await;
+    two_commits(&hub).await;
+    hears(&mut gone, 2).await;
+    hears(&mut stays, 2).await;
+
+    followers::delete(hub.dir(), hub.url(), "gone", MADE).await.unwrap();
+
+    let is_cut = async || gone.settle().await.err();
+    eventually("the deleted one is cut", is_cut).await.unwrap();
+    one_commit_more(&hub).await;
+    hears(&mut stays, 1).await;
+    assert!(gone.settle().await.is_err(), "its connection is no more");
+    assert_eq!(gone.take(|heard| heard.payload.contains("secret")), []);
+}
+
+/// A follower of everything that hears what comes. The server delivers where somebody listens to
+/// the very subject, not to one that covers it.
+async fn listening(hub: &TestHub, name: &str) -> Raw {
+    let mut raw = follower(hub, name, "fl.ev.>").await;
+    let (wide, to) = (1, format!("_INBOX_{name}.c"));
+    raw.subscribe(&to, "").await.unwrap();
+    let config = json!({
+        "name": name, "deliver_subject": to, "filter_subject": "fl.ev.>", "ack_policy": "none",
+    });
+    let made = create(&mut raw, name, &format!("{API}.{name}.fl.ev.>"), config).await.unwrap();
+    assert!(made.get("error").is_none(), "{made}");
+    raw.unsubscribe(wide).await.unwrap();
+    raw
+}
+
+/// Waits until so many commits have come since the last time.
+async fn hears(raw: &mut Raw, commits: usize) {
+    let mut heard = 0;
+    let all = async || {
+        raw.settle().await.unwrap();
+        heard += raw.take(|heard| heard.payload.contains("secret")).len();
+        (heard == commits).then_some(())
+    };
+    eventually("the commits come", all).await.unwrap();
+}
