@@ -301,11 +301,9 @@ fn three_servers_become_highly_available_and_the_loss_of_one_is_survived() {
     assert_eq!(topology(&["apply"]).ok(), "no changes\n");
     let verified = topology(&["verify"]).ok();
     assert_eq!(verified, "everything is as profile ha has it\n");
-    let all_three = || {
-        let replicas = runtime.block_on(replicas(&three));
-        (replicas.len() == 11 && replicas.values().all(|others| *others == 2)).then_some(())
-    };
-    until("every stream on three servers", all_three);
+    let copies = runtime.block_on(replicas(&three));
+    assert_eq!(copies.len(), 11);
+    assert!(copies.values().all(|others| *others == 2), "it was done when it said so: {copies:?}");
     for said in three.said().unwrap() {
         assert_eq!(said["config"]["sync_always"], json!(true), "{said}");
     }

@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::plan::{Action, Change, Cost, Key, Kind, Plan, plan};
 use crate::profile::Profile;
 use crate::refusal::HubRefusal;
-use crate::{audit, followers, look, things};
+use crate::{audit, followers, look, things, whole};
 
 /// Connects as a user of one's own; the inbox prefix is the one that the user's role allows.
 ///
@@ -109,8 +109,9 @@ impl<'a> Site<'a> {
         Ok(plan(&wanted, &found, &seen))
     }
 
-    /// Plans, makes the changes of that plan, and looks once more. What may cost data is done for
-    /// the streams that `agreed` names; when a change is refused nothing is done.
+    /// Plans, makes the changes of that plan, looks once more, and waits until everything lies on
+    /// all its servers. What may cost data is done for the streams that `agreed` names; when a
+    /// change is refused nothing is done.
     ///
     /// # Errors
     /// Every change that is refused, the first that the server does not take, or what still
@@ -123,24 +124,45 @@ impl<'a> Site<'a> {
             return Err(refused);
         }
         let restarts = |change: &Change| change.action == Action::Restart;
-        if plan.changes.iter().all(restarts) {
-            return Ok(Applied { done: vec![], waiting: plan });
-        }
-        let (_, done): (Vec<_>, Vec<_>) = plan.changes.into_iter().partition(restarts);
+        let (waiting, done): (Vec<_>, Vec<_>) = plan.changes.into_iter().partition(restarts);
         for change in &done {
             perform(self.hand_for(&change.key).map_err(one)?, change).await.map_err(one)?;
         }
+        if done.is_empty() {
+            self.attend().await.map_err(one)?;
+            return Ok(Applied { done, waiting: Plan { changes: waiting } });
+        }
         let left = self.plan().await.map_err(one)?;
         let (waiting, wrong): (Vec<_>, Vec<_>) = left.changes.into_iter().partition(restarts);
-        let wrong: Vec<HubRefusal> = wrong.iter().map(HubRefusal::differs).collect();
-        let waiting = Plan { changes: waiting };
-        if wrong.is_empty() { Ok(Applied { done, waiting }) } else { Err(wrong) }
+        if !wrong.is_empty() {
+            return Err(wrong.iter().map(HubRefusal::differs).collect());
+        }
+        self.whole().await.map_err(one)?;
+        if self.attend().await.map_err(one)? {
+            self.whole().await.map_err(one)?;
+        }
+        Ok(Applied { done, waiting: Plan { changes: waiting } })
+    }
+
+    fn auditor(&self) -> Option<&Client> {
+        self.folder.as_ref()?.auditor.as_ref()
+    }
+
+    async fn whole(&self) -> Result<(), HubRefusal> {
+        whole::wait(&self.client, self.auditor(), self.profile).await
+    }
+
+    /// Sees that the mirror of followers hears; answers whether it was made anew for that.
+    async fn attend(&self) -> Result<bool, HubRefusal> {
+        match self.auditor() {
+            Some(auditor) => audit::attend(auditor, self.profile).await,
+            None => Ok(false),
+        }
     }
 
     /// Who may change a thing: the mirror lies in an account of its own.
     fn hand_for(&self, key: &Key) -> Result<&Client, HubRefusal> {
-        let auditor = self.folder.as_ref().and_then(|folder| folder.auditor.as_ref());
-        match (key.is_copy(), auditor) {
+        match (key.is_copy(), self.auditor()) {
             (false, _) => Ok(&self.client),
             (true, Some(auditor)) => Ok(auditor),
             (true, None) => Err(HubRefusal::NotMade {

@@ -21,6 +21,11 @@ use crate::{followers, look, wire};
 pub const INACTIVE_AFTER: Duration = Duration::from_secs(45);
 /// How many commits a mirror may be behind.
 pub const MOST_BEHIND: u64 = 10_000;
+/// How often a mirror is made anew that hears nothing.
+const REMADE: u32 = 3;
+/// How often it is looked whether it hears, and how long between.
+const LOOKS: u32 = 40;
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// How long a consumer of a follower may be of no use to anybody before it goes.
 const IDLE: Duration = Duration::from_secs(5 * 60);
 
@@ -94,6 +99,38 @@ pub async fn apply(auditor: &Client, profile: Profile) -> Result<(), HubRefusal>
     Ok(())
 }
 
+/// Waits until the mirror hears of EVENTS, and makes it anew when it does not: one that is changed
+/// while it first connects never connects (nats-server 2.15), and all that it lacks comes again.
+/// Answers whether it was made anew.
+///
+/// # Errors
+/// One that hears nothing all the same, or a server that does not make it.
+pub(crate) async fn attend(auditor: &Client, profile: Profile) -> Result<bool, HubRefusal> {
+    for times in 0..REMADE {
+        let Some(deaf) = hears(auditor).await? else { return Ok(times > 0) };
+        tracing::warn!("{}: {deaf}; it is made anew", deaf.code());
+        ask(auditor, &format!("$JS.API.STREAM.DELETE.{AUDIT}"), &json!({})).await?;
+        apply(auditor, profile).await?;
+    }
+    hears(auditor).await?.map_or(Ok(true), Err)
+}
+
+/// What is wrong with a mirror that hears nothing for ten seconds; `None` when it hears, or there
+/// is none.
+async fn hears(auditor: &Client) -> Result<Option<HubRefusal>, HubRefusal> {
+    let mut wrong = None;
+    for _ in 0..LOOKS {
+        let Some(mirror) = look(auditor).await? else { return Ok(None) };
+        // How much it lacks is another matter: it may just have begun.
+        wrong = Mirror { behind: 0, ..mirror }.alarm();
+        if wrong.is_none() {
+            break;
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    Ok(wrong)
+}
+
 async fn planned(auditor: &Client, profile: Profile) -> Result<Plan, HubRefusal> {
     let seen = BTreeSet::from([Kind::Stream]);
     Ok(plan(&[thing(profile)], &look::mirror(auditor).await?, &seen))
@@ -109,7 +146,8 @@ pub(crate) fn thing(profile: Profile) -> Thing {
 /// # Errors
 /// A server that does not answer.
 pub async fn look(auditor: &Client) -> Result<Option<Mirror>, HubRefusal> {
-    let info = ask(auditor, &format!("$JS.API.STREAM.INFO.{AUDIT}"), &json!({})).await?;
+    let subject = format!("$JS.API.STREAM.INFO.{AUDIT}");
+    let info = look::patiently(auditor, &subject, &json!({})).await?;
     Ok(info.get("mirror").map(|mirror| {
         let heard = mirror["active"].as_i64().and_then(|nanos| u64::try_from(nanos).ok());
         Mirror {

@@ -22,6 +22,7 @@ pub mod server;
 pub mod space;
 pub mod streams;
 pub mod things;
+mod whole;
 mod wire;
 
 pub use authority::Authority;

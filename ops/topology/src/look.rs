@@ -61,7 +61,8 @@ fn found(config: &Value, state: &Value) -> Found {
 /// # Errors
 /// As [`jetstream`].
 pub(crate) async fn mirror(auditor: &Client) -> Result<BTreeMap<Key, Found>, HubRefusal> {
-    let info = ask(auditor, &format!("$JS.API.STREAM.INFO.{AUDIT}"), &json!({})).await?;
+    let subject = format!("$JS.API.STREAM.INFO.{AUDIT}");
+    let info = patiently(auditor, &subject, &json!({})).await?;
     let key = Key::new(Kind::Stream, AUDIT);
     match (info.get("config"), info["error"]["err_code"].as_u64()) {
         (Some(config), _) => Ok(BTreeMap::from([(key, found(config, &info["state"]))])),
@@ -73,10 +74,18 @@ pub(crate) async fn mirror(auditor: &Client) -> Result<BTreeMap<Key, Found>, Hub
 }
 
 /// Everything that a question answered in pages lists.
-async fn pages(client: &Client, subject: &str, list: &str) -> Result<Vec<Value>, HubRefusal> {
+pub(crate) async fn pages(
+    client: &Client,
+    subject: &str,
+    list: &str,
+) -> Result<Vec<Value>, HubRefusal> {
     let mut all: Vec<Value> = vec![];
     loop {
-        let page = whole_page(client, subject, all.len()).await?;
+        let page = patiently(client, subject, &json!({ "offset": all.len() })).await?;
+        if let Some(error) = page.get("error").or_else(|| left_out(&page)) {
+            let what = format!("the list \"{subject}\"");
+            return Err(HubRefusal::NotMade { what, why: error.to_string() });
+        }
         let items = page[list].as_array().cloned().unwrap_or_default();
         let none = items.is_empty();
         all.extend(items);
@@ -86,26 +95,27 @@ async fn pages(client: &Client, subject: &str, list: &str) -> Result<Vec<Value>,
     }
 }
 
-/// A page with nothing left out: where several servers choose a leader of something, as after a
-/// change or the loss of one of them, it is missing until they have.
-async fn whole_page(client: &Client, subject: &str, offset: usize) -> Result<Value, HubRefusal> {
-    let mut attempt = 1;
-    loop {
-        let page = ask(client, subject, &json!({ "offset": offset })).await?;
-        let left_out = page["missing"].as_array().is_some_and(|missing| !missing.is_empty());
-        let why = match page.get("error") {
-            Some(error) => error,
-            None if left_out => &page["missing"],
-            None => return Ok(page),
-        };
-        let may_pass = left_out || why["code"] == UNAVAILABLE;
-        if !may_pass || attempt == ATTEMPTS {
-            let what = format!("the list \"{subject}\"");
-            return Err(HubRefusal::NotMade { what, why: why.to_string() });
+/// An answer with nothing left out: where several servers choose a leader of something, as after a
+/// change or the loss of one of them, it is missing until they have. The last answer, when they do
+/// not.
+pub(crate) async fn patiently(
+    client: &Client,
+    subject: &str,
+    body: &Value,
+) -> Result<Value, HubRefusal> {
+    for _ in 1..ATTEMPTS {
+        let answer = ask(client, subject, body).await?;
+        if answer["error"]["code"] != UNAVAILABLE && left_out(&answer).is_none() {
+            return Ok(answer);
         }
-        attempt += 1;
         tokio::time::sleep(AGAIN_AFTER).await;
     }
+    ask(client, subject, body).await
+}
+
+/// What a list does not tell of.
+fn left_out(page: &Value) -> Option<&Value> {
+    page.get("missing").filter(|missing| missing.as_array().is_some_and(|m| !m.is_empty()))
 }
 
 /// The accounts as the server keeps them, and what it was started with.

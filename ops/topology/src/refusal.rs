@@ -57,6 +57,14 @@ pub enum HubRefusal {
         /// The server's words.
         why: String,
     },
+    /// A stream or queue was changed, and not all its servers have it yet.
+    #[error("{what} is changed, but not all of its {servers} servers have it yet")]
+    NotWhole {
+        /// The stream or queue.
+        what: String,
+        /// How many there should be.
+        servers: u32,
+    },
     /// A change would cost data that nobody gave up.
     #[error("{what} would lose data: {why}")]
     WouldLose {
@@ -205,6 +213,7 @@ impl HubRefusal {
             Self::NoSpace { .. } => "HUB0012",
             Self::WouldLose { .. } => "HUB0013",
             Self::Never { .. } => "HUB0014",
+            Self::NotWhole { .. } => "HUB0015",
             Self::NoSubject { .. } => "HUB0031",
             Self::FollowerExists { .. } => "HUB0032",
             Self::NoFollower { .. } => "HUB0033",
@@ -230,6 +239,7 @@ impl HubRefusal {
             }
             Self::Never { .. } => "set up a new hub for it, or restore the folder from a backup",
             Self::NotMade { .. } => "the server's log in the data folder tells more",
+            Self::NotWhole { .. } => "see that every server runs, and take none away meanwhile",
             Self::Unreachable { .. } => "see whether the hub still runs, and its log",
             Self::NoSpace { .. } => "make space there, or give a smaller --reserve",
             Self::NotRunning { .. } => "start it with \"fleetlog dev --data DIR\"",
@@ -239,7 +249,7 @@ impl HubRefusal {
             Self::FollowerExists { .. } => "choose another name, or delete that one first",
             Self::NoFollower { .. } => "see \"fleetlog hub follower list\"",
             Self::Mirror { .. } => {
-                "see the server's log in the data folder; followers get the rest once it goes on"
+                "make it anew with \"fleetlog topology apply\"; followers get the rest once it goes on"
             }
             Self::EndsAgain { log, .. } => {
                 return format!(
