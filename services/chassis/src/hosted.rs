@@ -11,8 +11,8 @@ use prost::Message as _;
 use std::collections::BTreeMap;
 
 /// The format of rows; a snapshot of another is passed over. 2: events are named as version 2 of
-/// their schemas does.
-pub const FORMAT: u32 = 2;
+/// their schemas does. 3: what was told is counted up to [`TOLD_PER_COMMIT`].
+pub const FORMAT: u32 = 3;
 /// How many users' commands an aggregate remembers to answer repeats without its RESULT.
 const RECENT: usize = 16;
 const HEAD: &str = "head/";
@@ -200,9 +200,12 @@ impl<M: Machine> Hosted<M> {
     }
 }
 
+/// How many commands may follow from one commit.
+pub const TOLD_PER_COMMIT: u64 = 1 << 20;
+
 /// One number that orders what a service told: cause first, index within it second.
 pub const fn told_order(cause: Position, index: u64) -> u64 {
-    cause.0 * Position::OBJECTS_PER_COMMIT + index
+    cause.0 * TOLD_PER_COMMIT + index
 }
 
 fn done_key(actor: &str, id: &CommandId) -> String {

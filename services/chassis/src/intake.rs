@@ -1,6 +1,7 @@
 //! A delivery of CMD, DO, STATUS or TIMER, read: who asks whom, under which id. The subject vouches
 //! for the asker; headers of users and agents are believed for nothing but ids.
 
+use crate::hosted::TOLD_PER_COMMIT;
 use crate::machine::{Origin, Request};
 use fleetlog_bus::{Delivery, MAX_COMMAND, StoredMessage};
 use fleetlog_kernel::{Actor, CommandId, Position, Service, Timestamp};
@@ -125,7 +126,7 @@ fn told(message: &StoredMessage) -> Result<Read, String> {
     let id = id_of(message)?;
     let cause = Position(number(message, header::CAUSE)?);
     let index = number(message, header::INDEX)?;
-    if index >= Position::OBJECTS_PER_COMMIT {
+    if index >= TOLD_PER_COMMIT {
         return Err(format!("header \"{}\" holds {index}, more than a cause has", header::INDEX));
     }
     let correlation = message.headers.get(header::CORRELATION).cloned();

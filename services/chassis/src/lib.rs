@@ -32,7 +32,7 @@ mod watched;
 pub use alarm::{Alarms, Moved, Timed, Wake};
 pub use clock::{Clock, Ids};
 pub use context::{Bounds, Bus, Context, Ground};
-pub use hosted::{FORMAT, Hosted, told_order};
+pub use hosted::{FORMAT, Hosted, TOLD_PER_COMMIT, told_order};
 pub use machine::{
     Decided, Denied, Effect, Machine, Origin, Plain, Request, Shell, Unprepared, Unreadable,
 };

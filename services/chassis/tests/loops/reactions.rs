@@ -3,9 +3,10 @@
 use crate::stage::{Performed, Stage, Tamper, accomplished, bounds, kill, pass};
 use crate::tally::tally;
 use fleetlog_bus::{Broker as _, Publish};
-use fleetlog_chassis::Bounds;
+use fleetlog_chassis::{Bounds, TOLD_PER_COMMIT};
 use fleetlog_messages::envelope::header;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(1);
@@ -73,6 +74,43 @@ async fn what_a_crash_kept_from_being_told_is_told_after_it() {
     let service = stage.start().await;
     pass(SOON).await;
     assert_eq!(service.read(|h| h.machine().0["a-echo"]), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_amid_the_many_that_one_commit_leads_to_loses_and_doubles_none() {
+    const MANY: u64 = 2_000;
+    let stage = Stage::new();
+    let told = AtomicU64::new(0);
+    stage.tamper(move |message| {
+        let is_told = message.subject.starts_with("fl.do.");
+        let amid = is_told && told.fetch_add(1, Ordering::Relaxed) >= MANY / 2;
+        if amid { Tamper::Lose } else { Tamper::Pass }
+    });
+    let service = stage.start().await;
+    let payload = format!("add {}", MANY * 1_000 + 1);
+    accomplished(stage.client().command(&tally("a"), payload.into()).await.unwrap());
+    pass(SOON).await;
+    kill(service).await;
+    stage.tamper(|_| Tamper::Pass);
+    pass(FORGOTTEN).await;
+    let service = stage.start().await;
+    pass(FORGOTTEN).await;
+    let held = service.read(|h| h.machine().0.clone());
+    assert_eq!(held.len() as u64, MANY + 1);
+    assert!((1..=MANY).all(|n| held[&format!("a-{n}")] == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cause_has_a_million_commands_and_no_more() {
+    let stage = Stage::new();
+    let service = stage.start().await;
+    told(&stage, "first", 20_000, "add 1").await;
+    told(&stage, "last", TOLD_PER_COMMIT - 1, "add 2").await;
+    told(&stage, "more", TOLD_PER_COMMIT, "add 4").await;
+    pass(SOON).await;
+    assert_eq!(service.read(|h| h.machine().0["a"]), 3);
+    let buried = stage.buried().await;
+    assert!(matches!(&buried[..], [why] if why.contains("more than a cause has")), "{buried:?}");
 }
 
 #[tokio::test(start_paused = true)]
