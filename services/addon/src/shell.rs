@@ -7,7 +7,7 @@ use crate::machine::AddOns;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::Fault;
-use fleetlog_chassis::{Alarms, Context, Ground, Moved, Request, Shell, Unprepared};
+use fleetlog_chassis::{Alarms, Context, Ground, Moved, Origin, Request, Shell, Unprepared};
 use fleetlog_messages::subject::AggregateId;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -21,8 +21,9 @@ struct Around {
 #[async_trait]
 impl Shell<AddOns> for Around {
     /// What happens to many add-ons together is counted once.
-    fn patience(&self, target: &AggregateId, payload: &Bytes) -> Duration {
-        if settles(target, payload) { self.settings.settle_after } else { Duration::ZERO }
+    fn patience(&self, from: &Origin, to: &AggregateId, payload: &Bytes) -> Duration {
+        let told = matches!(from, Origin::Service { .. });
+        if told && settles(to, payload) { self.settings.settle_after } else { Duration::ZERO }
     }
 
     async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {

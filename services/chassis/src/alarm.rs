@@ -99,6 +99,9 @@ impl<M: Timed> Alarms<M> {
     /// # Errors
     /// A server that does not take one.
     pub async fn set(&self, moved: Vec<Moved>) -> Result<(), Fault> {
+        if moved.is_empty() {
+            return Ok(());
+        }
         // What moves before the service is attended to is in the state that is looked at then.
         let Some(context) = self.context.get().and_then(Weak::upgrade) else { return Ok(()) };
         let mut since: BTreeMap<AggregateId, Timestamp> = BTreeMap::new();

@@ -229,15 +229,15 @@ async fn await_position<M: Machine>(context: &Context<M>, position: Position) ->
     tokio::time::timeout(within, context.reached(position)).await.is_ok()
 }
 
-/// Decides, and decides again when somebody else was first.
+/// Decides, and decides again when somebody else was first: on what is true then, outside too.
 async fn decide<M: Machine>(context: &Context<M>, parcel: &Parcel) -> Result<Verdict, Broken> {
-    let mut request = parcel.request(context.ground.clock.now());
-    match context.shell.prepare(&mut request).await {
-        Ok(()) => {}
-        Err(Unprepared::Denied(denied)) => return Ok(denied.into()),
-        Err(Unprepared::Fault(fault)) => return Err(fault.into()),
-    }
     for _ in 0..context.ground.bounds.conflicts {
+        let mut request = parcel.request(context.ground.clock.now());
+        match context.shell.prepare(&mut request).await {
+            Ok(()) => {}
+            Err(Unprepared::Denied(denied)) => return Ok(denied.into()),
+            Err(Unprepared::Fault(fault)) => return Err(fault.into()),
+        }
         let (commits, types) = match plan(context, &request, parcel.index) {
             Plan::Commit(commits, types) => (commits, types),
             Plan::Done(verdict) => return Ok(verdict),

@@ -134,7 +134,7 @@ impl Unreadable {
 pub enum Effect<E> {
     /// A command to a service (itself included), sent by DO with a deterministic id made of the
     /// service, the commit's position and this effect's index. Commands of one service to one
-    /// aggregate arrive in order; at most 16,384 follow from one commit.
+    /// aggregate arrive in order; at most 1,048,576 follow from one commit.
     Tell {
         /// The target aggregate.
         to: AggregateId,
@@ -217,8 +217,9 @@ pub trait Shell<M: Machine>: Send + Sync + 'static {
     }
 
     /// How long a command may wait for more like it, so that what they ask for is done once. The
-    /// wait ends as soon as something else comes for the same aggregate.
-    fn patience(&self, _target: &AggregateId, _payload: &Bytes) -> Duration {
+    /// wait ends as soon as something else comes for the same aggregate; who comes meanwhile does
+    /// not wait anew.
+    fn patience(&self, _from: &Origin, _to: &AggregateId, _payload: &Bytes) -> Duration {
         Duration::ZERO
     }
 

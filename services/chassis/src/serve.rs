@@ -92,17 +92,10 @@ struct Arrival {
     place: OwnedSemaphorePermit,
 }
 
-/// A parcel with its place, and how long it may wait for more like it.
-struct Taken {
-    parcel: Parcel,
-    place: OwnedSemaphorePermit,
-    patience: Duration,
-}
-
 /// What waits behind the parcel of an aggregate that is running, and the bell that ends its wait.
 #[derive(Default)]
 struct Lane {
-    behind: VecDeque<Taken>,
+    behind: VecDeque<(Parcel, OwnedSemaphorePermit)>,
     hurry: Arc<Notify>,
 }
 
@@ -156,36 +149,36 @@ impl<M: Machine> Desk<M> {
     /// Starts on a parcel, or puts it behind the others of its aggregate.
     fn line_up(&mut self, parcel: Parcel, place: OwnedSemaphorePermit) {
         let payload = &parcel.delivery.message().payload;
-        let patience = self.context.shell.patience(&parcel.target, payload);
-        let taken = Taken { parcel, place, patience };
-        match self.lanes.get_mut(&taken.parcel.target) {
-            Some(lane) => {
-                if patience.is_zero() {
-                    lane.hurry.notify_one();
-                }
-                lane.behind.push_back(taken);
+        let patience = self.context.shell.patience(&parcel.origin, &parcel.target, payload);
+        if let Some(lane) = self.lanes.get_mut(&parcel.target) {
+            if patience.is_zero() {
+                lane.hurry.notify_one();
             }
-            None => {
-                let lane = self.lanes.entry(taken.parcel.target.clone()).or_default();
-                self.running.push(Box::pin(one(self.context.clone(), taken, lane.hurry.clone())));
-            }
+            lane.behind.push_back((parcel, place));
+            return;
         }
+        let hurry = self.lanes.entry(parcel.target.clone()).or_default().hurry.clone();
+        let context = self.context.clone();
+        self.running.push(Box::pin(async move {
+            if !patience.is_zero() {
+                // Over when it is hurried, or when it has lasted.
+                let _ = tokio::time::timeout(patience, hurry.notified()).await;
+            }
+            one(context, parcel, place).await
+        }));
     }
 
-    /// Goes on with what waited behind the one that is done.
+    /// Goes on with what waited behind the one that is done; that is patience enough.
     fn finish(&mut self, done: Option<AggregateId>) {
         let Some(aggregate) = done else { return };
-        let Some(lane) = self.lanes.get_mut(&aggregate) else { return };
-        let Some(next) = lane.behind.pop_front() else {
-            self.lanes.remove(&aggregate);
-            return;
-        };
-        // A bell of its own: what rang for the one before is no reason to hurry.
-        lane.hurry = Arc::default();
-        if lane.behind.iter().any(|taken| taken.patience.is_zero()) {
-            lane.hurry.notify_one();
+        match self.lanes.get_mut(&aggregate).and_then(|lane| lane.behind.pop_front()) {
+            Some((next, place)) => {
+                self.running.push(Box::pin(one(self.context.clone(), next, place)));
+            }
+            None => {
+                self.lanes.remove(&aggregate);
+            }
         }
-        self.running.push(Box::pin(one(self.context.clone(), next, lane.hurry.clone())));
     }
 
     /// Finishes everything in hand.
@@ -206,17 +199,10 @@ impl<M: Machine> Desk<M> {
 
 async fn one<M: Machine>(
     context: Arc<Context<M>>,
-    Taken { parcel, place: _place, patience }: Taken,
-    hurry: Arc<Notify>,
+    parcel: Parcel,
+    _place: OwnedSemaphorePermit,
 ) -> Result<Option<AggregateId>, Fault> {
     let target = parcel.target.clone();
-    if !patience.is_zero() {
-        tokio::select! {
-            biased;
-            () = hurry.notified() => {}
-            () = tokio::time::sleep(patience) => {}
-        }
-    }
     let counts = &context.metrics.serve;
     let handled = handle(&context, parcel, AfterFault::Stop).await;
     match handled.inspect_err(|_| counts.failed())? {

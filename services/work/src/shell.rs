@@ -52,8 +52,9 @@ impl Shell<Works> for Around {
     }
 
     /// Reports that come together are summed up together.
-    fn patience(&self, target: &AggregateId, payload: &Bytes) -> Duration {
-        if summarizes(target, payload) { self.summarize_after } else { Duration::ZERO }
+    fn patience(&self, from: &Origin, to: &AggregateId, payload: &Bytes) -> Duration {
+        let told = matches!(from, Origin::Service { .. });
+        if told && summarizes(to, payload) { self.summarize_after } else { Duration::ZERO }
     }
 
     async fn dress(&self, query: &Query, objects: Vec<Bytes>) -> Result<Vec<Bytes>, Fault> {

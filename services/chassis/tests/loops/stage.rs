@@ -9,7 +9,7 @@ use fleetlog_bus::{
     Reading, SNAP_BUCKET, Stored, StoredMessage,
 };
 use fleetlog_chassis::{
-    Bounds, Bus, Clock, Context, Ground, Ids, Request, Shell, Tasks, Unprepared, Watched,
+    Bounds, Bus, Clock, Context, Ground, Ids, Origin, Request, Shell, Tasks, Unprepared, Watched,
 };
 use fleetlog_kernel::{Actor, CommandId, Timestamp};
 use fleetlog_messages::common::{Accomplished, DeadLetter, Outcome, Refusal, outcome};
@@ -216,7 +216,7 @@ impl Shell<Tally> for Performed {
         Ok(())
     }
 
-    fn patience(&self, _: &AggregateId, payload: &Bytes) -> Duration {
+    fn patience(&self, _: &Origin, _: &AggregateId, payload: &Bytes) -> Duration {
         if payload == "add 1" { self.patience } else { Duration::ZERO }
     }
 
