@@ -127,16 +127,11 @@ impl World {
         self.touched.iter().filter(|_| newest).cloned().collect()
     }
 
-    /// The placements whose next deadline the commit at `position`, the newest one, can have moved,
-    /// with what it is after `at`.
-    pub fn timed(
-        &self,
-        position: Position,
-        at: Timestamp,
-    ) -> impl Iterator<Item = (PlacementKey, Timestamp)> {
+    /// The placements whose next deadline the commit at `position`, the newest one, can have moved.
+    #[must_use]
+    pub fn timed(&self, position: Position) -> Vec<PlacementKey> {
         let newest = position == self.position;
-        let keys = self.touched.union(&self.told).filter(move |_| newest);
-        keys.filter_map(move |key| Some((key.clone(), self.deadline(key, at)?)))
+        self.touched.union(&self.told).filter(|_| newest).cloned().collect()
     }
 
     /// Up to where the inputs of a placement have to be looked at; `None` when its newest decision

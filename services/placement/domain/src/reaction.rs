@@ -4,17 +4,17 @@
 
 use crate::command::PlacementKey;
 use crate::projection::World;
-use fleetlog_kernel::{Position, Reaction, Timestamp};
+use fleetlog_kernel::{Position, Reaction};
 
 /// The reactions to the newest commit of a world.
 pub struct Follows<'a>(pub &'a World);
 
 impl Follows<'_> {
-    /// When which placements are to be looked at although nothing happens: one deadline each, which
-    /// takes the place of an earlier one. `at` is when the commit was decided.
+    /// Which placements may have to be looked at at another moment although nothing happens, since
+    /// the commit that was just folded: [`World::deadline`] says when.
     #[must_use]
-    pub fn wake(&self, commit: Position, at: Timestamp) -> Vec<(PlacementKey, Timestamp)> {
-        self.0.timed(commit, at).collect()
+    pub fn moved(&self, commit: Position) -> Vec<PlacementKey> {
+        self.0.timed(commit)
     }
 }
 

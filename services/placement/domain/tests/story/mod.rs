@@ -146,8 +146,11 @@ impl Story {
         }
         let touched = Follows(&self.world).react(&position);
         self.waiting.extend(touched.clone());
-        let wake = Follows(&self.world).wake(position, self.now());
-        self.timers.extend(wake);
+        for key in Follows(&self.world).moved(position) {
+            if let Some(at) = self.world.deadline(&key, self.now()) {
+                self.timers.insert(key, at);
+            }
+        }
         touched
     }
 
