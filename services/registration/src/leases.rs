@@ -83,10 +83,11 @@ impl Detector {
         self.attendance.begin();
         self.seen = Instant::now();
         self.waiting.0.clear();
+        // What was seen may be of a server that has lost it: nothing is known until the watch tells.
+        self.sight.begin();
         self.renew_all().await?;
         let broker = self.context.ground.bus.broker.clone();
         let mut lost = broker.lost();
-        self.sight.begin();
         let mut news = self.leases.watch().await?;
         let mut probes = tokio::time::interval(self.settings.probe_every);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -3,6 +3,8 @@
 //!
 //! A cluster's words carry as their cause the cluster's own last commit: whatever they lead to
 //! moves the cluster on, so the same word said again is known, and no later one is taken for it.
+//! The word that leases ran out, of many clusters, carries the newest of theirs; what it leads to
+//! carries each its own (`Machine::speaks_of_each`).
 //! A set's words carry the position of the fleet that they speak of; the newest wins, and each is
 //! judged by the fleet as it stands when it is decided.
 
