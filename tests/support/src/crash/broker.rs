@@ -116,7 +116,10 @@ fn places_of(message: &Publish) -> (Vec<CrashPoint>, Vec<CrashPoint>) {
         before.push(At::BeforePlan);
         after.push(At::AfterPlanBeforeAnswer);
     }
-    match message.headers.get(header::INDEX).and_then(|index| index.parse::<u64>().ok()) {
+    // The number of a command among those that one commit leads to; commits carry it on.
+    let told = message.subject.starts_with("fl.do.");
+    let index = message.headers.get(header::INDEX).filter(|_| told);
+    match index.and_then(|index| index.parse::<u64>().ok()) {
         Some(1) => before.push(At::BetweenOutputs),
         Some(index) if index == PART / 2 => before.push(At::InPart),
         Some(index) if index >= PART => {
