@@ -60,6 +60,8 @@ fn quantities_are_written_as_kubernetes_writes_them() {
         ("0.5", "500m"),
         ("1000", "1k"),
         ("1024Ki", "1Mi"),
+        ("1Ki", "1Ki"),
+        ("0.9765625Ki", "1k"),
         ("2e3", "2e3"),
         ("5e0", "5"),
         ("0Gi", "0"),
@@ -75,6 +77,8 @@ fn quantities_are_written_as_kubernetes_writes_them() {
         assert!(error.starts_with(&format!("\"{bad}\" is not a quantity")), "{error}");
     }
     assert!(Quantity::parse("0").unwrap().is_zero());
+    assert!(!Quantity::parse("1n").unwrap().is_zero());
+    assert_ne!(Quantity::parse("1"), Quantity::parse("2"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use fleetlog_messages::placement::AddOnPlacementScoreItem;
 use fleetlog_messages::registration::{
     ManagedCluster, ManagedClusterClaim, ManagedClusterStatus, ManagedClusterVersion,
 };
-use fleetlog_rules::cel::{BUDGET, Problem, Subject, compile, together};
+use fleetlog_rules::cel::{BUDGET, MAX_DEPTH, MAX_TEXT, Problem, Subject, compile, together};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -131,6 +131,8 @@ fn quantities_are_reckoned_with() {
     holds(&format!(r#"{cpu}.add(1).sub(quantity("500m")).sub(2).sign() == 0"#));
     holds(&format!(r#"!{cpu}.isInteger() && {cpu}.asApproximateFloat() == 1.5"#));
     has_no_answer(&format!(r#"{cpu}.asInteger() == 1"#));
+    holds(r#"quantity("1") != quantity("2") && !quantity("1").isLessThan(quantity("1"))"#);
+    holds(r#"!quantity("1").isGreaterThan(quantity("1"))"#);
     holds(r#"isQuantity("2Gi") && !isQuantity("two")"#);
     holds(r#"quantity("-3").sign() == -1 && quantity("3k").isInteger()"#);
     has_no_answer(r#"quantity("two").sign() == 1"#);
@@ -140,6 +142,7 @@ fn quantities_are_reckoned_with() {
 fn versions_are_read_strictly_unless_asked() {
     holds(r#"isSemver("1.2.3") && !isSemver("v1.2.3") && isSemver("v1.2", true)"#);
     holds(r#"semver("v01.2", true) == semver("1.2.0")"#);
+    holds(r#"semver("1.0.03", true) == semver("1.0.3") && !isSemver("1..3", true)"#);
     holds(r#"semver("1.2.3-rc.1").isLessThan(semver("1.2.3"))"#);
     holds(r#"semver("1.2.3+a") == semver("1.2.3+b") && semver("1.2.3") != semver("1.2.4")"#);
     holds(r#"semver("1.2.3").major() == 1 && semver("1.2.3").minor() == 2"#);
@@ -180,6 +183,8 @@ fn addresses_and_ranges_are_told_apart() {
     holds("ip('169.254.0.1').isLinkLocalUnicast() && ip('ff02::1').isLinkLocalMulticast()");
     holds("ip('224.0.0.7').isLinkLocalMulticast() && !ip('224.0.1.7').isLinkLocalMulticast()");
     holds("ip('10.0.0.1').isGlobalUnicast() && !ip('255.255.255.255').isGlobalUnicast()");
+    holds("['0.0.0.0', '127.0.0.1', '224.0.0.7', '169.254.0.1'].all(a, !ip(a).isGlobalUnicast())");
+    holds("ip.isCanonical('10.0.0.1') && !cidr('10.0.0.0/8').containsCIDR('11.0.0.0/16')");
     holds("string(ip('2001:DB8::0')) == '2001:db8::' && !ip.isCanonical('2001:DB8::0')");
     holds("ip('10.0.0.1') == ip('10.0.0.1') && ip('10.0.0.1') != ip('10.0.0.2')");
     holds("isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.0/33') && !isCIDR('10.0.0.0/08')");
@@ -212,6 +217,7 @@ fn urls_are_taken_apart() {
         "isURL('http://h') && isURL('/a') && !isURL('h/a') && !isURL('../a') && !isURL('1a://h')",
     );
     holds("!isURL('http://h:port') && !isURL('http://a b/') && url('http://h') == url('http://h')");
+    holds("url('http://h') != url('http://g')");
     has_no_answer("url('nowhere').getHost() == ''");
 }
 
@@ -231,6 +237,16 @@ fn what_cannot_be_read_or_does_not_fit_is_refused() {
     unfit("1.5 % 2.0 == 1.0", "no matching overload for '_%_'");
     unfit("'a' - 'b' == 'c'", "no matching overload for '_-_'");
     unfit("b'a' + 'b' == 'ab'", "no matching overload for '_+_'");
+    unfit("bytes('a') + 'b' == 'c'", "no matching overload for '_+_'");
+    unfit("dyn(1) - 'a' == 1", "no matching overload for '_-_'");
+    unfit("'a' - dyn(1) == 1", "no matching overload for '_-_'");
+    unfit("-'a' == 'b'", "no matching overload for '-_'");
+    holds("-managedCluster.metadata.labels.size() == -4");
+    unfit("managedCluster.metadata.labels == 'a'", "no matching overload for '_==_'");
+    unfit("1 && true", "no matching overload for '_&&_' applied to '(int, bool)'");
+    unfit("'a' ? true : false", "no matching overload for '_?_:_'");
+    unfit("[1].filter(x, x)", "expected type bool, found int");
+    unfit("semver([1]).major() == 1", "applied to '(list(int))'");
     unfit("[1, 2]['a'] == 1", "no matching overload for '_[_]'");
     holds("[1, 2][dyn(1)] == 2 && [optional.of('a')][0].value() == 'a'");
     unfit("[1] < dyn(1)", "no matching overload for '_<_'");
@@ -240,6 +256,8 @@ fn what_cannot_be_read_or_does_not_fit_is_refused() {
     holds("dyn(3) - 1 == 2 && 3 - dyn(1) == 2 && dyn(1) < 2");
     let keys = "managedCluster.metadata.labels.exists(k, k == 'v')";
     unfit(&format!("{{'a': 1}}.size() == 1 && {keys}"), "beside a map that is written out");
+    unfit(&format!("{{'a': {keys}}}.a"), "beside a map that is written out");
+    unfit(&format!("[{{'a': {{'b': {keys}}}}}].size() == 1"), "beside a map that is written out");
     unfit(&keys.replace("'v'", "{'a': 'v'}.a"), "beside a map that is written out");
     unfit("managedCluster.metadata.name.unknown()", "undeclared reference to \"unknown\"");
     unfit("semver(1).major() == 1", "no matching overload for 'semver'");
@@ -284,6 +302,13 @@ fn what_may_take_too_long_is_refused() {
     assert!(matches!(compile(&long), Err(Problem::TooCostly(_))));
     let wide = vec!["true"; 500].join(" || ");
     holds(&wide);
+    let padded = |len: usize| format!("true{}", " ".repeat(len - 4));
+    assert_eq!(compile(&padded(MAX_TEXT)).map(drop), Ok(()));
+    assert!(matches!(compile(&padded(MAX_TEXT + 1)), Err(Problem::TooCostly(_))));
+    let denied = |times: usize| format!("{}true", "!".repeat(times));
+    let depth = (1..).find(|times| compile(&denied(*times)).is_err()).unwrap();
+    let told = compile(&denied(depth)).unwrap_err().to_string();
+    assert!(told.contains(&format!("{} levels deep", MAX_DEPTH + 1)), "{told}");
 }
 
 /// Number 92, for all expressions of a placement.

@@ -263,6 +263,19 @@ fn every_form_is_read_with_its_defaults_and_refused_by_field() {
     assert_eq!(read, Some(Duration::from_secs(90)));
     assert_eq!(deadline("soon").unwrap_err().path, "all.progressDeadline");
     assert_eq!(deadline("-1s").unwrap_err().path, "all.progressDeadline");
+    let failing = RolloutAll { max_failures: text("20%"), ..RolloutAll::default() };
+    assert_eq!(Rules::of(Some(&all(failing))).unwrap().max_failures, Size::Percent(20));
+    let late = RolloutProgressivePerGroup {
+        progress_deadline: Some("soon".to_owned()),
+        ..RolloutProgressivePerGroup::default()
+    };
+    let late = RolloutStrategy {
+        r#type: Some("ProgressivePerGroup".to_owned()),
+        progressive_per_group: Some(late),
+        ..RolloutStrategy::default()
+    };
+    let refused = Rules::of(Some(&late)).unwrap_err();
+    assert_eq!(refused.path, "progressivePerGroup.progressDeadline");
     let form = RolloutProgressivePerGroup {
         min_success_time: Some("5m".to_owned()),
         progress_deadline: Some("1h".to_owned()),
