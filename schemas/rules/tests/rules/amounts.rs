@@ -1,5 +1,7 @@
 //! Quantities and durations: read, compared, written.
 
+use fleetlog_kernel::Timestamp;
+use fleetlog_messages::common::Time;
 use fleetlog_rules::duration::GoDuration;
 use fleetlog_rules::quantity::Quantity;
 use proptest::prelude::*;
@@ -99,4 +101,10 @@ fn durations_are_written_as_go_writes_them() {
     for bad in ["", "-", "1", "s", "1d", "1h-5m", ".s", "9223372036854775808ns"] {
         assert!(GoDuration::parse(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_moment_is_the_seconds_and_the_nanoseconds_of_a_time() {
+    let time = Time { seconds: 2, nanos: 5, ..Time::default() };
+    assert_eq!(fleetlog_rules::moment(&time), Timestamp::of_nanos(2_000_000_005));
 }

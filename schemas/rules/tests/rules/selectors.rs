@@ -96,6 +96,7 @@ fn kubectl_text_selects_as_kubectl_does() {
         ("!missing", true),
         ("n>6,n<8", true),
         ("n>7", false),
+        ("n<7", false),
         ("a>1", false),
         ("x.io/y=", true),
     ];

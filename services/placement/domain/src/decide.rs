@@ -16,7 +16,7 @@ use fleetlog_messages::placement::{
 use fleetlog_rules::condition::{self, Say, Status};
 use fleetlog_rules::metadata::{self, Birth};
 use fleetlog_rules::time;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 type Decision = Result<Vec<Event>, Refusal>;
 
@@ -164,7 +164,6 @@ fn left(placement: &Placement, kept: &[String]) -> Option<PlacementDecided> {
     (!removed.is_empty()).then(|| PlacementDecided {
         revision: placement.0.revision + 1,
         removed,
-        dropped: BTreeMap::new(),
         ..PlacementDecided::default()
     })
 }

@@ -106,11 +106,12 @@ fn each_page_is_an_object_with_a_version_of_its_own() {
     let meta = |page: &PlacementDecision| page.metadata.clone().unwrap();
     let (first, second, owner) = (meta(first), meta(second), placement.object().unwrap());
     let decided = Position(placement.0.decided_at);
+    assert_eq!(pages::count(&placement.0.decided, placement.order()), 2);
     assert_eq!(first.resource_version(), decided.resource_version(0));
     assert_eq!(second.resource_version(), decided.resource_version(1));
     assert_ne!(first.uid(), second.uid());
     for page in [first, second] {
-        assert_eq!(page.generation(), 1);
+        assert_eq!((page.namespace(), page.generation()), ("ns", 1));
         assert_eq!(page.creation_timestamp, owner.metadata.clone().unwrap().creation_timestamp);
     }
 }

@@ -297,6 +297,16 @@ fn a_first_choice_is_a_revision_even_when_it_is_empty() {
 }
 
 #[test]
+fn a_revision_says_how_many_each_rule_dropped_and_how_many_are_lacking() {
+    let dropped: BTreeMap<String, u32> = [("Predicate".to_owned(), 3)].into();
+    let short = Choice { dropped: dropped.clone(), unmet: 2, ..choice(&["c1"]) };
+    let events =
+        given::<Placement>(there()).at(AT).when(scheduling(Schedule::Chosen(short))).events();
+    let expected = PlacementDecided { dropped, unmet: 2, ..decided(1, &["c1"], &[]) };
+    assert_eq!(events[0], Event::Decided(expected));
+}
+
+#[test]
 fn a_revision_holds_only_what_changed_and_the_same_choice_holds_nothing() {
     let first = || Event::Decided(decided(1, &["c1", "c2"], &[]));
     let to = |clusters: &[&str]| scheduling(Schedule::Chosen(choice(clusters)));

@@ -112,4 +112,9 @@ fn another_name_and_another_position_are_refused() {
         actual: Position(0).resource_version(0),
     };
     given::<Held>([]).at(AT).when(applying(late)).then_refused(refusal);
+    let mut right = apply(scores(2));
+    right.expected = Some(Position::START);
+    let before = given::<Held>([]).at(AT).when(applying(apply(scores(1)))).events();
+    let events = given::<Held>(before).at(AT).when(applying(right)).events();
+    assert_eq!(events.len(), 1, "who has seen what is there may change it");
 }
