@@ -249,7 +249,7 @@ impl HubRefusal {
             Self::FollowerExists { .. } => "choose another name, or delete that one first",
             Self::NoFollower { .. } => "see \"fleetlog hub follower list\"",
             Self::Mirror { .. } => {
-                "make it anew with \"fleetlog topology apply\"; followers get the rest once it goes on"
+                "make it anew: \"fleetlog topology apply\"; followers get the rest once it goes on"
             }
             Self::EndsAgain { log, .. } => {
                 return format!(

@@ -83,7 +83,7 @@ impl Detector {
         self.attendance.begin();
         self.seen = Instant::now();
         self.waiting.0.clear();
-        // What was seen may be of a server that has lost it: nothing is known until the watch tells.
+        // The server may have lost what was seen: nothing is known until the watch tells.
         self.sight.begin();
         self.renew_all().await?;
         let broker = self.context.ground.bus.broker.clone();
