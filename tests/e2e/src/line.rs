@@ -1,5 +1,5 @@
-//! A proxy for one TCP address: a line that can be cut, held, or opened one way only. It knows
-//! nothing of what is said on it.
+//! A proxy for one TCP address: a line that can be cut, held, or opened one way only, at once or
+//! when certain words are said on it.
 
 use anyhow::Result;
 use fleetlog_chassis::Tasks;
@@ -28,6 +28,20 @@ pub enum Way {
 struct State {
     way: Way,
     cuts: u64,
+    /// With these words of a client answers stop.
+    last_words: Option<&'static str>,
+}
+
+impl State {
+    /// Whether what a client says changes what goes through.
+    fn hear(&mut self, said: &[u8]) -> bool {
+        let meant = |words: &&str| said.windows(words.len()).any(|part| part == words.as_bytes());
+        let hears = self.last_words.as_ref().is_some_and(meant);
+        if hears {
+            (self.way, self.last_words) = (Way::ToHub, None);
+        }
+        hears
+    }
 }
 
 /// A line to a server. It ends with this value.
@@ -46,15 +60,15 @@ impl Line {
         let server = url.rsplit('/').next().unwrap_or_default().to_owned();
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let url = format!("nats://{}", listener.local_addr()?);
-        let state = watch::Sender::new(State { way: Way::Open, cuts: 0 });
+        let state = watch::Sender::new(State { way: Way::Open, cuts: 0, last_words: None });
         let (tasks, states) = (Tasks::default(), state.clone());
         let each = tasks.clone();
         tasks.spawn("line", async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (server, state) = (server.clone(), states.subscribe());
+                let (server, state) = (server.clone(), states.clone());
                 each.spawn("connection", async move {
                     // A connection that breaks is what this is for.
-                    let _ = connect(client, &server, state).await;
+                    let _ = connect(client, &server, &state).await;
                     Ok(())
                 });
             }
@@ -77,6 +91,11 @@ impl Line {
         });
     }
 
+    /// Lets no answer through from the moment on at which a client says this: [`Way::ToHub`].
+    pub fn hold_answers_once_said(&self, words: &'static str) {
+        self.state.send_modify(|state| state.last_words = Some(words));
+    }
+
     /// Closes what is open; new connections go through.
     pub fn cut_once(&self) {
         self.set(Way::Cut);
@@ -93,9 +112,9 @@ impl Drop for Line {
 async fn connect(
     client: TcpStream,
     server: &str,
-    state: watch::Receiver<State>,
+    state: &watch::Sender<State>,
 ) -> std::io::Result<()> {
-    let State { way, cuts } = *state.borrow();
+    let State { way, cuts, .. } = *state.borrow();
     if way == Way::Cut {
         return Ok(());
     }
@@ -103,10 +122,10 @@ async fn connect(
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let ((from_client, to_client), (from_hub, to_hub)) = (client.into_split(), server.into_split());
-    let mut told = state.clone();
+    let mut told = state.subscribe();
     tokio::select! {
         _ = told.wait_for(|state| state.cuts > cuts) => {}
-        () = carry(from_client, to_hub, state.clone(), &[Way::Open, Way::ToHub]) => {}
+        () = carry(from_client, to_hub, state, &[Way::Open, Way::ToHub]) => {}
         () = carry(from_hub, to_client, state, &[Way::Open, Way::ToClient]) => {}
     }
     Ok(())
@@ -116,13 +135,16 @@ async fn connect(
 async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut state: watch::Receiver<State>,
+    state: &watch::Sender<State>,
     open: &[Way],
 ) {
-    let mut buffer = vec![0; 64 * 1024];
+    let (mut buffer, mut told) = (vec![0; 64 * 1024], state.subscribe());
     loop {
         let Ok(read @ 1..) = from.read(&mut buffer).await else { return };
-        if state.wait_for(|state| open.contains(&state.way)).await.is_err() {
+        if open.contains(&Way::ToHub) {
+            state.send_if_modified(|state| state.hear(&buffer[..read]));
+        }
+        if told.wait_for(|state| open.contains(&state.way)).await.is_err() {
             return;
         }
         if to.write_all(&buffer[..read]).await.is_err() {

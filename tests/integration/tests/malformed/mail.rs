@@ -196,7 +196,7 @@ fn wrong_headers(stream: &str) -> Vec<(&'static str, Change)> {
             ("of a cause that is no number", |h| set(h, header::CAUSE, "soon")),
             ("of a cause to come", |h| set(h, header::CAUSE, "999999999")),
             ("without an index", |h| drop(h.remove(header::INDEX))),
-            ("of an index no cause has", |h| set(h, header::INDEX, "16384")),
+            ("of an index no cause has", |h| set(h, header::INDEX, "1048576")),
         ]);
     }
     wrong
