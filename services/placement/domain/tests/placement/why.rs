@@ -85,6 +85,8 @@ fn the_order_is_told_with_ranks_totals_and_scores() {
     let placement = Why::of(&story.world, &key, story.now()).unwrap().placement();
     assert_eq!((placement.wanted, placement.fitting, placement.chosen), (Some(2), 3, 2));
     assert_eq!(placement.dropped, [("NumberOfClusters".to_owned(), 1)].into());
+    assert_eq!((placement.revision, placement.generation), (1, 1));
+    assert_eq!(placement.sets, ["s"]);
     let names: Vec<_> = placement.prioritizers.iter().map(|p| (&*p.name, p.weight)).collect();
     assert_eq!(names, [("Balance", 1), ("Steady", 1)]);
     assert!(placement.settled);
@@ -100,6 +102,7 @@ fn a_misconfigured_placement_keeps_its_clusters_and_says_why() {
     let key = key("p");
     let placement = Why::of(&story.world, &key, story.now()).unwrap().placement();
     assert!(placement.misconfigured.starts_with("Predicate:") && placement.settled);
+    assert_eq!((placement.revision, placement.generation), (1, 2), "its spec is another now");
 }
 
 fn change(change: Change) -> SupposedChange {
