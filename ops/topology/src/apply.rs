@@ -124,12 +124,12 @@ impl<'a> Site<'a> {
             return Err(refused);
         }
         let restarts = |change: &Change| change.action == Action::Restart;
-        let (waiting, done): (Vec<_>, Vec<_>) = plan.changes.into_iter().partition(restarts);
+        let (waiting, mut done): (Vec<_>, Vec<_>) = plan.changes.into_iter().partition(restarts);
         for change in &done {
             perform(self.hand_for(&change.key).map_err(one)?, change).await.map_err(one)?;
         }
         if done.is_empty() {
-            self.attend().await.map_err(one)?;
+            done.extend(self.attend().await.map_err(one)?);
             return Ok(Applied { done, waiting: Plan { changes: waiting } });
         }
         let left = self.plan().await.map_err(one)?;
@@ -138,7 +138,8 @@ impl<'a> Site<'a> {
             return Err(wrong.iter().map(HubRefusal::differs).collect());
         }
         self.whole().await.map_err(one)?;
-        if self.attend().await.map_err(one)? {
+        if let Some(change) = self.attend().await.map_err(one)? {
+            done.push(change);
             self.whole().await.map_err(one)?;
         }
         Ok(Applied { done, waiting: Plan { changes: waiting } })
@@ -152,11 +153,11 @@ impl<'a> Site<'a> {
         whole::wait(&self.client, self.auditor(), self.profile).await
     }
 
-    /// Sees that the mirror of followers hears; answers whether it was made anew for that.
-    async fn attend(&self) -> Result<bool, HubRefusal> {
+    /// Sees that the mirror of followers hears; answers how it was changed for that.
+    async fn attend(&self) -> Result<Option<Change>, HubRefusal> {
         match self.auditor() {
             Some(auditor) => audit::attend(auditor, self.profile).await,
-            None => Ok(false),
+            None => Ok(None),
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::apply::{ask, connect, first_wrong, make_missing};
 use crate::hub::RunningHub;
-use crate::plan::{Key, Kind, Plan, Thing, plan};
+use crate::plan::{Action, Change, Cost, Key, Kind, Plan, Thing, plan};
 use crate::profile::Profile;
 use crate::refusal::HubRefusal;
 use crate::things::under;
@@ -101,18 +101,26 @@ pub async fn apply(auditor: &Client, profile: Profile) -> Result<(), HubRefusal>
 
 /// Waits until the mirror hears of EVENTS, and makes it anew when it does not: one that is changed
 /// while it first connects never connects (nats-server 2.15), and all that it lacks comes again.
-/// Answers whether it was made anew.
+/// Answers the change that was made, if one was.
 ///
 /// # Errors
 /// One that hears nothing all the same, or a server that does not make it.
-pub(crate) async fn attend(auditor: &Client, profile: Profile) -> Result<bool, HubRefusal> {
-    for times in 0..REMADE {
-        let Some(deaf) = hears(auditor).await? else { return Ok(times > 0) };
-        tracing::warn!("{}: {deaf}; it is made anew", deaf.code());
+pub(crate) async fn attend(
+    auditor: &Client,
+    profile: Profile,
+) -> Result<Option<Change>, HubRefusal> {
+    let mut made = None;
+    for _ in 0..REMADE {
+        if hears(auditor).await?.is_none() {
+            return Ok(made);
+        }
+        let Thing { key, config: wanted } = thing(profile);
+        let (action, cost) = (Action::Replace, Cost::Nothing);
+        made = Some(Change { key, action, cost, wanted, fields: vec![] });
         ask(auditor, &format!("$JS.API.STREAM.DELETE.{AUDIT}"), &json!({})).await?;
         apply(auditor, profile).await?;
     }
-    hears(auditor).await?.map_or(Ok(true), Err)
+    hears(auditor).await?.map_or(Ok(made), Err)
 }
 
 /// What is wrong with a mirror that hears nothing for ten seconds; `None` when it hears, or there
@@ -146,8 +154,7 @@ pub(crate) fn thing(profile: Profile) -> Thing {
 /// # Errors
 /// A server that does not answer.
 pub async fn look(auditor: &Client) -> Result<Option<Mirror>, HubRefusal> {
-    let subject = format!("$JS.API.STREAM.INFO.{AUDIT}");
-    let info = look::patiently(auditor, &subject, &json!({})).await?;
+    let info = look::audit_info(auditor).await?;
     Ok(info.get("mirror").map(|mirror| {
         let heard = mirror["active"].as_i64().and_then(|nanos| u64::try_from(nanos).ok());
         Mirror {

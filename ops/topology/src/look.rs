@@ -56,13 +56,17 @@ fn found(config: &Value, state: &Value) -> Found {
     Found { config: config.clone(), messages: count("messages"), bytes: count("bytes") }
 }
 
+/// What the server tells of the mirror that followers read, or its error.
+pub(crate) async fn audit_info(auditor: &Client) -> Result<Value, HubRefusal> {
+    patiently(auditor, &format!("$JS.API.STREAM.INFO.{AUDIT}"), &json!({})).await
+}
+
 /// The mirror that followers read, as topology's own user in READERS sees it.
 ///
 /// # Errors
 /// As [`jetstream`].
 pub(crate) async fn mirror(auditor: &Client) -> Result<BTreeMap<Key, Found>, HubRefusal> {
-    let subject = format!("$JS.API.STREAM.INFO.{AUDIT}");
-    let info = patiently(auditor, &subject, &json!({})).await?;
+    let info = audit_info(auditor).await?;
     let key = Key::new(Kind::Stream, AUDIT);
     match (info.get("config"), info["error"]["err_code"].as_u64()) {
         (Some(config), _) => Ok(BTreeMap::from([(key, found(config, &info["state"]))])),
@@ -98,11 +102,7 @@ pub(crate) async fn pages(
 /// An answer with nothing left out: where several servers choose a leader of something, as after a
 /// change or the loss of one of them, it is missing until they have. The last answer, when they do
 /// not.
-pub(crate) async fn patiently(
-    client: &Client,
-    subject: &str,
-    body: &Value,
-) -> Result<Value, HubRefusal> {
+async fn patiently(client: &Client, subject: &str, body: &Value) -> Result<Value, HubRefusal> {
     for _ in 1..ATTEMPTS {
         let answer = ask(client, subject, body).await?;
         if answer["error"]["code"] != UNAVAILABLE && left_out(&answer).is_none() {

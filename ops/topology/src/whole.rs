@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_nats::Client;
 use fleetlog_bus::AUDIT;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::look::{pages, patiently};
+use crate::look::{audit_info, pages};
 use crate::profile::Profile;
 use crate::refusal::HubRefusal;
 
@@ -60,7 +60,7 @@ async fn first_lacking(
         }
     }
     let Some(auditor) = auditor else { return Ok(None) };
-    let mirror = patiently(auditor, &format!("$JS.API.STREAM.INFO.{AUDIT}"), &json!({})).await?;
+    let mirror = audit_info(auditor).await?;
     let there = mirror.get("config").map(|_| &mirror);
     Ok(there.filter(lacks).map(|_| format!("stream \"{AUDIT}\"")))
 }
@@ -77,6 +77,7 @@ fn is_on_all(cluster: &Value, profile: Profile) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_thing_is_on_all_its_servers_when_each_is_current_and_none_is_still_to_come() {
