@@ -205,7 +205,7 @@ pub const TOLD_PER_COMMIT: u64 = 1 << 20;
 
 /// One number that orders what a service told: cause first, index within it second.
 pub const fn told_order(cause: Position, index: u64) -> u64 {
-    cause.0 * TOLD_PER_COMMIT + index
+    cause.0.saturating_mul(TOLD_PER_COMMIT).saturating_add(index)
 }
 
 fn done_key(actor: &str, id: &CommandId) -> String {
