@@ -163,7 +163,7 @@ impl Machine for Scheduling {
         let mut follows = Follows(&self.world);
         let told = follows.react(&commit.position).into_iter().map(tell);
         let since = commit.header.time;
-        let moved = follows.moved(commit.position).into_iter().map(|key| {
+        let moved = self.world.timed(commit.position).into_iter().map(|key| {
             let whom = placement_id(&key.namespace, &key.name);
             Effect::Own(Moved { whom, since })
         });

@@ -4,7 +4,6 @@
 
 use crate::cluster::Cluster;
 use crate::index::{Index, Name};
-use fleetlog_messages::common::ObjectMeta;
 use fleetlog_messages::registration::{ManagedClusterSet, cluster_event, cluster_set_event};
 use fleetlog_messages::registration_v2::binding_event;
 use fleetlog_rules::labels::Labels;
@@ -238,9 +237,7 @@ impl Fleet {
         match event {
             cluster_set_event::Event::Specified(specified) => {
                 let spec = specified.set.clone().and_then(|set| set.spec);
-                let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-                let metadata = Some(metadata);
-                let seen = ManagedClusterSet { metadata, spec, ..ManagedClusterSet::default() };
+                let seen = ManagedClusterSet { spec, ..ManagedClusterSet::default() };
                 self.sets.insert(name.to_owned(), seen);
             }
             cluster_set_event::Event::Deleted(_) => {

@@ -9,15 +9,6 @@ use fleetlog_kernel::{Position, Reaction};
 /// The reactions to the newest commit of a world.
 pub struct Follows<'a>(pub &'a World);
 
-impl Follows<'_> {
-    /// Which placements may have to be looked at at another moment although nothing happens, since
-    /// the commit that was just folded: [`World::deadline`] says when.
-    #[must_use]
-    pub fn moved(&self, commit: Position) -> Vec<PlacementKey> {
-        self.0.timed(commit)
-    }
-}
-
 impl Reaction for Follows<'_> {
     /// The position of the commit that was just folded.
     type Event = Position;

@@ -146,7 +146,7 @@ impl Story {
         }
         let touched = Follows(&self.world).react(&position);
         self.waiting.extend(touched.clone());
-        for key in Follows(&self.world).moved(position) {
+        for key in self.world.timed(position) {
             if let Some(at) = self.world.deadline(&key, self.now()) {
                 self.timers.insert(key, at);
             }
