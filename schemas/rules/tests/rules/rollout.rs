@@ -263,8 +263,14 @@ fn every_form_is_read_with_its_defaults_and_refused_by_field() {
     assert_eq!(read, Some(Duration::from_secs(90)));
     assert_eq!(deadline("soon").unwrap_err().path, "all.progressDeadline");
     assert_eq!(deadline("-1s").unwrap_err().path, "all.progressDeadline");
-    let failing = RolloutAll { max_failures: text("20%"), ..RolloutAll::default() };
-    assert_eq!(Rules::of(Some(&all(failing))).unwrap().max_failures, Size::Percent(20));
+    let failing = RolloutAll {
+        max_failures: text("20%"),
+        min_success_time: Some("5m".to_owned()),
+        ..RolloutAll::default()
+    };
+    let read = Rules::of(Some(&all(failing))).unwrap();
+    let expected = (Size::Percent(20), Duration::from_secs(300));
+    assert_eq!((read.max_failures, read.min_success_time), expected);
     let late = RolloutProgressivePerGroup {
         progress_deadline: Some("soon".to_owned()),
         ..RolloutProgressivePerGroup::default()
@@ -280,7 +286,10 @@ fn every_form_is_read_with_its_defaults_and_refused_by_field() {
         min_success_time: Some("5m".to_owned()),
         progress_deadline: Some("1h".to_owned()),
         max_failures: text("10%"),
-        ..RolloutProgressivePerGroup::default()
+        mandatory_decision_groups: vec![MandatoryDecisionGroup {
+            group_name: Some("first".to_owned()),
+            ..MandatoryDecisionGroup::default()
+        }],
     };
     let given = RolloutStrategy {
         r#type: Some("ProgressivePerGroup".to_owned()),
@@ -291,6 +300,7 @@ fn every_form_is_read_with_its_defaults_and_refused_by_field() {
         min_success_time: Duration::from_secs(300),
         progress_deadline: Some(Duration::from_secs(3_600)),
         max_failures: Size::Percent(10),
+        mandatory: vec![Mandatory::Name("first".to_owned())],
         ..per_group()
     };
     assert_eq!(Rules::of(Some(&given)), Ok(expected));
