@@ -187,6 +187,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn answers_stop_with_the_words_that_they_are_held_from_on() {
+        let (line, _server) = echo().await;
+        let mut peer = dial(&line).await;
+        line.hold_answers_once_said("two");
+        peer.write_all(b"one").await.unwrap();
+        assert_eq!(said(&mut peer).await, b"one");
+        peer.write_all(b"two").await.unwrap();
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(100), said(&mut peer));
+        assert!(waited.await.is_err(), "an answer comes through");
+        line.set(Way::Open);
+        assert_eq!(said(&mut peer).await, b"two");
+    }
+
+    #[tokio::test]
     async fn a_held_line_loses_nothing_and_a_cut_one_closes() {
         let (line, _server) = echo().await;
         let mut peer = dial(&line).await;
