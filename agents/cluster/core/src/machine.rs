@@ -8,10 +8,9 @@ use crate::glance::Glance;
 use crate::kind::{Kinds, ObjectKey, WatchKey};
 use crate::observed::meta;
 use crate::pace::{Pace, spread};
-use crate::plan::Deletes;
 use crate::record::{self, Record};
 use crate::talk::{Action, Config, Event, GroupVersion};
-use crate::work::{Stage, Work};
+use crate::work::{Mark, Stage, Work};
 use crate::works::Works;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::common::SyncEnd;
@@ -120,10 +119,6 @@ impl Machine {
         &self.desired
     }
 
-    pub(crate) const fn deletes(&self) -> Deletes {
-        if self.desired.is_synced() { Deletes::Allowed } else { Deletes::Withheld }
-    }
-
     fn connected(&mut self, now: Timestamp) {
         self.connected = true;
         self.syncing = false;
@@ -206,6 +201,9 @@ impl Machine {
         for record in objects.iter().filter_map(|object| Record::of(object, hub)) {
             self.desired.fence(&record.work, record.generation);
             let work = self.works.obtain(&record.work);
+            // Whose its objects are is known before a pass reads them.
+            let keys = record.made.iter().map(|made| made.resource.key.clone());
+            work.marks.extend(keys.map(|key| (key, Mark::default())));
             work.record = Some(record);
         }
         self.recorded = true;
@@ -224,7 +222,7 @@ impl Machine {
             return self.record_seen(object, now);
         }
         let key = key_of(watch, object);
-        for name in self.works.of_object(&key) {
+        for name in self.works.of_object(&key).cloned().collect::<Vec<_>>() {
             let held = self.desired.get(&name);
             let Some(work) = self.works.get_mut(&name) else { continue };
             let glance = Glance::of(object, Work::rules(held, &key));
@@ -266,7 +264,7 @@ impl Machine {
     }
 
     fn not_there(&mut self, key: &ObjectKey, now: Timestamp) {
-        for name in self.works.of_object(key) {
+        for name in self.works.of_object(key).cloned().collect::<Vec<_>>() {
             let Some(work) = self.works.get_mut(&name) else { continue };
             look_if(work, key, None, now);
             speak_of(work, self.desired.get(&name), &self.config.pace, now);

@@ -8,7 +8,7 @@ use crate::kind::{Kinds, ObjectKey, Resource, kinds_of_definition};
 use crate::machine::Machine;
 use crate::manifest::{Manifest, parse};
 use crate::observed::{Live, Observed};
-use crate::plan::{self, Entry, Plan, Wanted};
+use crate::plan::{self, Deletes, Entry, Plan, Wanted};
 use crate::record::Record;
 use crate::report::{Line, Seen};
 use crate::step::{Done, Failure, Step};
@@ -187,8 +187,13 @@ impl Machine {
         let manifests = self.manifests(name)?;
         let (work, held) = (self.works.get(name)?, self.desired.get(name)?);
         let (hub_hash, record) = (self.config.hub_hash.as_str(), work.record.as_ref());
+        let shared = self.shared(name, record);
+        let deletes = match self.desired.is_synced() {
+            true => Deletes::AllBut(&shared),
+            false => Deletes::Withheld,
+        };
         if held.deleted {
-            return Some(plan::plan_removal(hub_hash, name, record, observed, self.deletes()));
+            return Some(plan::plan_removal(hub_hash, name, record, observed, deletes));
         }
         let wanted = Wanted {
             hub_hash,
@@ -198,7 +203,21 @@ impl Machine {
             spec: &held.spec,
             manifests: &manifests,
         };
-        Some(plan::plan(&wanted, &self.kinds, record, observed, self.deletes()))
+        Some(plan::plan(&wanted, &self.kinds, record, observed, deletes))
+    }
+
+    /// What a work has made and other works have too that are to stay.
+    fn shared(&self, name: &str, record: Option<&Record>) -> BTreeSet<ObjectKey> {
+        let has = |other: &str, key: &ObjectKey| {
+            let stays = self.desired.get(other).is_some_and(|held| !held.deleted);
+            let record = self.works.get(other).and_then(|work| work.record.as_ref());
+            stays && record.is_some_and(|r| r.made.iter().any(|made| made.resource.key == *key))
+        };
+        let made = record.into_iter().flat_map(|record| &record.made);
+        let keys = made.map(|made| &made.resource.key);
+        let shared = keys
+            .filter(|key| self.works.of_object(key).any(|other| other != name && has(other, key)));
+        shared.cloned().collect()
     }
 
     /// The steps were done.

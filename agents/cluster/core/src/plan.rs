@@ -15,9 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a plan may delete: not before the first complete sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deletes {
-    /// It may.
-    Allowed,
+pub enum Deletes<'a> {
+    /// It may, but not these: other works that are wanted have made them too, whether or not the
+    /// objects say so just now. Two works that make an object at once each name only themselves
+    /// as its owner, and the second write is what is left.
+    AllBut(&'a BTreeSet<ObjectKey>),
     /// Not yet.
     Withheld,
 }
@@ -79,7 +81,7 @@ pub fn plan(
     kinds: &Kinds,
     record: Option<&Record>,
     observed: &Observed,
-    deletes: Deletes,
+    deletes: Deletes<'_>,
 ) -> Plan {
     let mut plan = Plan::default();
     let name = Record::name(wanted.hub_hash, wanted.work);
@@ -160,13 +162,13 @@ pub fn plan_removal(
     work: &str,
     record: Option<&Record>,
     observed: &Observed,
-    deletes: Deletes,
+    deletes: Deletes<'_>,
 ) -> Plan {
     let Some(record) = record else { return Plan::default() };
     let name = Record::name(hub_hash, work);
     let (steps, kept) = removals(record, observed, deletes, |_| false);
     let mut plan = Plan { steps, leaving: kept.leaving, ..Plan::default() };
-    if kept.made.is_empty() && deletes == Deletes::Allowed {
+    if kept.made.is_empty() && deletes != Deletes::Withheld {
         plan.steps.push(Step::Forget { name, uid: record.uid.clone() });
     } else if kept.made != record.made {
         plan.steps.insert(0, Step::Record { name, made: kept.made });
@@ -315,7 +317,7 @@ struct Kept {
 fn removals(
     record: &Record,
     observed: &Observed,
-    deletes: Deletes,
+    deletes: Deletes<'_>,
     wanted: impl Fn(&Made) -> bool,
 ) -> (Vec<Step>, Kept) {
     let mut steps = Vec::new();
@@ -323,11 +325,14 @@ fn removals(
     let mut made: Vec<&Made> = record.made.iter().collect();
     made.sort_by_key(|made| rank(&made.resource.key.resource));
     for made in made.into_iter().rev() {
-        if wanted(made) || deletes == Deletes::Withheld {
-            kept.made.push(made.clone());
-            continue;
-        }
-        let (step, fate) = removal(record, made, observed.get(&made.resource.key));
+        let shared = match deletes {
+            Deletes::AllBut(shared) if !wanted(made) => shared.contains(&made.resource.key),
+            _ => {
+                kept.made.push(made.clone());
+                continue;
+            }
+        };
+        let (step, fate) = removal(record, made, observed.get(&made.resource.key), shared);
         steps.extend(step);
         match fate {
             Fate::Forgotten => {}
@@ -348,7 +353,12 @@ enum Fate {
     Leaving,
 }
 
-fn removal(record: &Record, made: &Made, live: Option<&Live>) -> (Option<Step>, Fate) {
+fn removal(
+    record: &Record,
+    made: &Made,
+    live: Option<&Live>,
+    shared: bool,
+) -> (Option<Step>, Fate) {
     let object = match live {
         Some(Live::Present { object, .. }) => object,
         Some(Live::Absent) => return (None, Fate::Forgotten),
@@ -359,7 +369,7 @@ fn removal(record: &Record, made: &Made, live: Option<&Live>) -> (Option<Step>, 
     if !ours || (uid != made.uid && !made.uid.is_empty()) {
         return (None, Fate::Forgotten);
     }
-    let others = owners(object).any(|owner| is_other_record(owner, &record.name));
+    let others = shared || owners(object).any(|owner| is_other_record(owner, &record.name));
     let resource = made.resource.clone();
     if others {
         let left = owners(object).filter(|owner| !refers_to(owner, &record.uid)).cloned();

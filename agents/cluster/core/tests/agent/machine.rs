@@ -123,6 +123,38 @@ fn wa_an_object_that_another_work_owns_too_stays_with_it() {
 }
 
 #[test]
+fn wa_an_object_that_another_work_made_too_stays_even_if_it_does_not_say_so() {
+    let mut member = Member::started();
+    for work in ["a", "b"] {
+        let delivery = member.want(work, &[config_map("shared", "1")]);
+        member.deliver(delivery);
+        member.pass(Duration::from_secs(30));
+    }
+    let uid = member.object("configmaps", "shared").unwrap()["metadata"]["uid"].clone();
+    // Both made it at once, and the agent ended before it saw whose write was left.
+    let owners = |member: &mut Member| {
+        let object = member.objects.values_mut().next().unwrap();
+        object["metadata"]["ownerReferences"].as_array_mut().unwrap().clone()
+    };
+    let both = owners(&mut member);
+    let of = |work: &str| {
+        let name = Record::name(HUB, work);
+        both.iter().find(|owner| owner["name"] == json!(name)).unwrap().clone()
+    };
+    member.objects.values_mut().next().unwrap()["metadata"]["ownerReferences"] = json!([of("a")]);
+    member.start();
+    member.remove("a");
+    member.tell(Event::Connected);
+    member.pass(Duration::from_secs(30));
+    assert!(member.last_report("a").gone);
+    assert_eq!(owners(&mut member), [of("b")]);
+    assert_eq!(member.object("configmaps", "shared").unwrap()["metadata"]["uid"], uid);
+    let gone = member.remove("b");
+    member.deliver(gone);
+    assert!(member.objects.is_empty() && member.records.is_empty());
+}
+
+#[test]
 fn wa_nothing_is_deleted_before_the_first_complete_sync() {
     let mut member = Member::started();
     let delivery = member.want("a", &[config_map("x", "1"), config_map("y", "1")]);
