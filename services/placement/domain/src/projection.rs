@@ -313,8 +313,7 @@ impl World {
         placed.placement.0.changed = self.position.0;
         match event {
             placement_event::Event::Specified(_) => {
-                let inputs = placed.inputs;
-                placed = Placed { inputs, ..Placed::of(placed.placement, self.position) };
+                placed = Placed::of(placed.placement, self.position);
                 self.touched.insert(key.clone());
             }
             placement_event::Event::Decided(decided) => {

@@ -368,15 +368,22 @@ fn every_refusal_has_its_own_code_and_words_to_act_on() {
         Refusal::Selector(fleetlog_rules::labels::Selector::parse("a,,b").unwrap_err()),
         Refusal::ResourceVersion { given: name() },
         Refusal::NotTold { actor: name() },
+        Refusal::NoScore { name: name() },
+        Refusal::NoCluster { cluster: name() },
+        Refusal::Question { why: name() },
         invalid("spec", "x", "y"),
     ];
     let codes: std::collections::BTreeSet<_> = all.iter().map(Refusal::code).collect();
     assert_eq!(codes.len(), all.len());
+    let advised: std::collections::BTreeSet<_> = all.iter().map(Refusal::advice).collect();
+    assert_eq!(advised.len(), all.len());
     for refusal in all {
         let said = fleetlog_messages::common::Refusal::from(refusal);
         assert!(!said.advice.is_empty() && !said.sentence.ends_with('.'), "{said:?}");
         let first = said.sentence.chars().find(|c| c.is_alphabetic()).unwrap();
-        let starts_low = first.is_lowercase() || said.sentence.starts_with("Placement \"");
+        let kinds = ["Placement \"", "AddOnPlacementScore \""];
+        let starts_low =
+            first.is_lowercase() || kinds.iter().any(|kind| said.sentence.starts_with(kind));
         assert!(starts_low, "{said:?}");
     }
 }

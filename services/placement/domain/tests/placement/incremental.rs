@@ -3,13 +3,15 @@
 
 use crate::rp::specs::{grouped, weighed};
 use crate::story::{Story, key, misconfigured, number, predicate, set_by, specified, taint};
+use fleetlog_kernel::Position;
 use fleetlog_messages::placement::{PlacementEvent, PlacementSpec, placement_event};
 use fleetlog_messages::registration::{
     ClusterBecameAvailable, ClusterFacts, ClusterSetCounted, ClusterStatusReported, LeaseExpired,
     cluster_event::Event, cluster_set_event,
 };
-use fleetlog_placement_domain::{Change, PlacementKey};
+use fleetlog_placement_domain::{Change, PlacementKey, World};
 use prost::Message as _;
+use std::collections::BTreeMap;
 
 fn by_label(value: &str) -> PlacementSpec {
     PlacementSpec {
@@ -128,6 +130,31 @@ fn what_a_decision_has_seen_is_not_looked_at_again() {
     story.settle();
     assert_eq!(story.world.pending(&key), None);
     assert_eq!(story.world.pending(&PlacementKey::new("ns", "none")), None);
+}
+
+#[test]
+fn a_score_touches_the_placements_that_weigh_it_and_can_see_its_cluster() {
+    let mut story = Story::of(&["c1"]);
+    story.set("t", set_by(None));
+    story.bind("ns", "t");
+    let of = |set: &str, score: &str| {
+        let spec = weighed(number(1), "Exact", &[(score, 1)]);
+        PlacementSpec { cluster_sets: vec![set.to_owned()], ..spec }
+    };
+    story.place("weighs", of("s", "demo/cpu"));
+    story.place("elsewhere", of("t", "demo/cpu"));
+    story.place("by-another", of("s", "other/cpu"));
+    assert_eq!(story.score("c1", "demo", &[("cpu", 1)], None), [key("weighs")]);
+    assert!(story.score("unknown", "demo", &[("cpu", 1)], None).is_empty());
+}
+
+#[test]
+fn a_world_of_rows_stands_where_they_were_folded_up_to() {
+    let story = Story::of(&["c1"]);
+    let (fleet, scores) = (story.world.fleet().clone(), story.world.scores().clone());
+    let position = story.world.position();
+    assert!(position > Position::START);
+    assert_eq!(World::of(fleet, scores, BTreeMap::new(), position).position(), position);
 }
 
 #[test]

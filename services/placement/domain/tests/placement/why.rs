@@ -53,6 +53,21 @@ fn each_rule_that_drops_a_cluster_is_told_with_what_it_met() {
 }
 
 #[test]
+fn what_an_expression_or_one_of_many_predicates_asks_for_is_told() {
+    let mut story = Story::of(&["c1"]);
+    let by = |zone: &str| predicate(&[("zone", zone)], &[]);
+    let with = |predicates| PlacementSpec { predicates, ..PlacementSpec::default() };
+    story.place("p", with(["a", "b", "c"].map(by).to_vec()));
+    let three = ["a", "b", "c"].map(|zone| format!("label zone={zone} does not hold: it has none"));
+    assert_eq!(said(&story, "c1").1, three.join("; or "));
+    story.place("p", with(["a", "b", "c", "d", "e"].map(by).to_vec()));
+    let five = format!("{}; and 2 more predicates do not match", three.join("; or "));
+    assert_eq!(said(&story, "c1").1, five);
+    story.place("p", crate::rp::expressions::by(&["1 > 2", "2 > 3"]));
+    assert_eq!(said(&story, "c1").1, "expression 1 > 2 and 2 > 3 does not hold");
+}
+
+#[test]
 fn a_toleration_that_ended_says_when() {
     let mut story = Story::of(&["c1"]);
     story.taint_ago("c1", taint("gpu", "", "NoSelect"), 60);
@@ -115,8 +130,7 @@ fn label(cluster: &str, key: &str, value: Option<&str>) -> SupposedChange {
 }
 
 fn of_taint(cluster: &str) -> SupposedTaint {
-    let taint = Some(taint("gpu", "true", "NoSelect"));
-    SupposedTaint { cluster: cluster.to_owned(), taint }
+    SupposedTaint { cluster: cluster.to_owned(), taint: Some(taint("gpu", "true", "NoSelect")) }
 }
 
 /// Gained and lost.
@@ -181,6 +195,28 @@ fn what_would_be_gained_and_lost_is_what_then_comes() {
     assert_eq!(otherwise(&story, &untainted), (vec![], vec![]));
     let unlabelled = Supposed { changes: vec![label("eu", "region", None)], ..Supposed::default() };
     assert_eq!(otherwise(&story, &unlabelled).1, ["eu"]);
+}
+
+#[test]
+fn a_taint_is_supposed_away_by_its_key_and_its_effect_if_it_names_one() {
+    let mut story = Story::of(&["c1", "c2"]);
+    let taints = [("gpu", "NoSelect"), ("gpu", "NoSelectIfNew"), ("disk", "NoSelect")];
+    for (key, effect) in taints {
+        story.taint("c1", taint(key, "", effect));
+    }
+    story.place("p", PlacementSpec::default());
+    let without = |named: &[(&str, &str)]| {
+        let untaint = |(key, effect): &(&str, &str)| {
+            let taint = Some(taint(key, "", effect));
+            change(Change::Untaint(SupposedTaint { cluster: "c1".to_owned(), taint }))
+        };
+        let changes = named.iter().map(untaint).collect();
+        otherwise(&story, &Supposed { changes, ..Supposed::default() }).0
+    };
+    assert_eq!(without(&[("gpu", ""), ("disk", "")]), ["c1"]);
+    assert_eq!(without(&taints), ["c1"]);
+    assert!(without(&taints[1..]).is_empty(), "gpu:NoSelect is still there");
+    assert!(without(&[("gpu", "")]).is_empty(), "disk:NoSelect is still there");
 }
 
 #[test]

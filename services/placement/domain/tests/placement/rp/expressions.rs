@@ -17,7 +17,8 @@ fn with(predicate: ClusterPredicate, expressions: &[&str]) -> PlacementSpec {
     PlacementSpec { predicates: vec![predicate], ..PlacementSpec::default() }
 }
 
-fn by(expressions: &[&str]) -> PlacementSpec {
+/// A placement on these expressions alone.
+pub fn by(expressions: &[&str]) -> PlacementSpec {
     with(ClusterPredicate::default(), expressions)
 }
 

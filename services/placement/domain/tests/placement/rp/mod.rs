@@ -2,7 +2,7 @@
 //! with its number. Where ours differs on purpose, the first line says so.
 
 mod choosing;
-mod expressions;
+pub mod expressions;
 mod feed;
 mod groups;
 mod policies;
