@@ -9,6 +9,7 @@ use fleetlog_messages::registration::{
     ClusterBecameAvailable, ClusterFacts, ClusterSetCounted, ClusterStatusReported, LeaseExpired,
     cluster_event::Event, cluster_set_event,
 };
+use fleetlog_placement_domain::plan::Plan;
 use fleetlog_placement_domain::{Change, PlacementKey, World};
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -146,6 +147,19 @@ fn a_score_touches_the_placements_that_weigh_it_and_can_see_its_cluster() {
     story.place("by-another", of("s", "other/cpu"));
     assert_eq!(story.score("c1", "demo", &[("cpu", 1)], None), [key("weighs")]);
     assert!(story.score("unknown", "demo", &[("cpu", 1)], None).is_empty());
+}
+
+#[test]
+fn worlds_whose_placements_ask_for_something_else_differ() {
+    let of = |expression: &str| {
+        let mut story = Story::of(&[]);
+        story.place("p", crate::rp::expressions::by(&[expression]));
+        story.world
+    };
+    assert!(of("1 > 2") == of("1 > 2"));
+    let plan = |expression| Plan::of(&crate::rp::expressions::by(&[expression])).unwrap();
+    assert!(plan("1 > 2") == plan("1 > 2") && plan("1 > 2") != plan("2 > 3"));
+    assert!(of("1 > 2") != of("2 > 3"));
 }
 
 #[test]

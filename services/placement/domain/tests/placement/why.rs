@@ -239,6 +239,16 @@ fn another_spec_and_a_new_placement_can_be_supposed() {
 }
 
 #[test]
+fn what_a_flawed_spec_keeps_is_counted_in_pages() {
+    let names: Vec<String> = (0..150).map(|n| format!("c{n}")).collect();
+    let mut story = Story::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    story.place("p", PlacementSpec::default());
+    let flawed = Supposed { placement: Some(apply("p", misconfigured())), ..Default::default() };
+    let (simulated, _) = simulate(&story.world, &key("p"), &flawed, story.now()).unwrap();
+    assert_eq!((simulated.after, simulated.pages_before, simulated.pages_after), (150, 2, 2));
+}
+
+#[test]
 fn what_is_not_there_is_refused() {
     let mut story = Story::of(&["c1"]);
     let none = Supposed::default();
