@@ -9,6 +9,7 @@ use crate::port::{Publish, PublishError, Stored, StoredMessage};
 use crate::rules::MESSAGE_ID;
 use fleetlog_kernel::Position;
 use fleetlog_messages::subject::Subject;
+use futures::future::try_join_all;
 use futures::stream::StreamExt as _;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const TRIES: u32 = 10;
 /// How long the first of those waits; each next one twice as long, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(200);
+/// How many members of a refused batch are looked for at once.
+const LOOKS: usize = 32;
 
 /// Appends one commit by itself.
 ///
@@ -151,13 +154,16 @@ async fn stored_before(
     publishes: &[Publish],
 ) -> Result<Option<Append>, Fault> {
     let (mut all, mut as_expected, mut last) = (true, true, Position::START);
-    for publish in publishes {
-        let expected = publish.expect_last.unwrap_or(0);
-        let found = find(broker, publish, expected).await?;
-        as_expected &= matches!(found, Found::Others(position) if position.0 == expected);
-        all &= matches!(found, Found::Ours(_));
-        let (Found::Ours(position) | Found::Others(position)) = found;
-        last = last.max(position);
+    for some in publishes.chunks(LOOKS) {
+        let expected = |publish: &Publish| publish.expect_last.unwrap_or(0);
+        let looks = some.iter().map(|publish| find(broker, publish, expected(publish)));
+        for (publish, found) in some.iter().zip(try_join_all(looks).await?) {
+            as_expected &=
+                matches!(found, Found::Others(position) if position.0 == expected(publish));
+            all &= matches!(found, Found::Ours(_));
+            let (Found::Ours(position) | Found::Others(position)) = found;
+            last = last.max(position);
+        }
     }
     Ok(match (all, as_expected) {
         (true, _) => Some(Append::AlreadyAppended(last)),
