@@ -1,5 +1,6 @@
 //! Builds and runs the benchmarks. What they measure is theirs.
 
+use crate::cargo::cargo;
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,11 +16,6 @@ const LOG: &str = "log";
 /// # Errors
 /// A build that cannot be run.
 pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
-    let cargo = || {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(root);
-        cargo
-    };
     let name = suite.first().map_or("", String::as_str);
     let packages: &[&str] = match name {
         PLACEMENT => &["fleetlog-placement-bench", "fleetlog-bench"],
@@ -28,8 +24,7 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
     };
     // Standard output belongs to the figures.
     let named = packages.iter().flat_map(|package| ["--package", package]);
-    let built = cargo()
-        .args(["build", "--release"])
+    let built = cargo(root, &["build", "--release"])
         .args(named)
         .stdout(Stdio::null())
         .status()
@@ -38,8 +33,9 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
         return Ok(false);
     }
     let program = |package: &str, arguments: &[String]| {
-        let mut run = cargo();
-        run.args(["run", "--release", "--quiet", "--package", package, "--"]).args(arguments);
+        let words = ["run", "--release", "--quiet", "--package", package, "--"];
+        let mut run = cargo(root, &words);
+        run.args(arguments);
         run
     };
     let flags = suite.get(1..).unwrap_or_default();

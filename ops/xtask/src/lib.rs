@@ -3,6 +3,7 @@
 //! Nothing here is part of what users run.
 
 pub mod bench;
+pub mod cargo;
 pub mod catalogue;
 pub mod covered;
 pub mod golden;

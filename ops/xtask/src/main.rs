@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use fleetlog_xtask::cargo::cargo;
 use fleetlog_xtask::{bench, catalogue, covered, golden, mutants, soak, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -102,10 +103,8 @@ fn write_catalogue(root: &Path, json: bool) -> Result<()> {
 
 /// Writes the reference page, by a program of its own: it speaks of code that was just generated.
 fn reference(root: &Path) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut run = std::process::Command::new(cargo);
-    run.args(["run", "--quiet", "--package", "fleetlog-catalogue-tests", "--bin", "reference"]);
-    let status = run.current_dir(root).status().context("run cargo for the reference page")?;
+    let words = ["run", "--quiet", "--package", "fleetlog-catalogue-tests", "--bin", "reference"];
+    let status = cargo(root, &words).status().context("run cargo for the reference page")?;
     anyhow::ensure!(status.success(), "the reference page was not written");
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! The pure code, changed in one place at a time, against its own tests: a mutant that no test
 //! notices is alive. How they are made and tested is `.cargo/mutants.toml`'s.
 
+use crate::cargo::cargo;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::str::FromStr;
 
 /// The packages whose tests have to notice.
@@ -139,8 +140,7 @@ impl Found {
 /// # Errors
 /// Where `cargo mutants` is not installed, or could not run the tests.
 pub fn run(root: &Path, share: Option<Share>) -> Result<bool> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let asked = Command::new(&cargo).args(["mutants", "--version"]).stdin(Stdio::null()).output();
+    let asked = cargo(root, &["mutants", "--version"]).stdin(Stdio::null()).output();
     if !asked.is_ok_and(|output| output.status.success()) {
         bail!(
             "cargo-mutants is not installed: install it with `cargo install cargo-mutants \
@@ -151,12 +151,12 @@ pub fn run(root: &Path, share: Option<Share>) -> Result<bool> {
     println!("soak: {of} mutants of {}", PACKAGES.join(" and "));
     let into = root.join("target");
     std::fs::create_dir_all(&into).context("make the folder for the outcomes")?;
-    let mut command = Command::new(&cargo);
-    command.arg("mutants").args(PACKAGES.map(|package| format!("--package={package}")));
+    let mut command = cargo(root, &["mutants"]);
+    command.args(PACKAGES.map(|package| format!("--package={package}")));
     if let Some(share) = share {
         command.arg("--sharding=round-robin").arg(format!("--shard={share}"));
     }
-    let status = command.arg("--output").arg(&into).current_dir(root).status();
+    let status = command.arg("--output").arg(&into).status();
     let status = status.context("run cargo mutants")?;
     if !status.code().is_some_and(|code| RAN.contains(&code)) {
         bail!("cargo mutants could not test the mutants: {status}");

@@ -1,10 +1,13 @@
 //! Two parts of the long run: placement held against its reference over many histories, and every
 //! process killed in turn and at named places, for many rounds. What has to hold is the tests'.
 
+use crate::cargo::cargo;
 use anyhow::{Context as _, Result};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::Path;
-use std::process::Command;
+
+/// One test of the whole workspace, so that what `verify` built is built.
+const TEST: [&str; 5] = ["test", "--locked", "--release", "--workspace", "--test"];
 
 /// Runs so many rounds from a seed, printing each; true when all of them held.
 ///
@@ -12,14 +15,10 @@ use std::process::Command;
 /// A test that cannot be run at all.
 pub fn run(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
     println!("soak: {rounds} rounds, seed {seed}; the same again with --seed {seed}");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // With the whole workspace, so that what `verify` built is built.
-    let status = Command::new(cargo)
-        .args(["test", "--locked", "--release", "--workspace", "--test", "processes"])
+    let status = cargo(root, &[&TEST[..], &["processes"]].concat())
         .args(["--", "kills::", "places::", "--nocapture"])
         .env("FLEETLOG_E2E_ROUNDS", rounds.to_string())
         .env("FLEETLOG_E2E_SEED", seed.to_string())
-        .current_dir(root)
         .status();
     Ok(status.context("run the kills")?.success())
 }
@@ -31,12 +30,9 @@ pub fn run(root: &Path, rounds: u32, seed: u64) -> Result<bool> {
 /// A test that cannot be run at all.
 pub fn histories(root: &Path, histories: u32) -> Result<bool> {
     println!("soak: {histories} histories of placement against the reference");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["test", "--locked", "--release", "--workspace", "--test", "against_reference"])
+    let status = cargo(root, &[&TEST[..], &["against_reference"]].concat())
         .args(["--", "many_histories"])
         .env("FLEETLOG_SEEDS", histories.to_string())
-        .current_dir(root)
         .status();
     Ok(status.context("run the histories")?.success())
 }

@@ -1,11 +1,12 @@
 //! What CI runs: formatting, lints, each pure package alone, all tests and doc tests; then one line
 //! of counts. The servers that tests need are obtained first. It changes nothing in the checkout.
 
+use crate::cargo::cargo;
 use anyhow::{Context as _, Result, bail};
 use fleetlog_tools::ToolError;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Packages that may not reach I/O: each has to build without the features of others.
 pub const PURE: [&str; 9] = [
@@ -142,12 +143,6 @@ fn tests(root: &Path) -> Result<(Counts, bool)> {
         writeln!(screen, "{line}")?;
     }
     Ok((counts, child.wait()?.success()))
-}
-
-fn cargo(root: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(root);
-    command
 }
 
 #[cfg(test)]

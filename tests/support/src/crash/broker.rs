@@ -14,12 +14,9 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-
-/// How long a commit waits for the answer to its append: that of another service has none here.
-const ANSWERED_WITHIN: Duration = Duration::from_millis(50);
 
 /// The broker of one life of a process.
 pub struct Crashing {
@@ -32,17 +29,36 @@ struct Life {
     fuse: Arc<Fuse>,
     /// Whether it has read the log in.
     live: AtomicBool,
-    /// The commits whose answer came, while that matters.
-    answered: Mutex<BTreeSet<u64>>,
+    /// The answers to its appends, while they matter.
+    answers: Mutex<Answers>,
     answer: Notify,
+}
+
+/// The answers to the appends of a life.
+#[derive(Default)]
+struct Answers {
+    /// How many appends have none yet.
+    awaited: usize,
+    /// The commits of those that have theirs.
+    came: BTreeSet<u64>,
+}
+
+/// An append that is under way.
+struct UnderWay<'a>(&'a Life);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.answers().awaited -= 1;
+        self.0.answer.notify_waiters();
+    }
 }
 
 impl Crashing {
     /// The broker of a life that begins.
     #[must_use]
     pub fn over(inner: SharedBroker, fuse: Arc<Fuse>) -> SharedBroker {
-        let (live, answered, answer) = (AtomicBool::new(false), Mutex::default(), Notify::new());
-        Arc::new(Self { inner, life: Arc::new(Life { fuse, live, answered, answer }) })
+        let (live, answers, answer) = (AtomicBool::new(false), Mutex::default(), Notify::new());
+        Arc::new(Self { inner, life: Arc::new(Life { fuse, live, answers, answer }) })
     }
 }
 
@@ -53,32 +69,38 @@ impl Life {
         }
     }
 
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An append begins.
+    fn appends(&self) -> UnderWay<'_> {
+        self.answers().awaited += 1;
+        UnderWay(self)
+    }
+
     /// The answer to an append came.
     fn hears(&self, last: u64, commits: u64) {
         if self.fuse.is_armed(CrashPoint::AfterAnswerBeforeProjection) {
-            let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-            answered.extend((last + 1).saturating_sub(commits)..=last);
-            self.answer.notify_waiters();
+            self.answers().came.extend((last + 1).saturating_sub(commits)..=last);
         }
     }
 
-    /// Whether the answer to the append of a commit came.
+    /// Whether a commit is of this life and its answer came; waits while it may still come. That
+    /// of another service has none here.
     async fn has_answer(&self, sequence: u64) -> bool {
-        let came = || {
-            let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-            answered.contains(&sequence)
-        };
-        let waits = async {
-            loop {
-                let mut answer = std::pin::pin!(self.answer.notified());
-                answer.as_mut().enable();
-                if came() {
-                    return;
-                }
-                answer.await;
+        loop {
+            let mut answer = std::pin::pin!(self.answer.notified());
+            answer.as_mut().enable();
+            let (came, awaited) = {
+                let answers = self.answers();
+                (answers.came.contains(&sequence), answers.awaited)
+            };
+            if came || awaited == 0 {
+                return came;
             }
-        };
-        tokio::time::timeout(ANSWERED_WITHIN, waits).await.is_ok()
+            answer.await;
+        }
     }
 
     /// A commit comes to a reader of the log, which had `pending` commits after `after`: to the one
@@ -204,10 +226,14 @@ impl Broker for Crashing {
         let (before, after) = places_of(&message);
         let is_commit = before.first() == Some(&CrashPoint::BeforeAppend);
         self.life.is_at(&before).await;
-        let stored = self.inner.publish(message).await?;
-        if is_commit {
-            self.life.hears(stored.sequence, 1);
-        }
+        let stored = {
+            let _under_way = is_commit.then(|| self.life.appends());
+            let stored = self.inner.publish(message).await?;
+            if is_commit {
+                self.life.hears(stored.sequence, 1);
+            }
+            stored
+        };
         self.life.is_at(&after).await;
         Ok(stored)
     }
@@ -218,8 +244,12 @@ impl Broker for Crashing {
         if plans {
             self.life.is_at(&[CrashPoint::BeforePlan]).await;
         }
-        let stored = self.inner.publish_atomic(messages).await?;
-        self.life.hears(stored.sequence, commits);
+        let stored = {
+            let _under_way = self.life.appends();
+            let stored = self.inner.publish_atomic(messages).await?;
+            self.life.hears(stored.sequence, commits);
+            stored
+        };
         self.life.is_at(&[CrashPoint::AfterBatchBeforeAnswer]).await;
         if plans {
             self.life.is_at(&[CrashPoint::AfterPlanBeforeAnswer]).await;
