@@ -97,7 +97,7 @@ fn kind(passing: Passing) -> &'static str {
 
 fn scope(role: &Role, key: &str) -> Value {
     let limit = |bound: Option<u32>| bound.map_or(-1, i64::from);
-    let mut template = json!({
+    let template = json!({
         "pub": { "allow": role.publish },
         "sub": { "allow": role.subscribe },
         "subs": limit(role.max_subscriptions),
@@ -105,9 +105,5 @@ fn scope(role: &Role, key: &str) -> Value {
         "payload": limit(role.max_payload),
         "allowed_connection_types": ["STANDARD"],
     });
-    if let Some((max, within)) = role.answers {
-        let nanos = u64::try_from(within.as_nanos()).unwrap_or(u64::MAX);
-        template["resp"] = json!({ "max": max, "ttl": nanos });
-    }
     json!({ "kind": "user_scope", "key": key, "role": role.name, "template": template })
 }

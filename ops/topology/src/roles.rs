@@ -4,13 +4,17 @@
 //! Templates may hold `{{name()}}`, `{{subject()}}` and `{{tag(subject)}}` (once for each tag),
 //! which the server fills from the user's JWT.
 
-use std::time::Duration;
-
 use fleetlog_bus::AUDIT;
 use fleetlog_kernel::Service;
 
 use crate::accounts::Account;
 use crate::streams::{SNAP_BUCKET, queues_of};
+
+/// Where answers to other accounts go: the server names each anew, no request can.
+const OF_OTHER_ACCOUNTS: &str = "_R_.>";
+/// Where the operator hears answers. Who answers it may publish there by this pattern; a permission
+/// to answer whatever comes would make the server keep each message that a role reads in mind.
+const OF_OPERATOR: &str = "_INBOX_operator.>";
 
 /// What every user of a role may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +28,6 @@ pub struct Role {
     pub publish: Vec<String>,
     /// Subject patterns it may subscribe to.
     pub subscribe: Vec<String>,
-    /// How many answers it may send to one request, and for how long.
-    pub answers: Option<(u32, Duration)>,
     /// How many subscriptions it may hold; `None` is no limit.
     pub max_subscriptions: Option<u32>,
     /// How large its messages may be, in bytes; `None` leaves it to the server.
@@ -80,7 +82,6 @@ fn bounded(account: Account, name: &'static str, subscriptions: u32, payload: u3
         name,
         publish: Vec::new(),
         subscribe: Vec::new(),
-        answers: None,
         max_subscriptions: Some(subscriptions),
         max_payload: Some(payload),
     }
@@ -132,9 +133,9 @@ fn operator() -> Role {
             "fl.qry.*.operator.>",
             "fl.cmd.dlq.operator.>",
             "fl.sim.*.*",
+            OF_OPERATOR,
         ]),
-        subscribe: texts(&["_INBOX_operator.>", "fl.sim.*.*"]),
-        answers: Some((100, Duration::from_secs(60))),
+        subscribe: texts(&[OF_OPERATOR, "fl.sim.*.*"]),
         max_subscriptions: None,
         max_payload: None,
     }
@@ -183,6 +184,8 @@ fn service(service: Service) -> Role {
         format!("fl.dlq.{service}.>"),
         "fl.res.>".to_owned(),
         format!("fl.lead.{service}"),
+        OF_OTHER_ACCOUNTS.to_owned(),
+        OF_OPERATOR.to_owned(),
     ];
     publish.extend(reader("EVENTS", "fl.ev.>"));
     for stream in ["EVENTS", "DO", "RESULT", "LEASE"] {
@@ -231,7 +234,6 @@ fn service(service: Service) -> Role {
         name: service.token(),
         publish,
         subscribe,
-        answers: Some((1_000, Duration::from_secs(120))),
         max_subscriptions: None,
         max_payload: None,
     }
