@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A snapshot is due when at least one in so many aggregates may have changed.
-const PART: u64 = 4;
+const PART: u64 = 2;
 
 /// What follows from one commit, for the react loop.
 pub(crate) struct Follows<E> {
