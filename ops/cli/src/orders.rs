@@ -1,42 +1,17 @@
-//! Objects to commands: the typed message of each kind, its manifests taken out into one bundle.
+//! The orders of the command line: objects and words to commands.
 
 use crate::documents::Given;
 use crate::failure::Failure;
 use crate::target::Target;
 use fleetlog_bus::MAX_COMMAND;
-use fleetlog_kernel::ContentHash;
-use fleetlog_messages::ApiObject;
-use fleetlog_messages::addon::{
-    AddOnCommand, ApplyAddOn, ApplyDefinition, ApplyTemplate, DefinitionCommand, DeleteAddOn,
-    DeleteDefinition, DeleteTemplate, TemplateCommand, add_on_command, definition_command,
-    template_command,
-};
 use fleetlog_messages::common::{ProjectionCommand, RebuildProjection, projection_command};
-use fleetlog_messages::placement::{
-    ApplyPlacement, ApplyScore, DeletePlacement, DeleteScore, PlacementCommand, Rebalance,
-    ScoreCommand, placement_command, score_command,
-};
+use fleetlog_messages::placement::{PlacementCommand, Rebalance, placement_command};
 use fleetlog_messages::registration::{
-    AcceptCluster, ApplyBinding, ApplyCluster, ApplyClusterSet, BindingCommand, ClusterCommand,
-    ClusterSetCommand, DeleteBinding, DeleteCluster, DeleteClusterSet, DenyCluster,
-    binding_command, cluster_command, cluster_set_command,
+    AcceptCluster, ClusterCommand, DenyCluster, cluster_command,
 };
-use fleetlog_messages::work::{
-    ApplyReplicaSet, ApplyWork, Bundle, DeleteReplicaSet, DeleteWork, ReplicaSetCommand,
-    WorkCommand, replica_set_command, work_command,
-};
-use fleetlog_objects::{Loss, Refusal, canonical, read};
+pub use fleetlog_objects::How;
+use fleetlog_objects::{Applying, NoCommand};
 use prost::Message as _;
-use serde_json::Value;
-
-/// How an object is laid over the one that is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct How {
-    /// Refuse unless it stands at this resource version; empty: wherever it stands.
-    pub resource_version: String,
-    /// Labels and annotations given are all there are, instead of being added.
-    pub replace_metadata: bool,
-}
 
 /// An object ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,19 +29,16 @@ pub struct Order {
 /// # Errors
 /// Kinds that nobody applies, works without manifests, commands that are too large.
 pub fn apply(given: Given, how: &How) -> Result<Order, Failure> {
-    let Given { target, place, mut object } = given;
-    let failed = |failure: Failure| failure.at(&place);
-    let manifests = take_manifests(&target, &mut object).map_err(failed)?;
-    let bundle = manifests.as_deref().map(bundle_of);
-    let command = command(&target, object, bundle.as_ref().map(|(b, _)| b), how);
-    let command = command.map_err(failed)?;
+    let Given { target, place, object } = given;
+    let applying = fleetlog_objects::apply(target.info, object, how);
+    let Applying { command, bundle } = applying.map_err(|why| failure(why).at(&place))?;
     if command.len() > MAX_COMMAND {
         let size = command.len();
         let sentence = format!("the command has {size} bytes, at most {MAX_COMMAND} are taken");
         let advice = "take large annotations and lists out; manifests do not count";
-        return Err(failed(Failure::new("CLI0014", sentence, advice)));
+        return Err(Failure::new("CLI0014", sentence, advice).at(&place));
     }
-    Ok(Order { target, command, bundle: bundle.map(|(_, body)| body) })
+    Ok(Order { target, command, bundle })
 }
 
 /// The command that removes an object.
@@ -74,49 +46,26 @@ pub fn apply(given: Given, how: &How) -> Result<Order, Failure> {
 /// # Errors
 /// Kinds that nobody removes.
 pub fn delete(target: &Target) -> Result<Vec<u8>, Failure> {
-    Ok(match target.info.token {
-        "cluster" => {
-            let command = Some(cluster_command::Command::Delete(DeleteCluster {}));
-            ClusterCommand { command }.encode_to_vec()
+    fleetlog_objects::delete(target.info).map_err(failure)
+}
+
+fn failure(why: NoCommand) -> Failure {
+    let sentence = why.to_string();
+    match why {
+        NoCommand::Derived(_) => {
+            Failure::new("CLI0024", sentence, "change what it follows from instead")
         }
-        "clusterset" => {
-            let command = Some(cluster_set_command::Command::Delete(DeleteClusterSet {}));
-            ClusterSetCommand { command }.encode_to_vec()
+        NoCommand::NoManifests(_) => {
+            Failure::new("CLI0013", sentence, "put at least one object there")
         }
-        "binding" => {
-            let command = Some(binding_command::Command::Delete(DeleteBinding {}));
-            BindingCommand { command }.encode_to_vec()
+        NoCommand::Unreadable(_) => {
+            Failure::new("CLI0025", sentence, "write the value as the kind's schema has it")
         }
-        "placement" => {
-            let command = Some(placement_command::Command::Delete(DeletePlacement {}));
-            PlacementCommand { command }.encode_to_vec()
+        NoCommand::Changed(_) => {
+            Failure::new("CLI0025", sentence, "write the value in its plain form")
         }
-        "score" => {
-            let command = Some(score_command::Command::Delete(DeleteScore {}));
-            ScoreCommand { command }.encode_to_vec()
-        }
-        "manifestwork" => {
-            let command = Some(work_command::Command::Delete(DeleteWork {}));
-            WorkCommand { command }.encode_to_vec()
-        }
-        "replicaset" => {
-            let command = Some(replica_set_command::Command::Delete(DeleteReplicaSet {}));
-            ReplicaSetCommand { command }.encode_to_vec()
-        }
-        "definition" => {
-            let command = Some(definition_command::Command::Delete(DeleteDefinition {}));
-            DefinitionCommand { command }.encode_to_vec()
-        }
-        "clusteraddon" => {
-            let command = Some(add_on_command::Command::Delete(DeleteAddOn {}));
-            AddOnCommand { command }.encode_to_vec()
-        }
-        "template" => {
-            let command = Some(template_command::Command::Delete(DeleteTemplate {}));
-            TemplateCommand { command }.encode_to_vec()
-        }
-        _ => return Err(not_written(target)),
-    })
+        NoCommand::Unknown(refusal) => refusal.into(),
+    }
 }
 
 /// The command that takes a cluster in.
@@ -147,135 +96,13 @@ pub fn rebuild() -> Vec<u8> {
     ProjectionCommand { command }.encode_to_vec()
 }
 
-fn command(
-    target: &Target,
-    object: Value,
-    bundle: Option<&Bundle>,
-    how: &How,
-) -> Result<Vec<u8>, Failure> {
-    let How { resource_version, replace_metadata } = how.clone();
-    let bundle = bundle.cloned();
-    Ok(match target.info.token {
-        "cluster" => {
-            let cluster = typed(object)?;
-            let apply = ApplyCluster { cluster, resource_version, replace_metadata };
-            let command = Some(cluster_command::Command::Apply(apply));
-            ClusterCommand { command }.encode_to_vec()
-        }
-        "clusterset" => {
-            let apply = ApplyClusterSet { set: typed(object)?, resource_version, replace_metadata };
-            let command = Some(cluster_set_command::Command::Apply(apply));
-            ClusterSetCommand { command }.encode_to_vec()
-        }
-        "binding" => {
-            let binding = typed(object)?;
-            let apply = ApplyBinding { binding, resource_version, replace_metadata };
-            let command = Some(binding_command::Command::Apply(apply));
-            BindingCommand { command }.encode_to_vec()
-        }
-        "placement" => {
-            let placement = typed(object)?;
-            let apply = ApplyPlacement { placement, resource_version, replace_metadata };
-            let command = Some(placement_command::Command::Apply(apply));
-            PlacementCommand { command }.encode_to_vec()
-        }
-        "score" => {
-            let apply = ApplyScore { score: typed(object)?, resource_version, replace_metadata };
-            let command = Some(score_command::Command::Apply(apply));
-            ScoreCommand { command }.encode_to_vec()
-        }
-        "manifestwork" => {
-            let work = typed(object)?;
-            let apply = ApplyWork { work, bundle, resource_version, replace_metadata };
-            WorkCommand { command: Some(work_command::Command::Apply(apply)) }.encode_to_vec()
-        }
-        "replicaset" => {
-            let replica_set = typed(object)?;
-            let apply = ApplyReplicaSet { replica_set, bundle, resource_version, replace_metadata };
-            let command = Some(replica_set_command::Command::Apply(apply));
-            ReplicaSetCommand { command }.encode_to_vec()
-        }
-        "definition" => {
-            let definition = typed(object)?;
-            let apply = ApplyDefinition { definition, resource_version, replace_metadata };
-            let command = Some(definition_command::Command::Apply(apply));
-            DefinitionCommand { command }.encode_to_vec()
-        }
-        "clusteraddon" => {
-            let apply = ApplyAddOn { add_on: typed(object)?, resource_version, replace_metadata };
-            AddOnCommand { command: Some(add_on_command::Command::Apply(apply)) }.encode_to_vec()
-        }
-        "template" => {
-            let template = typed(object)?;
-            let apply = ApplyTemplate { template, resource_version, replace_metadata };
-            TemplateCommand { command: Some(template_command::Command::Apply(apply)) }
-                .encode_to_vec()
-        }
-        _ => return Err(not_written(target)),
-    })
-}
-
-fn not_written(target: &Target) -> Failure {
-    let kind = target.info.kind;
-    let sentence = format!("a {kind} is written by the hub, not by users");
-    Failure::new("CLI0024", sentence, "change what it follows from instead")
-}
-
-/// The struct of a checked object; a loss here would be a change nobody asked for.
-fn typed<T: ApiObject>(object: Value) -> Result<Option<T>, Failure> {
-    let (object, losses) = read::<T>(object).map_err(|error| {
-        Failure::new("CLI0025", error.to_string(), "write the value as the kind's schema has it")
-    })?;
-    match losses.into_iter().next() {
-        None => Ok(Some(object)),
-        Some(Loss::Unknown(path)) => Err(Refusal::UnknownField { path, near: None }.into()),
-        Some(Loss::Changed(path)) => {
-            let sentence = format!("\"{path}\" cannot be sent as it stands");
-            Err(Failure::new("CLI0025", sentence, "write the value in its plain form"))
-        }
-    }
-}
-
-/// Takes the manifests out of a work or a template; `None` for kinds that have none.
-fn take_manifests(target: &Target, object: &mut Value) -> Result<Option<Vec<Value>>, Failure> {
-    let pointer = match target.info.token {
-        "manifestwork" => "/spec/workload",
-        "replicaset" => "/spec/manifestWorkTemplate/workload",
-        _ => return Ok(None),
-    };
-    let workload = object.pointer_mut(pointer).and_then(Value::as_object_mut);
-    match workload.and_then(|workload| workload.remove("manifests")) {
-        Some(Value::Array(manifests)) if !manifests.is_empty() => Ok(Some(manifests)),
-        _ => {
-            let path = format!("{}/manifests", pointer.trim_start_matches('/')).replace('/', ".");
-            let sentence = format!("there are no manifests in \"{path}\"");
-            Err(Failure::new("CLI0013", sentence, "put at least one object there"))
-        }
-    }
-}
-
-/// The bundle of some manifests: a JSON array of canonical manifests, in order.
-fn bundle_of(manifests: &[Value]) -> (Bundle, Vec<u8>) {
-    let mut body = vec![b'['];
-    for (index, manifest) in manifests.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        body.extend(canonical(manifest));
-    }
-    body.push(b']');
-    let bundle = Bundle {
-        hash: ContentHash::of(&body).to_string(),
-        size: body.len() as u64,
-        count: u32::try_from(manifests.len()).unwrap_or(u32::MAX),
-    };
-    (bundle, body)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::documents::{Source, read as read_documents};
+    use fleetlog_kernel::ContentHash;
+    use fleetlog_messages::placement::{ScoreCommand, score_command};
+    use fleetlog_messages::work::{Bundle, WorkCommand, work_command};
 
     const WORK: &str = "apiVersion: work.open-cluster-management.io/v1\nkind: ManifestWork\n\
         metadata: {name: w, namespace: c1}\nspec: {workload: {manifests: [\

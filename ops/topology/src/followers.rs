@@ -18,7 +18,7 @@ use crate::identity::Identity;
 use crate::refusal::HubRefusal;
 
 /// Names of users of our own: their inboxes are theirs alone.
-const RESERVED: [&str; 4] = ["admin", "auditor", "keeper", "operator"];
+const RESERVED: [&str; 5] = ["admin", "auditor", "gateway", "keeper", "operator"];
 
 /// One follower.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

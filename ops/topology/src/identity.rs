@@ -177,6 +177,14 @@ impl Identity {
         self.kept_user(&self.creds.join("operator.creds"), Account::Hub, "operator", "operator")
     }
 
+    /// The gateway, which speaks for those whom it has authenticated.
+    ///
+    /// # Errors
+    /// When its file cannot be read or written.
+    pub fn gateway(&self) -> Result<Credentials, HubRefusal> {
+        self.kept_user(&self.creds.join("gateway.creds"), Account::Hub, "gateway", "gateway")
+    }
+
     /// The person `admin`, who may command and ask everything.
     ///
     /// # Errors
@@ -265,6 +273,7 @@ impl Identity {
     /// Every file that others read, so that it is there before anyone asks.
     fn write_all(&self) -> Result<(), HubRefusal> {
         self.operator()?;
+        self.gateway()?;
         self.admin()?;
         self.auditor()?;
         self.keeper()?;

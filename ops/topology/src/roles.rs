@@ -15,13 +15,15 @@ const OF_OTHER_ACCOUNTS: &str = "_R_.>";
 /// Where the operator hears answers. Who answers it may publish there by this pattern; a permission
 /// to answer whatever comes would make the server keep each message that a role reads in mind.
 const OF_OPERATOR: &str = "_INBOX_operator.>";
+/// Where the gateway does.
+const OF_GATEWAY: &str = "_INBOX_gateway.>";
 
 /// What every user of a role may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     /// Its account.
     pub account: Account,
-    /// Its name: `agent`, `boot`, `user`, `operator`, `follower`, `auditor`, `keeper`, or a
+    /// Its name: `agent`, `boot`, `user`, `operator`, `gateway`, `follower`, `auditor`, `keeper`, or a
     /// service's token.
     pub name: &'static str,
     /// Subject patterns it may publish to.
@@ -51,7 +53,8 @@ impl Role {
 /// Every role.
 #[must_use]
 pub fn roles() -> Vec<Role> {
-    let mut all = vec![agent(), boot(), user(), operator(), follower(), auditor(), keeper()];
+    let mut all =
+        vec![agent(), boot(), user(), operator(), gateway(), follower(), auditor(), keeper()];
     all.extend(Service::ALL.into_iter().map(service));
     all
 }
@@ -141,6 +144,28 @@ fn operator() -> Role {
     }
 }
 
+/// Speaks for whoever it has authenticated: their commands and contents under their names, its own
+/// questions; reads the log.
+fn gateway() -> Role {
+    let mut publish = texts(&[
+        "fl.put.*.*.*",
+        "fl.qry.*.gateway.*",
+        "fl.qry.*.*.outcome",
+        "fl.qry.echo.*.echo",
+    ]);
+    publish.extend(Service::ALL.map(|service| format!("fl.cmd.{service}.*.>")));
+    publish.push("$JS.API.STREAM.MSG.GET.EVENTS".to_owned());
+    publish.extend(reader("EVENTS", "fl.ev.>"));
+    Role {
+        account: Account::Hub,
+        name: "gateway",
+        publish,
+        subscribe: texts(&["fl.res.>", OF_GATEWAY]),
+        max_subscriptions: None,
+        max_payload: None,
+    }
+}
+
 /// Who follows the log: short-lived consumers of AUDIT within the subjects of its tags, whose names
 /// only it knows. It cannot ask what there is: neither streams nor consumers are listed to it.
 fn follower() -> Role {
@@ -186,6 +211,7 @@ fn service(service: Service) -> Role {
         format!("fl.lead.{service}"),
         OF_OTHER_ACCOUNTS.to_owned(),
         OF_OPERATOR.to_owned(),
+        OF_GATEWAY.to_owned(),
     ];
     publish.extend(reader("EVENTS", "fl.ev.>"));
     for stream in ["EVENTS", "DO", "RESULT", "LEASE"] {

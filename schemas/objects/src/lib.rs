@@ -2,9 +2,12 @@
 //! (prune, default, check), typed reading that lists what it would lose; writing and merging.
 //! Pure; what an object means is the domains', how it travels is the bus'.
 
+pub mod age;
 mod check;
+mod command;
 mod door;
 mod fill;
+pub mod json_path;
 mod loader;
 mod merge;
 mod names;
@@ -16,6 +19,7 @@ mod schema;
 mod text;
 mod typed;
 
+pub use command::{Applying, How, NoCommand, apply, delete};
 pub use door::{Admitted, admit, kind_of, strip_served};
 pub use fleetlog_messages::wire::canonical;
 pub use merge::{merge, merge_patch};

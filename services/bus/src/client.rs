@@ -4,7 +4,7 @@
 use crate::SharedBroker;
 use crate::blobs::CHUNK;
 use crate::commands::{Commands, MAX_COMMAND};
-use crate::event_log::{LogReading, read};
+use crate::event_log::{LogReading, end, read};
 use crate::fault::{Fault, Retry};
 use crate::outcomes::heard;
 use crate::port::Message;
@@ -223,6 +223,21 @@ impl Client {
             )));
         }
         Ok(hash)
+    }
+
+    /// Where the log ends; for those who may read EVENTS.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn end(&self) -> Result<Position, Fault> {
+        end(&self.broker).await
+    }
+
+    /// The same connection for another actor; for those who speak in the names of others.
+    #[must_use]
+    pub fn of(&self, actor: Actor) -> Self {
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
+        Self { actor, at_once, ..self.clone() }
     }
 
     /// Reads the log after `after` and follows it; for those who may read EVENTS.

@@ -110,8 +110,7 @@ impl EventLog {
     /// # Errors
     /// When the server does not answer.
     pub async fn end(&self) -> Result<Position, Fault> {
-        let last = self.broker.last(STREAM, &subject::events()).await?;
-        Ok(last.map_or(Position::START, |message| Position(message.sequence)))
+        end(&self.broker).await
     }
 
     /// The id of the commit at a position, if the log holds one.
@@ -139,6 +138,12 @@ impl EventLog {
         let message = self.broker.last(STREAM, &aggregate.event()).await?;
         message.map(|message| Entry::read(&message).into_commit()).transpose()
     }
+}
+
+/// Where the log ends; [`Position::START`] while it is empty.
+pub(crate) async fn end(broker: &SharedBroker) -> Result<Position, Fault> {
+    let last = broker.last(STREAM, &subject::events()).await?;
+    Ok(last.map_or(Position::START, |message| Position(message.sequence)))
 }
 
 /// Reads the log with nothing but a connection.

@@ -10,6 +10,7 @@ pub mod dlq;
 mod explain;
 pub mod follower;
 mod get;
+mod kubeconfig;
 mod label;
 mod log;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub async fn run(cli: Cli) -> Done {
         Command::Hub { command: HubCommand::Follower { command } } => {
             follower::run(command, data).await
         }
+        Command::Kubeconfig(args) => kubeconfig::run(&args, data),
         Command::Sim(args) => sim::run(&args, &Hub::open(data).await?).await,
         Command::Log(args) => log::run(&args, &Hub::open(data).await?).await,
         Command::Diff(args) => diff::run(&args, async || Hub::open(data).await).await,

@@ -47,6 +47,7 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
         let shown = hub.show(address).await?;
         println!("figures at http://{shown}/metrics");
     }
+    let kubeconfig = hub.serve_api(args.api).await?;
     let door = listener.map(|listener| hub.listen(listener)).transpose()?;
     let mut fleet = Fleet::new(options(&hub)?, hub.tasks().clone());
     for number in 1..=args.clusters {
@@ -57,7 +58,7 @@ pub async fn run(args: DevArgs, dir: &Path) -> Done {
     let mut signals = Signals::listen();
     let ended = tokio::select! {
         biased;
-        ended = serve(&hub, &fleet, &operator, asked, door.as_deref()) => ended,
+        ended = serve(&hub, &fleet, &operator, asked, (door.as_deref(), &kubeconfig)) => ended,
         ended = hub.tasks().join() => ended.map_err(|e| anyhow::Error::from(e).into()),
         failure = hub.keep_running(|change| println!("{change}")) => Err(failure),
         () = signals.next() => {
@@ -101,7 +102,7 @@ async fn serve(
     fleet: &Fleet,
     operator: &SharedBroker,
     mut asked: BoxStream<'static, Message>,
-    door: Option<&str>,
+    (door, kubeconfig): (Option<&str>, &Path),
 ) -> Done {
     let names: Vec<&str> = fleet.names().collect();
     let admin = hub.admin().await?;
@@ -114,6 +115,9 @@ async fn serve(
     println!("look at it from a second terminal:");
     println!("  export FLEETLOG_DATA={dir}");
     println!("  fleetlog get managedclusters");
+    println!("or with kubectl:");
+    println!("  export KUBECONFIG={}", kubeconfig.display());
+    println!("  kubectl get managedclusters");
     while let Some(message) = asked.next().await {
         let answer = answer(fleet, &message.subject);
         let Some(subject) = message.reply else { continue };

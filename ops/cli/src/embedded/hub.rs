@@ -9,6 +9,7 @@ use crate::hub::Hub;
 use fleetlog_addon::AddOns;
 use fleetlog_bus::{JetStream, SharedBroker};
 use fleetlog_chassis::{Bus, Clock, Context, Ground, Ids, Tasks};
+use fleetlog_gateway::{Certificates, Gateway, Listener as Listening};
 use fleetlog_kernel::{Actor, Service};
 use fleetlog_placement::Scheduling;
 use fleetlog_registration::Registration;
@@ -16,7 +17,8 @@ use fleetlog_topology::hub::{HubConfig, RunningHub};
 use fleetlog_topology::keeper::Restarts;
 use fleetlog_topology::{Authority, Folder, Identity, RoomChange, SpaceConfig};
 use fleetlog_work::Works;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A running hub. Its server ends with this value.
@@ -152,6 +154,36 @@ impl EmbeddedHub {
         listener.open(authority, nats, Bounds::default(), &self.tasks)?;
         self.server.listens_at(url.clone())?;
         Ok(url)
+    }
+
+    /// Serves the hub API at an address, and writes the kubeconfig of its administrator; answers
+    /// where that lies.
+    ///
+    /// # Errors
+    /// An address that cannot be had, a folder that cannot be read or written.
+    pub async fn serve_api(&self, address: SocketAddr) -> Result<PathBuf, Failure> {
+        let refused = |why: anyhow::Error| {
+            let advice = "choose a free port of an address of this machine: --api 127.0.0.1:6443";
+            Failure::new("CLI0056", format!("the hub API cannot be served: {why:#}"), advice)
+        };
+        let listener = Listening::bind(address).await.map_err(refused)?;
+        let credentials = self.identity().gateway()?;
+        let broker = JetStream::connect(self.url(), credentials, "gateway").await?;
+        let (clock, tasks) = (Clock::System, self.tasks.clone());
+        let now = clock.now();
+        let own = Certificates::load_or_create(&self.dir().join("gateway"), now)?;
+        let names = [listener.address.ip().to_string(), "localhost".to_owned()];
+        let config = fleetlog_gateway::tls(&own, &names, &[], now)?;
+        let url = format!("https://{}", listener.address);
+        let file = self.dir().join("kubeconfig");
+        let admin = ("admin", ["system:masters"].as_slice());
+        let admin = fleetlog_gateway::kubeconfig(&own, &url, admin, now)?;
+        fleetlog_gateway::certificates::write_secret(&file, &admin)?;
+        let ids = Arc::new(Ids::Random);
+        let gateway = Gateway::start(fleetlog_gateway::Ground { broker, clock, ids, tasks });
+        gateway.ready().await;
+        listener.open(&gateway, config);
+        Ok(file)
     }
 
     /// Starts the server again whenever it ends by itself; answers when that happens too often.

@@ -1,9 +1,7 @@
-//! What is printed: tables, ages, objects in every form. Where the values come from is not known
+//! What is printed: tables, objects in every form. Where the values come from is not known
 //! here.
 
-pub mod age;
 pub mod describe;
-pub mod json_path;
 pub mod objects;
 pub mod paint;
 pub mod plan;

@@ -2,13 +2,12 @@
 
 use crate::args::Output;
 use crate::kinds::full_name;
-use crate::print::age::human;
-use crate::print::json_path;
 use crate::print::table::Rows;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::KindInfo;
 use fleetlog_messages::common::Time;
-use fleetlog_objects::to_yaml;
+use fleetlog_objects::age::human;
+use fleetlog_objects::{json_path, to_yaml};
 use serde_json::{Value, json};
 
 /// The objects of one kind.

@@ -116,6 +116,7 @@ fn check<T>(
     let given = &apply.resource_version;
     match stands {
         _ if given.is_empty() => Ok(()),
+        None if *given == Position::START.resource_version(0) => Ok(()),
         None => Err(Refusal::NotFound { object: addressed }),
         Some(current) if current == *given => Ok(()),
         Some(current) => {

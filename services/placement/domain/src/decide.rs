@@ -59,7 +59,7 @@ fn check(placement: &Placement, apply: &Apply, given: &ObjectMeta) -> Result<(),
     metadata::check(given).map_err(Refusal::Label)?;
     let stands = placement.position();
     match apply.expected {
-        Some(expected) if Some(expected) != stands => Err(Refusal::Conflict {
+        Some(expected) if expected != stands.unwrap_or_default() => Err(Refusal::Conflict {
             name: target.to_string(),
             expected: expected.resource_version(0),
             actual: stands.unwrap_or_default().resource_version(0),

@@ -162,7 +162,7 @@ fn check(held: &Held, apply: &ApplyScore, given: &ObjectMeta) -> Result<(), Refu
     }
     let stands = held.object().map(|_| Position(held.0.changed));
     match apply.expected {
-        Some(expected) if Some(expected) != stands => Err(Refusal::Conflict {
+        Some(expected) if expected != stands.unwrap_or_default() => Err(Refusal::Conflict {
             name: target.to_string(),
             expected: expected.resource_version(0),
             actual: stands.unwrap_or_default().resource_version(0),

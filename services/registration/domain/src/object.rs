@@ -19,7 +19,7 @@ pub(crate) fn check<T>(
     }
     metadata::check(given).map_err(Refusal::Label)?;
     match apply.expected {
-        Some(expected) if Some(expected) != current => Err(Refusal::Conflict {
+        Some(expected) if expected != current.unwrap_or(Position::START) => Err(Refusal::Conflict {
             name: target.name.clone(),
             expected: expected.resource_version(0),
             actual: current.unwrap_or_default().resource_version(0),

@@ -66,7 +66,7 @@ fn check_metadata(given: &ObjectMeta, (scope, name): (&str, &str)) -> Result<(),
 
 /// Refuses a change of what the asker has not seen.
 fn check_version(given: &str, current: Option<u64>, object: impl ToString) -> Result<(), Refusal> {
-    let stands = current.map(|at| Position(at).resource_version(0)).unwrap_or_default();
+    let stands = Position(current.unwrap_or_default()).resource_version(0);
     if given.is_empty() || given == stands {
         return Ok(());
     }

@@ -67,6 +67,7 @@ pub fn users(hub: &TestHub) -> Vec<User> {
         User::new(role("user"), "alice", identity.new_user("alice").unwrap()),
         User::new(role("user"), "bob", identity.new_user("bob").unwrap()),
         User::new(role("operator"), "operator", identity.operator().unwrap()),
+        User::new(role("gateway"), "gateway", identity.gateway().unwrap()),
         User::new(role("follower"), "all", follower(hub, "all", &["fl.ev.>"])),
         User::new(role("follower"), "part", follower(hub, "part", &PART)),
         User::new(role("auditor"), "auditor", identity.auditor().unwrap()),

@@ -1,0 +1,31 @@
+//! The hub API without its wire: which kinds are served how, what a path, a query and a body ask
+//! for, what is answered, and the view that answers come from. Pure: sockets, certificates and the
+//! log are the shell's.
+
+mod discovery;
+mod form;
+mod kinds;
+mod openapi;
+mod options;
+mod page;
+mod patch;
+mod path;
+mod status;
+mod table;
+mod view;
+mod write;
+
+pub use discovery::{AGGREGATED, group, groups, resources};
+pub use form::{Form, Include};
+pub use kinds::{Kind, find, served};
+pub use openapi::{document, index, paths};
+pub use options::{
+    At, Fields, ListOptions, Start, Unknown, WatchOptions, WriteOptions, list, watch, watches, write,
+};
+pub use page::Token;
+pub use patch::{PatchKind, patched};
+pub use path::{Place, Route, Verb, route};
+pub use status::{Cause, Status};
+pub use table::{of as table_of, partial};
+pub use view::{Change, Key, Seen, Served, View};
+pub use write::{Body, Checked, Way, body, created, is_unchanged, named, updated};

@@ -1,0 +1,111 @@
+//! Patches (spec/gateway 5.4): JSON merge patch (RFC 7396) and JSON patch (RFC 6902).
+
+use crate::status::Status;
+use serde_json::Value;
+
+/// The most operations of one JSON patch.
+const MOST: usize = 10_000;
+
+/// A kind of patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchKind {
+    /// `application/merge-patch+json`
+    Merge,
+    /// `application/json-patch+json`
+    Json,
+}
+
+impl PatchKind {
+    /// By the content type.
+    ///
+    /// # Errors
+    /// 415 for a kind of patch that these objects do not take.
+    pub fn of(content_type: &str) -> Result<Self, Status> {
+        match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/merge-patch+json" => Ok(Self::Merge),
+            "application/json-patch+json" => Ok(Self::Json),
+            _ => {
+                let message = "the body of the request was in an unknown format - accepted media \
+                    types include: application/json-patch+json, application/merge-patch+json";
+                Err(Status::new(415, "UnsupportedMediaType", message))
+            }
+        }
+    }
+}
+
+/// The object after a patch.
+///
+/// # Errors
+/// 400 for a body that is no patch, 413 for too many operations, 422 for one that fails.
+pub fn patched(kind: PatchKind, object: &Value, body: &[u8]) -> Result<Value, Status> {
+    let mut after = object.clone();
+    let unreadable = |why: serde_json::Error| Status::bad(format!("the patch cannot be read: {why}"));
+    match kind {
+        PatchKind::Merge => {
+            let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            if !patch.is_object() {
+                return Err(Status::bad("a merge patch is an object"));
+            }
+            fleetlog_objects::merge_patch(&mut after, &patch);
+        }
+        PatchKind::Json => {
+            let patch: json_patch::Patch = serde_json::from_slice(body).map_err(unreadable)?;
+            if patch.len() > MOST {
+                let message = format!(
+                    "The allowed maximum operations in a JSON patch is {MOST}, got {}",
+                    patch.len()
+                );
+                return Err(Status::new(413, "RequestEntityTooLarge", message));
+            }
+            json_patch::patch(&mut after, &patch).map_err(|why| {
+                Status::new(422, "Invalid", format!("the patch cannot be applied: {why}"))
+            })?;
+        }
+    }
+    Ok(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_merge_patch_sets_and_removes() {
+        let patch = br#"{"spec":{"a":null,"b":2}}"#;
+        let after = patched(PatchKind::Merge, &json!({"spec": {"a": 1, "c": 3}}), patch);
+        assert_eq!(after.unwrap(), json!({"spec": {"b": 2, "c": 3}}));
+        assert_eq!(patched(PatchKind::Merge, &json!({}), b"[]").unwrap_err().code, 400);
+        assert_eq!(patched(PatchKind::Merge, &json!({}), b"{").unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn gw053_a_failing_test_is_422_and_too_many_operations_413() {
+        let failing = br#"[{"op":"test","path":"/a","value":2}]"#;
+        assert_eq!(patched(PatchKind::Json, &json!({"a": 1}), failing).unwrap_err().code, 422);
+        let add = r#"{"op":"add","path":"/a","value":2}"#;
+        let many = format!("[{}]", vec![add; MOST + 1].join(","));
+        assert_eq!(patched(PatchKind::Json, &json!({}), many.as_bytes()).unwrap_err().code, 413);
+        let one = format!("[{add}]");
+        let after = patched(PatchKind::Json, &json!({}), one.as_bytes()).unwrap();
+        assert_eq!(after, json!({"a": 2}));
+    }
+
+    #[test]
+    fn gw054_other_patches_are_415_and_told_what_is_taken() {
+        let refused = PatchKind::of("application/strategic-merge-patch+json").unwrap_err();
+        assert_eq!((refused.code, refused.reason), (415, "UnsupportedMediaType"));
+        assert!(refused.message.contains("application/merge-patch+json"));
+        assert_eq!(PatchKind::of("application/merge-patch+json").unwrap(), PatchKind::Merge);
+    }
+
+    proptest! {
+        #[test]
+        fn no_patch_makes_it_panic(body in "\\PC{0,80}") {
+            for kind in [PatchKind::Merge, PatchKind::Json] {
+                let _ = patched(kind, &json!({"a": [1, 2]}), body.as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Refusals as the API says them: a Status with code, reason, message and details (spec/gateway 6).
+
+use crate::kinds::Kind;
+use crate::path::Place;
+use fleetlog_messages::common::Refusal;
+use serde_json::{Value, json};
+
+/// One cause of a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// `FieldValueInvalid`, say.
+    pub reason: &'static str,
+    /// In words.
+    pub message: String,
+    /// Where, or the code of a decider's refusal.
+    pub field: String,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The HTTP code.
+    pub code: u16,
+    /// What clients judge by; empty for a failure without one.
+    pub reason: &'static str,
+    /// In words.
+    pub message: String,
+    /// Whom it is about: name, group, and the resource or, where it is invalid, the kind.
+    pub about: Option<(String, String, String)>,
+    /// Why, point by point.
+    pub causes: Vec<Cause>,
+    /// After how many seconds to come again; 0 says nothing of it.
+    pub retry_after: u32,
+}
+
+impl Status {
+    /// A refusal with a code, a reason and words.
+    #[must_use]
+    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code, reason, message, about: None, causes: vec![], retry_after: 0 }
+    }
+
+    /// 400.
+    #[must_use]
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// 404: there is no object of this name.
+    #[must_use]
+    pub fn not_found(kind: Kind, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", kind.qualified());
+        Self::new(404, "NotFound", message).of(kind, name)
+    }
+
+    /// 404: nothing is served there.
+    #[must_use]
+    pub fn no_such_path() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+    }
+
+    /// 409: there is one already.
+    #[must_use]
+    pub fn exists(kind: Kind, name: &str) -> Self {
+        let message = format!("{} \"{name}\" already exists", kind.qualified());
+        Self::new(409, "AlreadyExists", message).of(kind, name)
+    }
+
+    /// 409: it has moved since it was read.
+    #[must_use]
+    pub fn conflict(kind: Kind, name: &str) -> Self {
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": the object has been modified; please \
+             apply your changes to the latest version and try again",
+            kind.qualified()
+        );
+        Self::new(409, "Conflict", message).of(kind, name)
+    }
+
+    /// 422: fields of an object are not what they may be.
+    #[must_use]
+    pub fn invalid(kind: Kind, name: &str, causes: Vec<Cause>) -> Self {
+        let words: Vec<String> =
+            causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let words = match words.as_slice() {
+            [one] => one.clone(),
+            _ => format!("[{}]", words.join(", ")),
+        };
+        let message = format!("{}.{} \"{name}\" is invalid: {words}", kind.0.kind, kind.0.group);
+        let about = (name.to_owned(), kind.0.group.to_owned(), kind.0.kind.to_owned());
+        Self { about: Some(about), causes, ..Self::new(422, "Invalid", message) }
+    }
+
+    /// 422 of the parameters of a list or a watch.
+    #[must_use]
+    pub fn invalid_options(field: &str, words: &str) -> Self {
+        let kind = "ListOptions.meta.k8s.io";
+        let message = format!("{kind} \"\" is invalid: {field}: {words}");
+        let about = (String::new(), "meta.k8s.io".to_owned(), "ListOptions".to_owned());
+        let reason = if words.starts_with("Forbidden") {
+            "FieldValueForbidden"
+        } else {
+            "FieldValueInvalid"
+        };
+        let cause = Cause { reason, message: words.to_owned(), field: field.to_owned() };
+        Self { about: Some(about), causes: vec![cause], ..Self::new(422, "Invalid", message) }
+    }
+
+    /// 403: this user may not do that.
+    #[must_use]
+    pub fn forbidden(user: &str, verb: &str, place: &Place) -> Self {
+        let Place { group, resource, namespace, name, subresource, .. } = place;
+        let qualified =
+            if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
+        let whole = match subresource {
+            Some(part) => format!("{resource}/{part}"),
+            None => resource.clone(),
+        };
+        let name = name.as_deref().unwrap_or_default();
+        let named = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
+        let place = match namespace {
+            Some(namespace) => format!("in the namespace \"{namespace}\""),
+            None => "at the cluster scope".to_owned(),
+        };
+        let message = format!(
+            "{qualified}{named} is forbidden: User \"{user}\" cannot {verb} resource \"{whole}\" \
+             in API group \"{group}\" {place}"
+        );
+        let about = Some((name.to_owned(), group.clone(), resource.clone()));
+        Self { about, ..Self::new(403, "Forbidden", message) }
+    }
+
+    /// 405.
+    #[must_use]
+    pub fn not_allowed(verb: &str, kind: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind \"{kind}\"");
+        Self::new(405, "MethodNotAllowed", message)
+    }
+
+    /// 410: the log keeps it, the gateway does not hold it any more.
+    #[must_use]
+    pub fn expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
+    /// 504 of a resource version that is not there yet.
+    #[must_use]
+    pub fn too_large(asked: u64, newest: u64) -> Self {
+        let cause = Cause {
+            reason: "ResourceVersionTooLarge",
+            message: "Too large resource version".to_owned(),
+            field: String::new(),
+        };
+        let message =
+            format!("Timeout: Too large resource version: {asked}, current: {newest}");
+        Self { causes: vec![cause], retry_after: 1, ..Self::new(504, "Timeout", message) }
+    }
+
+    /// What a decider refused: as a failed precondition where it was one, else as invalid.
+    #[must_use]
+    pub fn refused(kind: Kind, name: &str, refusal: &Refusal) -> Self {
+        let Refusal { code, sentence, advice } = refusal;
+        let message = format!("{}.{} \"{name}\" is invalid: {sentence}", kind.0.kind, kind.0.group);
+        let about = (name.to_owned(), kind.0.group.to_owned(), kind.0.kind.to_owned());
+        let cause = Cause { reason: "Refusal", message: advice.clone(), field: code.clone() };
+        Self { about: Some(about), causes: vec![cause], ..Self::new(422, "Invalid", message) }
+    }
+
+    /// The same about an object of a kind.
+    #[must_use]
+    pub fn of(self, kind: Kind, name: &str) -> Self {
+        let about = (name.to_owned(), kind.0.group.to_owned(), kind.0.plural.to_owned());
+        Self { about: Some(about), ..self }
+    }
+
+    /// The body that says it.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let mut details = serde_json::Map::new();
+        if let Some((name, group, kind)) = &self.about {
+            let all = [("name", name), ("group", group), ("kind", kind)];
+            let all = all.into_iter().filter(|(_, text)| !text.is_empty());
+            details.extend(all.map(|(key, text)| (key.to_owned(), json!(text))));
+        }
+        if !self.causes.is_empty() {
+            let cause = |c: &Cause| match c.field.is_empty() {
+                true => json!({ "reason": c.reason, "message": c.message }),
+                false => json!({ "reason": c.reason, "message": c.message, "field": c.field }),
+            };
+            let causes: Vec<Value> = self.causes.iter().map(cause).collect();
+            details.insert("causes".to_owned(), json!(causes));
+        }
+        if self.retry_after > 0 {
+            details.insert("retryAfterSeconds".to_owned(), json!(self.retry_after));
+        }
+        let mut body = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": self.message, "reason": self.reason, "code": self.code,
+        });
+        if !details.is_empty() {
+            body["details"] = Value::Object(details);
+        }
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::find;
+
+    fn cluster() -> Kind {
+        find("cluster.open-cluster-management.io", "v1", "managedclusters").unwrap()
+    }
+
+    #[test]
+    fn refusals_are_said_as_clients_match_them() {
+        let body = Status::not_found(cluster(), "c1").body();
+        let words = "managedclusters.cluster.open-cluster-management.io \"c1\" not found";
+        assert_eq!(body["message"], words);
+        assert_eq!(body["details"]["kind"], "managedclusters");
+        assert_eq!((&body["code"], &body["reason"]), (&json!(404), &json!("NotFound")));
+        let late = Status::too_large(9, 7).body();
+        assert_eq!(late["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
+        assert_eq!(late["details"]["retryAfterSeconds"], 1);
+    }
+
+    #[test]
+    fn whoever_may_not_is_told_what() {
+        let place = Place {
+            group: "cluster.open-cluster-management.io".into(),
+            resource: "managedclusters".into(),
+            name: Some("c1".into()),
+            subresource: Some("status".into()),
+            ..Place::default()
+        };
+        let words = Status::forbidden("u", "patch", &place).message;
+        let wanted = "managedclusters.cluster.open-cluster-management.io \"c1\" is forbidden: User \
+             \"u\" cannot patch resource \"managedclusters/status\" in API group \
+             \"cluster.open-cluster-management.io\" at the cluster scope";
+        assert_eq!(words, wanted);
+    }
+
+    #[test]
+    fn a_deciders_refusal_keeps_its_code_and_advice() {
+        let refusal = Refusal {
+            code: "REG0003".into(),
+            sentence: "it is so".into(),
+            advice: "do that".into(),
+        };
+        let body = Status::refused(cluster(), "c1", &refusal).body();
+        let cause = &body["details"]["causes"][0];
+        assert_eq!((&cause["field"], &cause["message"]), (&json!("REG0003"), &json!("do that")));
+        assert_eq!(body["details"]["kind"], "ManagedCluster");
+    }
+}

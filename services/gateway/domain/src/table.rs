@@ -1,0 +1,139 @@
+//! Tables as kubectl prints them, and objects reduced to their metadata (spec/gateway 1.1, 3.5).
+
+use crate::form::Include;
+use crate::kinds::Kind;
+use fleetlog_kernel::Timestamp;
+use fleetlog_messages::common::Time;
+use fleetlog_objects::{age::human, json_path};
+use serde_json::{Value, json};
+
+const AGE: (&str, &str, &str) = ("Age", "date", ".metadata.creationTimestamp");
+
+fn columns(kind: Kind) -> Vec<(&'static str, &'static str, &'static str)> {
+    let own = kind.0.columns.iter().map(|column| (column.name, column.kind, column.json_path));
+    let own: Vec<_> = own.collect();
+    if own.is_empty() { vec![AGE] } else { own }
+}
+
+/// A table of objects; `heads` says whether it describes its columns.
+#[must_use]
+pub fn of<'a>(
+    kind: Kind,
+    objects: impl IntoIterator<Item = &'a Value>,
+    (version, include): (&str, Include),
+    heads: bool,
+    now: Timestamp,
+) -> Value {
+    let columns = columns(kind);
+    let row = |object: &Value| {
+        let name = object["metadata"]["name"].clone();
+        let cells = columns.iter().map(|(_, kind, path)| cell(object, kind, path, now));
+        let cells: Vec<Value> = std::iter::once(name).chain(cells).collect();
+        match include {
+            Include::None => json!({ "cells": cells }),
+            Include::Metadata => json!({ "cells": cells, "object": partial(object) }),
+            Include::Object => json!({ "cells": cells, "object": object }),
+        }
+    };
+    let rows: Vec<Value> = objects.into_iter().map(row).collect();
+    let definitions = if heads { definitions(&columns) } else { Value::Null };
+    json!({
+        "kind": "Table", "apiVersion": version, "metadata": {},
+        "columnDefinitions": definitions, "rows": rows,
+    })
+}
+
+fn definitions(columns: &[(&str, &str, &str)]) -> Value {
+    let name = json!({
+        "name": "Name", "type": "string", "format": "name", "priority": 0,
+        "description": "Name must be unique within a namespace.",
+    });
+    let others = columns.iter().map(|(name, kind, path)| {
+        let description =
+            format!("Custom resource definition column (in JSONPath format): {path}");
+        json!({ "name": name, "type": kind, "format": "", "description": description, "priority": 0 })
+    });
+    std::iter::once(name).chain(others).collect()
+}
+
+/// The first value that the path finds, in the column's type; null where there is none.
+fn cell(object: &Value, kind: &str, path: &str, now: Timestamp) -> Value {
+    let Some(found) = json_path::find(object, path).into_iter().next() else { return Value::Null };
+    match (kind, found) {
+        ("date", Value::String(text)) => json!(age(text, now)),
+        ("string", Value::String(_)) | ("boolean", Value::Bool(_)) => found.clone(),
+        ("string", Value::Number(_) | Value::Bool(_)) => json!(found.to_string()),
+        ("integer", Value::Number(number)) if !number.is_f64() => found.clone(),
+        ("number", Value::Number(_)) => found.clone(),
+        _ => Value::Null,
+    }
+}
+
+fn age(text: &str, now: Timestamp) -> String {
+    match serde_json::from_value::<Time>(json!(text)) {
+        Ok(time) => human(now.seconds() - fleetlog_rules::moment(&time).seconds()),
+        Err(_) => "<unknown>".to_owned(),
+    }
+}
+
+/// An object's metadata alone.
+#[must_use]
+pub fn partial(object: &Value) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+        "metadata": object["metadata"],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::find;
+
+    fn object() -> Value {
+        json!({
+            "metadata": {"name": "c1", "creationTimestamp": "1970-01-01T00:00:00Z"},
+            "spec": {
+                "hubAcceptsClient": true,
+                "managedClusterClientConfigs": [{"url": "https://a"}, {"url": "https://b"}],
+            },
+            "status": {"conditions": [{"type": "ManagedClusterJoined", "status": "True"}]},
+        })
+    }
+
+    fn table(include: Include) -> Value {
+        let kind = find("cluster.open-cluster-management.io", "v1", "managedclusters").unwrap();
+        let how = ("meta.k8s.io/v1", include);
+        of(kind, [&object()], how, true, Timestamp::of_seconds(300))
+    }
+
+    #[test]
+    fn gw018_a_table_has_the_kinds_columns_and_what_is_to_be_included() {
+        let heads = table(Include::Metadata)["columnDefinitions"].clone();
+        let heads: Vec<&str> =
+            heads.as_array().unwrap().iter().map(|head| head["name"].as_str().unwrap()).collect();
+        let wanted =
+            ["Name", "Hub Accepted", "Managed Cluster URLs", "Joined", "Available", "Age"];
+        assert_eq!(heads, wanted);
+        let row = table(Include::Metadata)["rows"][0].clone();
+        assert_eq!(row["object"]["kind"], "PartialObjectMetadata");
+        assert_eq!(row["object"].get("spec"), None);
+        assert_eq!(table(Include::Object)["rows"][0]["object"], object());
+        assert_eq!(table(Include::None)["rows"][0].get("object"), None);
+    }
+
+    #[test]
+    fn gw019_a_cell_shows_the_first_that_its_path_finds() {
+        let cells = table(Include::None)["rows"][0]["cells"].clone();
+        assert_eq!(cells, json!(["c1", true, "https://a", "True", null, "5m"]));
+    }
+
+    #[test]
+    fn gw020_kinds_without_columns_show_their_age() {
+        let kind = find("work.open-cluster-management.io", "v1", "manifestworks").unwrap();
+        let how = ("meta.k8s.io/v1", Include::None);
+        let table = of(kind, [&object()], how, true, Timestamp::of_seconds(60));
+        assert_eq!(table["rows"][0]["cells"], json!(["c1", "60s"]));
+        assert_eq!(table["columnDefinitions"][1]["name"], "Age");
+    }
+}

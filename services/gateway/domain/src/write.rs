@@ -1,0 +1,430 @@
+//! Writes: what is to become of an object by a body (spec/gateway 5.1 to 5.4, 5.9). What it means
+//! for the fleet, the service that decides on the kind judges.
+
+use crate::kinds::Kind;
+use crate::options::Unknown;
+use crate::status::{Cause, Status};
+use fleetlog_objects::{Refusal, Schemas, check_names};
+use serde_json::{Value, json};
+
+/// The most of a generated name that is not chance.
+const BASE: usize = 58;
+/// What generated names end in is made of these.
+const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+/// How many of them.
+const SUFFIX: usize = 5;
+
+/// A body as it was read: the value, and the paths of keys that stand twice.
+pub type Body = (Value, Vec<String>);
+
+/// An object that may be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// The whole object, defaults filled in.
+    pub object: Value,
+    /// What its author should know.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a body, JSON or YAML.
+///
+/// # Errors
+/// 400 for a text that is neither, 415 for another content type.
+pub fn body(bytes: &[u8], content_type: &str) -> Result<Body, Status> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Status::bad("the body is no UTF-8 text"))?;
+    let unreadable = |why: Refusal| Status::bad(why.to_string());
+    match content_type.split(';').next().unwrap_or_default().trim() {
+        "application/yaml" => {
+            let mut documents = fleetlog_objects::yaml(text).map_err(unreadable)?;
+            match documents.len() {
+                1 => Ok((documents.remove(0), vec![])),
+                several => Err(Status::bad(format!("the body has {several} documents, not one"))),
+            }
+        }
+        "" | "application/json" => fleetlog_objects::json(text).map_err(unreadable),
+        _ => {
+            let message = "the body of the request was in an unknown format - accepted media types \
+                           include: application/json, application/yaml";
+            Err(Status::new(415, "UnsupportedMediaType", message))
+        }
+    }
+}
+
+/// Gives an object without a name one that begins with its `generateName`; `chance` are random
+/// bytes. Answers whether it did.
+pub fn named(object: &mut Value, chance: &[u8; SUFFIX]) -> bool {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+    if !text("name").is_empty() || text("generateName").is_empty() {
+        return false;
+    }
+    let mut name: String = text("generateName").chars().take(BASE).collect();
+    let letter = |byte: &u8| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]);
+    name.extend(chance.iter().map(letter));
+    object["metadata"]["name"] = json!(name);
+    true
+}
+
+/// The object that a POST asks for.
+///
+/// # Errors
+/// 400 and 422 for what no object of the kind may be.
+pub fn created(
+    kind: Kind,
+    namespace: Option<&str>,
+    (mut object, twice): Body,
+    unknown: Unknown,
+) -> Result<Checked, Status> {
+    placed(kind, namespace, &mut object)?;
+    if !object["metadata"]["resourceVersion"].as_str().unwrap_or_default().is_empty() {
+        let why = "resourceVersion should not be set on objects to be created";
+        return Err(Status::bad(why));
+    }
+    if let Some(fields) = object.as_object_mut().filter(|_| kind.has_status()) {
+        fields.remove("status");
+    }
+    checked(kind, object, (twice, unknown))
+}
+
+/// How an object is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a PUT: it must say which version it read.
+    Put,
+    /// By a PATCH, which was laid over the current one.
+    Patch,
+}
+
+/// The object that a PUT or a PATCH makes of the one that is there. `part` says that only its
+/// status is meant; otherwise the status stays.
+///
+/// # Errors
+/// 409 where it read another version or incarnation, 400 and 422 for what it may not be.
+pub fn updated(
+    kind: Kind,
+    current: &Value,
+    (mut given, twice): Body,
+    unknown: Unknown,
+    (way, part): (Way, bool),
+) -> Result<Checked, Status> {
+    let of = |object: &Value, field: &str| {
+        object["metadata"][field].as_str().unwrap_or_default().to_owned()
+    };
+    let (name, namespace) = (of(current, "name"), of(current, "namespace"));
+    placed(kind, Some(&namespace).filter(|n| !n.is_empty()).map(String::as_str), &mut given)?;
+    if of(&given, "name") != name {
+        let other = of(&given, "name");
+        let why = format!(
+            "the name of the object ({other}) does not match the name on the URL ({name})"
+        );
+        return Err(Status::bad(why));
+    }
+    let version = of(&given, "resourceVersion");
+    if version.is_empty() && way == Way::Put {
+        let message = "Invalid value: 0: must be specified for an update".to_owned();
+        let field = "metadata.resourceVersion".to_owned();
+        let cause = Cause { reason: "FieldValueInvalid", message, field };
+        return Err(Status::invalid(kind, &name, vec![cause]));
+    }
+    if !version.is_empty() && version != of(current, "resourceVersion") {
+        return Err(Status::conflict(kind, &name));
+    }
+    let uid = of(&given, "uid");
+    if !uid.is_empty() && uid != of(current, "uid") {
+        return Err(other_incarnation(kind, &name, &uid, way));
+    }
+    let mut object = if part { current.clone() } else { given.clone() };
+    let status = if part { given.get("status") } else { current.get("status") };
+    match (status.filter(|status| !status.is_null()), object.as_object_mut()) {
+        (Some(status), Some(fields)) => drop(fields.insert("status".to_owned(), status.clone())),
+        (None, Some(fields)) => drop(fields.remove("status")),
+        (_, None) => {}
+    }
+    for field in ["uid", "creationTimestamp", "deletionTimestamp", "generation", "resourceVersion"] {
+        object["metadata"][field] = current["metadata"][field].clone();
+    }
+    checked(kind, object, (twice, unknown))
+}
+
+fn other_incarnation(kind: Kind, name: &str, uid: &str, way: Way) -> Status {
+    if way == Way::Put {
+        return Status::conflict(kind, name);
+    }
+    let message = format!("Invalid value: \"{uid}\": field is immutable");
+    let field = "metadata.uid".to_owned();
+    Status::invalid(kind, name, vec![Cause { reason: "FieldValueInvalid", message, field }])
+}
+
+/// Whether a write would change nothing: all but the version is as it was.
+#[must_use]
+pub fn is_unchanged(current: &Value, desired: &Value) -> bool {
+    let bare = |object: &Value| {
+        let mut object = object.clone();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+            metadata.retain(|_, value| !value.is_null());
+        }
+        object
+    };
+    bare(current) == bare(desired)
+}
+
+/// Fills in what the URL says, or refuses what speaks against it.
+fn placed(kind: Kind, namespace: Option<&str>, object: &mut Value) -> Result<(), Status> {
+    let Some(fields) = object.as_object_mut() else {
+        return Err(Status::bad("the body is no object"));
+    };
+    let (version, info) = (kind.0.api_version(), kind.0);
+    for (field, wanted) in [("apiVersion", version.as_str()), ("kind", info.kind)] {
+        let given = fields.entry(field).or_insert_with(|| json!(wanted));
+        let text = given.as_str().unwrap_or_default();
+        if text == wanted {
+            continue;
+        }
+        return Err(Status::bad(match field {
+            "apiVersion" => format!(
+                "the API version in the data ({text}) does not match the expected API version \
+                 ({wanted})"
+            ),
+            _ => format!("{text} in version \"{version}\" cannot be handled as a {wanted}"),
+        }));
+    }
+    let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
+    let Some(metadata) = metadata.as_object_mut() else {
+        return Err(Status::bad("\"metadata\" is no object"));
+    };
+    let given = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
+    match namespace {
+        Some(namespace) if given.is_empty() => {
+            metadata.insert("namespace".to_owned(), json!(namespace));
+            Ok(())
+        }
+        Some(namespace) if given == namespace => Ok(()),
+        None if given.is_empty() => Ok(()),
+        _ => Err(Status::bad(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )),
+    }
+}
+
+fn checked(
+    kind: Kind,
+    mut object: Value,
+    (twice, unknown): (Vec<String>, Unknown),
+) -> Result<Checked, Status> {
+    let info = kind.0;
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let Some(schema) = Schemas::built_in().get(info.message) else {
+        return Ok(Checked { object, warnings: vec![] });
+    };
+    let strange = schema.prune(&mut object);
+    let strange = strange.iter().map(|refusal| match refusal {
+        Refusal::UnknownField { path, .. } => format!("unknown field \"{path}\""),
+        other => other.to_string(),
+    });
+    let doubled = twice.iter().map(|path| format!("duplicate field \"{path}\""));
+    let mut warnings: Vec<String> = strange.chain(doubled).collect();
+    if unknown == Unknown::Strict && !warnings.is_empty() {
+        let (version, all) = (info.api_version(), warnings.join(", "));
+        return Err(Status::bad(format!(
+            "{} in version \"{version}\" cannot be handled as a {}: strict decoding error: {all}",
+            info.kind, info.kind
+        )));
+    }
+    if unknown == Unknown::Ignore {
+        warnings.clear();
+    }
+    schema.fill(&mut object);
+    let mut wrong = schema.check(&object);
+    wrong.extend(check_names(info, &object).err());
+    if wrong.is_empty() {
+        return Ok(Checked { object, warnings });
+    }
+    Err(Status::invalid(kind, &name, wrong.iter().map(cause).collect()))
+}
+
+fn cause(refusal: &Refusal) -> Cause {
+    let (reason, field, message) = match refusal {
+        Refusal::Missing { path } => ("FieldValueRequired", path, "Required value".to_owned()),
+        Refusal::WrongType { path, wanted, found } => {
+            let message = format!("Invalid value: it is {found}, not {wanted}");
+            ("FieldValueTypeInvalid", path, message)
+        }
+        Refusal::Invalid { path, found, rule } => {
+            ("FieldValueInvalid", path, format!("Invalid value: {found}: {rule}"))
+        }
+        Refusal::Name { path, error } => {
+            ("FieldValueInvalid", path, format!("Invalid value: {error}"))
+        }
+        Refusal::Duplicate { path } => ("FieldValueDuplicate", path, "Duplicate value".to_owned()),
+        other => return Cause {
+            reason: "FieldValueInvalid",
+            message: other.to_string(),
+            field: String::new(),
+        },
+    };
+    Cause { reason, message, field: field.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::find;
+    use proptest::prelude::*;
+
+    fn cluster() -> Kind {
+        find("cluster.open-cluster-management.io", "v1", "managedclusters").unwrap()
+    }
+
+    fn placement() -> Kind {
+        find("cluster.open-cluster-management.io", "v1beta1", "placements").unwrap()
+    }
+
+    fn post(kind: Kind, namespace: Option<&str>, object: Value) -> Result<Checked, Status> {
+        created(kind, namespace, (object, vec![]), Unknown::Warn)
+    }
+
+    #[test]
+    fn gw040_a_generated_name_is_its_base_and_five_letters() {
+        let mut object = json!({"metadata": {"generateName": "c1-"}});
+        assert!(named(&mut object, &[0, 1, 27, 255, 26]));
+        assert_eq!(object["metadata"]["name"], "c1-bcbq9");
+        assert_eq!(object["metadata"]["generateName"], "c1-");
+        let mut long = json!({"metadata": {"generateName": "x".repeat(80)}});
+        assert!(named(&mut long, &[0; 5]));
+        assert_eq!(long["metadata"]["name"].as_str().unwrap().len(), 63);
+        assert!(!named(&mut json!({"metadata": {"name": "a", "generateName": "b"}}), &[0; 5]));
+    }
+
+    #[test]
+    fn gw042_a_status_that_comes_with_a_new_object_is_dropped() {
+        let object =
+            json!({"metadata": {"name": "c1"}, "spec": {}, "status": {"conditions": []}});
+        let made = post(cluster(), None, object).unwrap().object;
+        assert_eq!(made.get("status"), None);
+        assert_eq!(made["kind"], "ManagedCluster");
+        assert_eq!(made["spec"]["leaseDurationSeconds"], json!(60), "gw060");
+    }
+
+    #[test]
+    fn gw043_a_body_and_its_url_name_one_namespace() {
+        let object = |ns: &str| json!({"metadata": {"name": "p", "namespace": ns}, "spec": {}});
+        assert_eq!(post(placement(), Some("a"), object("b")).unwrap_err().code, 400);
+        assert!(post(placement(), Some("a"), object("a")).is_ok());
+        assert_eq!(post(cluster(), None, object("a")).unwrap_err().code, 400);
+        let made = post(placement(), Some("a"), json!({"metadata": {"name": "p"}, "spec": {}}));
+        assert_eq!(made.unwrap().object["metadata"]["namespace"], "a");
+    }
+
+    #[test]
+    fn gw044_names_that_none_may_have_are_422_at_their_field() {
+        for name in ["UPPER", "a..b", &"x".repeat(254)] {
+            let refused = post(cluster(), None, json!({"metadata": {"name": name}})).unwrap_err();
+            assert_eq!((refused.code, refused.causes[0].field.as_str()), (422, "metadata.name"));
+        }
+    }
+
+    fn there() -> Value {
+        json!({
+            "apiVersion": "cluster.open-cluster-management.io/v1", "kind": "ManagedCluster",
+            "metadata": {"name": "c1", "uid": "u", "resourceVersion": "16384", "generation": 1,
+                "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"hubAcceptsClient": false, "leaseDurationSeconds": 60},
+            "status": {"conditions": [{"type": "A", "status": "True", "reason": "A",
+                "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]},
+        })
+    }
+
+    fn put(change: impl FnOnce(&mut Value), how: (Way, bool)) -> Result<Checked, Status> {
+        let mut object = there();
+        change(&mut object);
+        updated(cluster(), &there(), (object, vec![]), Unknown::Warn, how)
+    }
+
+    #[test]
+    fn gw045_a_stale_version_is_a_conflict_and_gw046_a_put_must_name_one() {
+        let main = (Way::Put, false);
+        let stale = put(|o| o["metadata"]["resourceVersion"] = json!("1"), main).unwrap_err();
+        assert_eq!((stale.code, stale.reason), (409, "Conflict"));
+        let none = |o: &mut Value| drop(o["metadata"].as_object_mut().unwrap().remove("resourceVersion"));
+        assert_eq!(put(none, main).unwrap_err().code, 422);
+        assert!(put(none, (Way::Patch, false)).is_ok());
+        let other = |o: &mut Value| o["metadata"]["uid"] = json!("v");
+        assert_eq!(put(other, main).unwrap_err().code, 409);
+        let immutable = put(other, (Way::Patch, false)).unwrap_err();
+        assert_eq!((immutable.code, immutable.causes[0].field.as_str()), (422, "metadata.uid"));
+        assert_eq!(put(|o| o["metadata"]["name"] = json!("c2"), main).unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn gw048_a_status_write_changes_nothing_else_and_gw049_a_main_one_keeps_it() {
+        let change = |o: &mut Value| {
+            o["spec"]["hubAcceptsClient"] = json!(true);
+            o["metadata"]["labels"] = json!({"a": "b"});
+            o["status"] = json!({"capacity": {"cpu": "4"}});
+        };
+        let main = put(change, (Way::Put, false)).unwrap().object;
+        assert_eq!((&main["spec"]["hubAcceptsClient"], &main["status"]), (&json!(true), &there()["status"]));
+        let part = put(change, (Way::Put, true)).unwrap().object;
+        assert_eq!(part["spec"], there()["spec"]);
+        assert_eq!(part["metadata"].get("labels"), None);
+        assert_eq!(part["status"], json!({"capacity": {"cpu": "4"}}));
+        let emptied = put(|o| drop(o.as_object_mut().unwrap().remove("status")), (Way::Put, true));
+        assert_eq!(emptied.unwrap().object.get("status"), None);
+    }
+
+    #[test]
+    fn gw047_an_identical_put_is_told_from_one_that_changes() {
+        let same = put(|_| (), (Way::Put, false)).unwrap().object;
+        assert!(is_unchanged(&there(), &same));
+        let other = put(|o| o["metadata"]["labels"] = json!({"a": "b"}), (Way::Put, false));
+        assert!(!is_unchanged(&there(), &other.unwrap().object));
+    }
+
+    #[test]
+    fn gw058_unknown_fields_are_refused_or_warned_of_and_never_kept() {
+        let with = |unknown| {
+            let object = json!({"metadata": {"name": "c1"}, "spec": {"foo": 1}});
+            created(cluster(), None, (object, vec!["spec.x".to_owned()]), unknown)
+        };
+        let refused = with(Unknown::Strict).unwrap_err();
+        assert_eq!(refused.code, 400);
+        let words = "ManagedCluster in version \"cluster.open-cluster-management.io/v1\" cannot be \
+            handled as a ManagedCluster: strict decoding error: unknown field \"spec.foo\", \
+            duplicate field \"spec.x\"";
+        assert_eq!(refused.message, words);
+        let warned = with(Unknown::Warn).unwrap();
+        assert_eq!(warned.warnings.len(), 2);
+        assert_eq!(warned.object["spec"].get("foo"), None);
+        assert_eq!(with(Unknown::Ignore).unwrap().warnings.len(), 0);
+    }
+
+    #[test]
+    fn gw059_manifests_are_kept_as_they_are() {
+        let kind = find("work.open-cluster-management.io", "v1", "manifestworks").unwrap();
+        let manifest = json!({"apiVersion": "x/v1", "kind": "X", "metadata": {"name": "m"}, "foo": [1]});
+        let object = json!({"metadata": {"name": "w"}, "spec": {"workload": {"manifests": [manifest]}}});
+        let made = created(kind, Some("c1"), (object, vec![]), Unknown::Strict).unwrap().object;
+        assert_eq!(made["spec"]["workload"]["manifests"][0], manifest);
+    }
+
+    #[test]
+    fn bodies_are_json_or_yaml() {
+        assert_eq!(body(b"{\"a\":1}", "application/json").unwrap().0, json!({"a": 1}));
+        assert_eq!(body(b"a: 1", "application/yaml").unwrap().0, json!({"a": 1}));
+        assert_eq!(body(b"{\"a\":1,\"a\":2}", "").unwrap().1, ["a"]);
+        assert_eq!(body(b"a: 1\n---\nb: 1", "application/yaml").unwrap_err().code, 400);
+        assert_eq!(body(b"{}", "application/vnd.kubernetes.protobuf").unwrap_err().code, 415);
+        assert_eq!(body(&[0xff], "").unwrap_err().code, 400);
+        assert_eq!(body("[".repeat(1_000).as_bytes(), "").unwrap_err().code, 400);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(text in "\\PC{0,80}") {
+            let _ = body(text.as_bytes(), "application/yaml");
+            if let Ok(read) = body(text.as_bytes(), "") {
+                let _ = created(cluster(), None, read, Unknown::Warn);
+            }
+        }
+    }
+}

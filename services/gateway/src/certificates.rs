@@ -1,0 +1,144 @@
+//! The gateway's own certificate authority: made at the first start and kept in its folder. It
+//! signs the server's certificate, anew at each start, and those of users.
+
+use anyhow::{Context as _, Result};
+use fleetlog_kernel::Timestamp;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the authority is good for: kubeconfigs name it.
+const AUTHORITY_LIFE: Duration = DAY.saturating_mul(20 * 365);
+/// How long what it signs is good for.
+const LIFE: Duration = DAY.saturating_mul(365);
+/// Clocks of others may be so far behind ours.
+const SKEW: Duration = Duration::from_secs(300);
+/// The file in the folder.
+const FILE: &str = "authority.json";
+
+/// The authority; its key is secret.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificates {
+    /// Its certificate (PEM): what clients know the gateway by.
+    pub certificate: String,
+    key: String,
+}
+
+/// A certificate with its key, both PEM.
+pub struct Signed {
+    /// The certificate.
+    pub certificate: String,
+    /// The key.
+    pub key: String,
+}
+
+impl Certificates {
+    /// Reads what the folder keeps, or makes it. `at` is now.
+    ///
+    /// # Errors
+    /// A file that is damaged, or cannot be read or written.
+    pub fn load_or_create(dir: &Path, at: Timestamp) -> Result<Self> {
+        let file = dir.join(FILE);
+        if file.exists() {
+            let text = fs::read_to_string(&file)
+                .with_context(|| format!("read \"{}\"", file.display()))?;
+            return serde_json::from_str(&text)
+                .with_context(|| format!("\"{}\" is damaged", file.display()));
+        }
+        let key = KeyPair::generate()?;
+        let certificate = authority(at)?.self_signed(&key)?.pem();
+        let made = Self { certificate, key: key.serialize_pem() };
+        write_secret(&file, &serde_json::to_string_pretty(&made)?)?;
+        Ok(made)
+    }
+
+    /// A certificate of the server, for these names and addresses.
+    ///
+    /// # Errors
+    /// A name that is none, a damaged key.
+    pub fn server(
+        &self,
+        names: &[String],
+        at: Timestamp,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+        let mut params = CertificateParams::new(names)?;
+        params.distinguished_name.push(DnType::CommonName, "fleetlog gateway");
+        let signed = self.sign(params, ExtendedKeyUsagePurpose::ServerAuth, at)?;
+        let chain = [&signed.certificate, &self.certificate]
+            .map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()));
+        let chain = chain.into_iter().collect::<Result<_, _>>()?;
+        Ok((chain, PrivateKeyDer::from_pem_slice(signed.key.as_bytes())?))
+    }
+
+    /// A certificate of a user in these groups.
+    ///
+    /// # Errors
+    /// A damaged key.
+    pub fn user(&self, user: &str, groups: &[&str], at: Timestamp) -> Result<Signed> {
+        let mut params = CertificateParams::new(vec![])?;
+        params.distinguished_name.push(DnType::CommonName, user);
+        for group in groups {
+            params.distinguished_name.push(DnType::OrganizationName, *group);
+        }
+        self.sign(params, ExtendedKeyUsagePurpose::ClientAuth, at)
+    }
+
+    fn sign(
+        &self,
+        mut params: CertificateParams,
+        usage: ExtendedKeyUsagePurpose,
+        at: Timestamp,
+    ) -> Result<Signed> {
+        let issuer = Issuer::new(authority(at)?, KeyPair::from_pem(&self.key)?);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        live(&mut params, at, LIFE);
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &issuer)?.pem();
+        Ok(Signed { certificate, key: key.serialize_pem() })
+    }
+}
+
+/// The authority's parameters; only its name and key count for what it signs.
+fn authority(at: Timestamp) -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(vec![])?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.distinguished_name.push(DnType::CommonName, "fleetlog gateway authority");
+    live(&mut params, at, AUTHORITY_LIFE);
+    Ok(params)
+}
+
+fn live(params: &mut CertificateParams, at: Timestamp, life: Duration) {
+    let now = Duration::from_secs(u64::try_from(at.seconds()).unwrap_or_default());
+    let epoch = date_time_ymd(1970, 1, 1);
+    params.not_before = epoch + now.saturating_sub(SKEW);
+    params.not_after = epoch + now + life;
+}
+
+/// Writes a file that only its owner may read: beside it first, then renamed into place.
+///
+/// # Errors
+/// A folder or file that cannot be written.
+pub fn write_secret(path: &Path, text: &str) -> Result<()> {
+    let step = || format!("write \"{}\"", path.display());
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).with_context(step)?;
+    let beside = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&beside).with_context(step)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(step)?;
+    fs::rename(&beside, path).with_context(step)
+}

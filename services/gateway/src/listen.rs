@@ -1,0 +1,172 @@
+//! The socket: TLS with the gateway's certificate, client certificates of the authorities that are
+//! trusted, HTTP/1.1 and HTTP/2.
+
+use crate::respond::refused;
+use crate::{Certificates, Gateway, Identity};
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use fleetlog_bus::Fault;
+use fleetlog_gateway_domain::Status;
+use fleetlog_kernel::Timestamp;
+use http::Request;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Duration, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+/// The largest body of a request, in bytes.
+const LARGEST: usize = 3 * 1_024 * 1_024;
+/// How long a client may take to be encrypted, or to send a request.
+const WITHIN: Duration = Duration::from_secs(30);
+/// How many connections are held at once.
+const CONNECTIONS: usize = 10_000;
+/// How many requests one connection may have under way.
+const STREAMS: u32 = 1_000;
+/// How long to wait after a connection could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The server's side of TLS: clients may show a certificate of the gateway's own authority, or of
+/// one among `others` (PEM, each may hold several).
+///
+/// # Errors
+/// A certificate that cannot be read.
+pub fn tls(
+    certificates: &Certificates,
+    names: &[String],
+    others: &[String],
+    at: Timestamp,
+) -> Result<ServerConfig> {
+    let mut trusted = RootCertStore::empty();
+    for pem in std::iter::once(&certificates.certificate).chain(others) {
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            trusted.add(certificate.context("read an authority of clients")?)?;
+        }
+    }
+    let provider = Arc::new(default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(trusted.into(), provider.clone())
+        .allow_unauthenticated()
+        .build()?;
+    let (chain, key) = certificates.server(names, at)?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(clients)
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// A bound address.
+pub struct Listener {
+    socket: TcpListener,
+    /// The address.
+    pub address: SocketAddr,
+}
+
+impl Listener {
+    /// Takes an address.
+    ///
+    /// # Errors
+    /// One that is in use, or not this machine's.
+    pub async fn bind(address: SocketAddr) -> Result<Self> {
+        let bound = TcpListener::bind(address).await;
+        let socket = bound.with_context(|| format!("listen on {address}"))?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// Answers requests among the gateway's tasks.
+    pub fn open(self, gateway: &Gateway, config: ServerConfig) {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let serving = serve(self.socket, acceptor, gateway.clone());
+        gateway.tasks.spawn("gateway-listener", serving);
+    }
+}
+
+async fn serve(socket: TcpListener, acceptor: TlsAcceptor, gateway: Gateway) -> Result<(), Fault> {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+        let taken = tokio::select! {
+            biased;
+            () = gateway.tasks.stopped() => return Ok(()),
+            taken = socket.accept() => taken,
+        };
+        match taken {
+            Ok((client, _)) => {
+                let talking = talk(client, acceptor.clone(), gateway.clone(), place);
+                gateway.tasks.spawn("gateway-connection", talking);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection, until either side ends it.
+async fn talk(
+    client: TcpStream,
+    acceptor: TlsAcceptor,
+    gateway: Gateway,
+    _place: OwnedSemaphorePermit,
+) -> Result<(), Fault> {
+    let _ = client.set_nodelay(true);
+    let Ok(Ok(secured)) = timeout(WITHIN, acceptor.accept(client)).await else { return Ok(()) };
+    let shown = secured.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let who = match shown {
+        Some(certificate) => Identity::of_certificate(certificate),
+        None => Some(Identity::anonymous()),
+    };
+    let tasks = gateway.tasks.clone();
+    let service = service_fn(move |request| answer(gateway.clone(), who.clone(), request));
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(WITHIN);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+    let talking = builder.serve_connection(TokioIo::new(secured), service);
+    let mut talking = std::pin::pin!(talking);
+    tokio::select! {
+        biased;
+        _ = talking.as_mut() => return Ok(()),
+        () = tasks.stopped() => talking.as_mut().graceful_shutdown(),
+    }
+    let _ = timeout(WITHIN, talking).await;
+    Ok(())
+}
+
+async fn answer(
+    gateway: Gateway,
+    who: Option<Identity>,
+    request: Request<Incoming>,
+) -> Result<http::Response<crate::Body>, Infallible> {
+    let Some(who) = who else {
+        return Ok(refused(&Status::new(401, "Unauthorized", "Unauthorized")));
+    };
+    let (parts, body) = request.into_parts();
+    let body = match timeout(WITHIN, Limited::new(body, LARGEST).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let message = format!("Request entity too large: limit is {LARGEST}");
+            return Ok(refused(&Status::new(413, "RequestEntityTooLarge", message)));
+        }
+        Ok(Err(error)) => {
+            return Ok(refused(&Status::bad(format!("the body cannot be read: {error}"))));
+        }
+        Err(_) => return Ok(refused(&Status::new(408, "Timeout", "the body came too slowly"))),
+    };
+    let request: Request<Bytes> = Request::from_parts(parts, body);
+    Ok(gateway.answer(&who, &request).await)
+}

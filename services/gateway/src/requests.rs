@@ -1,0 +1,194 @@
+//! One request: who may do it, what it is about, who answers it.
+
+use crate::respond::{Body, document, refused, text, whole, with_type};
+use crate::{Gateway, Identity};
+use bytes::Bytes;
+use fleetlog_gateway_domain::{
+    AGGREGATED, Form, Kind, Place, Route, Status, Verb, find, group, groups, index, resources, route,
+    watches,
+};
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+
+/// The release of the API that clients are told: their version gates judge by it.
+const SPEAKS: (&str, &str) = ("1", "36");
+
+/// A request for objects, as its parts are needed.
+pub(crate) struct Asked<'a> {
+    /// Who asks.
+    pub who: &'a Identity,
+    /// What for.
+    pub kind: Kind,
+    /// Where.
+    pub place: &'a Place,
+    /// The parameters as they came.
+    pub query: &'a str,
+    /// In which form the answer is wanted.
+    pub form: Form,
+    /// What the body is.
+    pub content_type: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl Gateway {
+    /// Answers one request of `who`.
+    pub async fn answer(&self, who: &Identity, request: &Request<Bytes>) -> Response<Body> {
+        match self.answered(who, request).await {
+            Ok(response) => response,
+            Err(status) => refused(&status),
+        }
+    }
+
+    async fn answered(
+        &self,
+        who: &Identity,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Body>, Status> {
+        let asked = route(request.uri().path());
+        if let Route::Objects(place) = &asked {
+            return self.objects(who, place, request).await;
+        }
+        let open = matches!(asked, Route::Health(_) | Route::ServerVersion);
+        if !open && !who.is_known() {
+            return Err(no_path(who, request));
+        }
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return Err(Status::not_allowed(request.method().as_str(), "path"));
+        }
+        match asked {
+            Route::Health(check) => Ok(self.health(check)),
+            Route::ServerVersion => Ok(document(200, Form::Json, &version())),
+            Route::Api => Ok(discovery(request, true)),
+            Route::Apis => Ok(discovery(request, false)),
+            Route::Group(name) => found(group(&name)),
+            Route::Version(group, version) => found(resources(&group, &version)),
+            Route::OpenApi => Ok(document(200, Form::Json, &index())),
+            Route::OpenApiOf(path) => openapi(request, &path),
+            Route::Objects(_) | Route::Unknown => Ok(text(404, "404 page not found")),
+        }
+    }
+
+    fn health(&self, check: &str) -> Response<Body> {
+        if check == "readyz" && !self.board.is_ready() {
+            return text(500, "the view of the log is not read in yet");
+        }
+        text(200, "ok")
+    }
+
+    async fn objects(
+        &self,
+        who: &Identity,
+        place: &Place,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Body>, Status> {
+        let query = request.uri().query().unwrap_or_default();
+        let verb = Verb::of(request.method().as_str(), place, watches(query)?);
+        if !who.is_master() {
+            let word = verb.map_or("get", Verb::word);
+            return Err(Status::forbidden(&who.user, word, place));
+        }
+        let kind = find(&place.group, &place.version, &place.resource);
+        let kind = kind.ok_or_else(Status::no_such_path)?;
+        if kind.0.namespaced && place.name.is_some() && place.namespace.is_none() {
+            return Err(Status::no_such_path());
+        }
+        let Some(verb) = verb else {
+            return Err(Status::not_allowed(request.method().as_str(), kind.0.kind));
+        };
+        allowed(kind, place, verb)?;
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let form = Form::of(header(ACCEPT).unwrap_or_default())?;
+        let content_type = header(CONTENT_TYPE).unwrap_or_default();
+        let asked = Asked { who, kind, place, query, form, content_type, body: request.body() };
+        self.is_there().await?;
+        match verb {
+            Verb::Get => self.get(&asked).await,
+            Verb::List => self.list(&asked).await,
+            Verb::Watch => self.watch(&asked).await,
+            Verb::Create => self.create(&asked).await,
+            Verb::Update => self.update(&asked).await,
+            Verb::Patch => self.patch(&asked).await,
+            Verb::Delete => self.delete(&asked).await,
+            Verb::DeleteCollection => self.delete_all(&asked).await,
+        }
+    }
+
+    /// Refuses while the view is not read in.
+    async fn is_there(&self) -> Result<(), Status> {
+        if self.board.is_ready() {
+            return Ok(());
+        }
+        let message = "the view of the log is not read in yet";
+        Err(Status { retry_after: 1, ..Status::new(503, "ServiceUnavailable", message) })
+    }
+}
+
+/// Refuses what cannot be done with a kind or a part of it.
+fn allowed(kind: Kind, place: &Place, verb: Verb) -> Result<(), Status> {
+    let verbs = match place.subresource.as_deref() {
+        None => kind.verbs(),
+        Some("status") if kind.has_status() => kind.status_verbs(),
+        Some(_) => return Err(Status::no_such_path()),
+    };
+    if verbs.contains(&verb.word()) {
+        Ok(())
+    } else {
+        Err(Status::not_allowed(verb.word(), kind.0.kind))
+    }
+}
+
+fn no_path(who: &Identity, request: &Request<Bytes>) -> Status {
+    let (verb, path) = (request.method().as_str().to_lowercase(), request.uri().path());
+    let message = format!("forbidden: User \"{}\" cannot {verb} path \"{path}\"", who.user);
+    Status::new(403, "Forbidden", message)
+}
+
+fn found(document_of: Option<Value>) -> Result<Response<Body>, Status> {
+    Ok(document(200, Form::Json, &document_of.ok_or_else(Status::no_such_path)?))
+}
+
+/// Aggregated for those who take it, with a tag by which it need not be sent again.
+fn discovery(request: &Request<Bytes>, core: bool) -> Response<Body> {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    let aggregated = accept.is_some_and(|accept| accept.contains("as=APIGroupDiscoveryList"));
+    let body = groups(core, aggregated).to_string();
+    let tag = format!("\"{}\"", fleetlog_kernel::ContentHash::of(body.as_bytes()));
+    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let (code, body) = if known == Some(tag.as_str()) { (304, String::new()) } else { (200, body) };
+    let content_type = if aggregated { AGGREGATED } else { "application/json" };
+    let mut response = with_type(code, content_type, whole(body));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+fn openapi(request: &Request<Bytes>, path: &str) -> Result<Response<Body>, Status> {
+    let Some((found, hash)) = fleetlog_gateway_domain::document(path) else {
+        return Err(Status::no_such_path());
+    };
+    let query = request.uri().query().unwrap_or_default();
+    let given = query.split('&').find_map(|pair| pair.strip_prefix("hash="));
+    if given.is_some_and(|given| given != hash) {
+        let mut moved = text(301, "");
+        let place = format!("/openapi/v3/{path}?hash={hash}");
+        if let Ok(place) = HeaderValue::from_str(&place) {
+            moved.headers_mut().insert(http::header::LOCATION, place);
+        }
+        return Ok(moved);
+    }
+    Ok(document(200, Form::Json, &found))
+}
+
+fn version() -> Value {
+    let (major, minor) = SPEAKS;
+    json!({
+        "major": major, "minor": minor,
+        "gitVersion": format!("v{major}.{minor}.0+fleetlog.{}", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    })
+}

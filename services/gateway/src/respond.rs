@@ -1,0 +1,88 @@
+//! Answers on the wire: documents in the form that was asked for, refusals, streams.
+
+use bytes::Bytes;
+use fleetlog_gateway_domain::{Form, Status};
+use futures::{Stream, StreamExt as _, stream};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
+use http::{Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use serde_json::Value;
+use std::convert::Infallible;
+
+/// A body of an answer.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
+
+/// A whole body.
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
+    let frame = Ok(Frame::data(bytes.into()));
+    StreamBody::new(stream::iter([frame])).boxed_unsync()
+}
+
+/// An answer with a content type.
+pub(crate) fn with_type(code: u16, content_type: &str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        headers.insert(CONTENT_TYPE, value);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+/// A text.
+pub(crate) fn text(code: u16, text: &str) -> Response<Body> {
+    with_type(code, "text/plain; charset=utf-8", whole(text.to_owned()))
+}
+
+/// A document, as JSON or, where that was asked for, as YAML.
+pub(crate) fn document(code: u16, form: Form, document: &Value) -> Response<Body> {
+    match form {
+        Form::Yaml => {
+            let text = fleetlog_objects::to_yaml(document);
+            with_type(code, "application/yaml", whole(text))
+        }
+        Form::Json | Form::Table(_) | Form::Metadata => {
+            with_type(code, "application/json", whole(document.to_string()))
+        }
+    }
+}
+
+/// A refusal.
+pub(crate) fn refused(status: &Status) -> Response<Body> {
+    let mut response = document(status.code, Form::Json, &status.body());
+    let headers = response.headers_mut();
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    if status.retry_after > 0 {
+        headers.insert(RETRY_AFTER, HeaderValue::from(status.retry_after));
+    }
+    response
+}
+
+/// Puts warnings on an answer (RFC 7234, section 5.5), each once.
+pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    let mut said: Vec<&String> = vec![];
+    for warning in warnings.iter().filter(|text| !text.is_empty()) {
+        if said.contains(&warning) {
+            continue;
+        }
+        said.push(warning);
+        let escaped = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{escaped}\"")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+}
+
+/// A stream of JSON documents, each ended by a new line.
+pub(crate) fn stream_of(
+    documents: impl Stream<Item = Value> + Send + 'static,
+) -> Response<Body> {
+    let frames = documents.map(|document| {
+        let mut line = document.to_string();
+        line.push('\n');
+        Ok(Frame::data(Bytes::from(line)))
+    });
+    with_type(200, "application/json", StreamBody::new(frames).boxed_unsync())
+}

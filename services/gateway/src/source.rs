@@ -1,0 +1,49 @@
+//! The services as the gateway asks them: objects of a kind, now or as they were.
+
+use fleetlog_bus::{Client, ClientError};
+use fleetlog_gateway_domain::Kind;
+use fleetlog_kernel::Position;
+use fleetlog_messages::common::Query;
+use serde_json::Value;
+
+/// A way to ask.
+#[derive(Clone)]
+pub(crate) struct Source {
+    /// The gateway's own client.
+    pub client: Client,
+}
+
+impl Source {
+    /// The objects of a kind that a question is for, and the position that they were had at.
+    ///
+    /// # Errors
+    /// A refusal, or a service that does not answer.
+    pub async fn objects(
+        &self,
+        kind: Kind,
+        query: Query,
+    ) -> Result<(Position, Vec<Value>), ClientError> {
+        let Some(service) = kind.0.service else { return Ok((Position::START, vec![])) };
+        let query = Query { kind: kind.0.token.to_owned(), ..query };
+        let pages = self.client.ask(service, "get", query).await?;
+        let (mut position, mut objects) = (Position::START, vec![]);
+        for page in pages {
+            position = Position(page.position);
+            for object in &page.objects {
+                let object = serde_json::from_slice(object);
+                objects.push(object.map_err(|why| ClientError::Unreadable(why.to_string()))?);
+            }
+        }
+        Ok((position, objects))
+    }
+
+    /// The objects of a kind as they were at a resource version.
+    ///
+    /// # Errors
+    /// As [`Self::objects`].
+    pub async fn past(&self, kind: Kind, version: u64) -> Result<Vec<Value>, ClientError> {
+        let as_of = version / Position::OBJECTS_PER_COMMIT;
+        let query = Query { as_of, ..Query::default() };
+        Ok(self.objects(kind, query).await?.1)
+    }
+}

@@ -1,0 +1,209 @@
+//! Watches: what there is, if that is asked for, then what changes, with bookmarks between
+//! (spec/gateway 4). A watch from before the view began goes on from the log.
+
+use crate::Gateway;
+use crate::board::{Changes, Interest};
+use crate::read::{selects, unanswered};
+use crate::requests::Asked;
+use crate::respond::{Body, stream_of};
+use fleetlog_chassis::{Clock, Tasks};
+use fleetlog_gateway_domain::{
+    At, Change, Form, Include, Kind, Start, Status, View, WatchOptions, partial, table_of, watch,
+};
+use futures::{Stream, stream};
+use http::Response;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::time::{Duration, Instant, sleep_until};
+
+/// Between two bookmarks.
+const BOOKMARK: Duration = Duration::from_secs(55);
+/// How long a watch lives that does not say.
+const LIFE: Duration = Duration::from_secs(30 * 60);
+/// The annotation of the bookmark after the state at the start.
+const INITIAL: &str = "k8s.io/initial-events-end";
+
+impl Gateway {
+    pub(crate) async fn watch(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
+        let options = watch(asked.query)?;
+        let include = Include::of(asked.query)?;
+        let name = asked.place.name.clone().or_else(|| options.fields.name().map(str::to_owned));
+        let namespace = asked.place.namespace.clone();
+        let interest = Interest { kind: asked.kind, namespace, name };
+        let at = match options.start {
+            Start::State(at) => at,
+            Start::After(version) => At::NotOlder(version),
+            Start::Now => At::Newest,
+        };
+        if let Err(late) = self.settle(at).await {
+            return Ok(stream_of(stream::iter([error(&late)])));
+        }
+        let past = self.before_view(asked.kind, options.start).await?;
+        let (began, changes) =
+            self.board.watch(&interest, |view| began(view, &interest, &options, past.as_deref()));
+        let mut following = Following {
+            gateway: self.clone(),
+            interest,
+            shown: Shown { form: asked.form, include, headed: false, clock: self.clock.clone() },
+            queue: VecDeque::new(),
+            changes,
+            bookmark: options.bookmarks.then(|| Instant::now() + BOOKMARK),
+            end: Instant::now() + options.seconds.map_or(LIFE, Duration::from_secs),
+            options,
+        };
+        following.begin(began);
+        Ok(stream_of(following.documents()))
+    }
+
+    /// The objects at the start of a watch that goes on from before the history.
+    async fn before_view(&self, kind: Kind, start: Start) -> Result<Option<Vec<Value>>, Status> {
+        let Start::After(version) = start else { return Ok(None) };
+        if self.board.look(|view| version >= view.floor()) {
+            return Ok(None);
+        }
+        let past = self.source.past(kind, version).await;
+        past.map(Some).map_err(|why| unanswered(&why))
+    }
+}
+
+/// What a watch begins with.
+struct Began {
+    objects: Vec<Value>,
+    changes: Vec<Arc<Change>>,
+    version: u64,
+}
+
+fn began(view: &View, of: &Interest, options: &WatchOptions, past: Option<&[Value]>) -> Began {
+    let mut began = Began { objects: vec![], changes: vec![], version: view.version() };
+    match (options.start, past) {
+        (Start::State(_), _) => {
+            let all = view.list(of.kind, of.namespace.as_deref());
+            let all = all.into_iter().filter(|(key, _)| of.is_about(key));
+            began.objects = all.map(|(_, served)| served.object.clone()).collect();
+        }
+        (Start::After(version), None) => {
+            began.changes = view.since(of.kind, version).unwrap_or_default();
+        }
+        (Start::After(version), Some(past)) => {
+            began.changes = view.from_past(of.kind, past.to_vec(), version);
+        }
+        (Start::Now, _) => {}
+    }
+    began.changes.retain(|change| of.is_about(&change.key));
+    began
+}
+
+/// A running watch.
+struct Following {
+    gateway: Gateway,
+    interest: Interest,
+    options: WatchOptions,
+    shown: Shown,
+    queue: VecDeque<Value>,
+    changes: Changes,
+    /// When the next bookmark is due, where they are wanted.
+    bookmark: Option<Instant>,
+    end: Instant,
+}
+
+impl Following {
+    fn begin(&mut self, began: Began) {
+        for object in began.objects {
+            if selects(&self.options.labels, &self.options.fields, &object) {
+                self.tell("ADDED", &object);
+            }
+        }
+        began.changes.iter().for_each(|change| self.take(change));
+        if self.options.marked {
+            self.mark(began.version, json!({ (INITIAL): "true" }));
+        }
+    }
+
+    fn documents(self) -> impl Stream<Item = Value> + Send + 'static {
+        stream::unfold(self, |mut following| async move {
+            let document = following.next().await?;
+            Some((document, following))
+        })
+    }
+
+    /// The next document; `None` when the watch ends.
+    async fn next(&mut self) -> Option<Value> {
+        let tasks: Tasks = self.gateway.tasks.clone();
+        loop {
+            if let Some(document) = self.queue.pop_front() {
+                return Some(document);
+            }
+            let bookmark = self.bookmark.unwrap_or(self.end);
+            tokio::select! {
+                biased;
+                () = tasks.stopped() => return None,
+                change = self.changes.recv() => self.take(&change?),
+                () = sleep_until(bookmark), if self.bookmark.is_some() => self.rest(),
+                () = sleep_until(self.end) => return None,
+            }
+        }
+    }
+
+    /// A bookmark: everything up to its version was told.
+    fn rest(&mut self) {
+        let version = self.gateway.board.look(View::version);
+        while let Ok(change) = self.changes.try_recv() {
+            self.take(&change);
+        }
+        self.mark(version, Value::Null);
+        self.bookmark = Some(Instant::now() + BOOKMARK);
+    }
+
+    fn take(&mut self, change: &Arc<Change>) {
+        let WatchOptions { labels, fields, .. } = &self.options;
+        if let Some((what, object)) = change.told(|object| selects(labels, fields, object)) {
+            self.tell(what, &object);
+        }
+    }
+
+    fn tell(&mut self, what: &str, object: &Value) {
+        let shown = self.shown.object(self.interest.kind, object);
+        self.queue.push_back(json!({ "type": what, "object": shown }));
+    }
+
+    fn mark(&mut self, version: u64, annotations: Value) {
+        let info = self.interest.kind.0;
+        let mut metadata =
+            json!({ "resourceVersion": version.to_string(), "creationTimestamp": null });
+        if !annotations.is_null() {
+            metadata["annotations"] = annotations;
+        }
+        let object = json!({
+            "kind": info.kind, "apiVersion": info.api_version(), "metadata": metadata,
+        });
+        self.tell("BOOKMARK", &object);
+    }
+}
+
+/// How objects are shown.
+struct Shown {
+    form: Form,
+    include: Include,
+    /// Whether columns were described already.
+    headed: bool,
+    clock: Clock,
+}
+
+impl Shown {
+    fn object(&mut self, kind: Kind, object: &Value) -> Value {
+        match self.form {
+            Form::Json | Form::Yaml => object.clone(),
+            Form::Metadata => partial(object),
+            Form::Table(version) => {
+                let heads = !std::mem::replace(&mut self.headed, true);
+                let how = (version, self.include);
+                table_of(kind, [object], how, heads, self.clock.now())
+            }
+        }
+    }
+}
+
+fn error(status: &Status) -> Value {
+    json!({ "type": "ERROR", "object": status.body() })
+}
