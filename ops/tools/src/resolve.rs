@@ -15,6 +15,8 @@ pub const NATS_SERVER_ENV: &str = "FLEETLOG_NATS_SERVER";
 pub const NATS_SERVER_OLDEST: Version = Version::new(2, 15, 0);
 /// The nats-server that is installed when none is found.
 pub const NATS_SERVER_PINNED: Version = Version::new(2, 15, 1);
+/// The kubectl that is installed when none is found.
+pub const KUBECTL_PINNED: Version = Version::new(1, 36, 4);
 /// Names a folder with `etcd` and `kube-apiserver`, as users of kubebuilder have it.
 pub const KUBEBUILDER_ENV: &str = "KUBEBUILDER_ASSETS";
 
@@ -29,6 +31,8 @@ pub struct Tool {
     pub oldest: Version,
     /// The version that is installed when none is found.
     pub pinned: Version,
+    /// What it is asked its version by.
+    asked: &'static [&'static str],
     install: install::Way,
 }
 
@@ -38,6 +42,7 @@ pub const NATS_SERVER: Tool = Tool {
     env: NATS_SERVER_ENV,
     oldest: NATS_SERVER_OLDEST,
     pinned: NATS_SERVER_PINNED,
+    asked: &["--version"],
     install: install::nats_server,
 };
 /// The store below a real Kubernetes API.
@@ -46,6 +51,7 @@ pub const ETCD: Tool = Tool {
     env: "FLEETLOG_ETCD",
     oldest: Version::new(3, 6, 0),
     pinned: Version::new(3, 6, 16),
+    asked: &["--version"],
     install: install::etcd,
 };
 /// A real Kubernetes API.
@@ -54,7 +60,18 @@ pub const KUBE_APISERVER: Tool = Tool {
     env: "FLEETLOG_KUBE_APISERVER",
     oldest: Version::new(1, 34, 0),
     pinned: Version::new(1, 36, 3),
+    asked: &["--version"],
     install: install::kube_apiserver,
+};
+
+/// The client of Kubernetes' users.
+pub const KUBECTL: Tool = Tool {
+    name: "kubectl",
+    env: "FLEETLOG_KUBECTL",
+    oldest: Version::new(1, 34, 0),
+    pinned: KUBECTL_PINNED,
+    asked: &["version", "--client"],
+    install: install::kubectl,
 };
 
 /// Hears what is being done, one sentence at a time.
@@ -88,6 +105,14 @@ pub fn kube_apiserver(progress: Progress<'_>) -> Result<PathBuf, ToolError> {
     Search::of_environment(&KUBE_APISERVER, Some(KUBEBUILDER_ENV))?.find(&KUBE_APISERVER, progress)
 }
 
+/// Finds kubectl, or installs it into the cache folder.
+///
+/// # Errors
+/// As [`nats_server`].
+pub fn kubectl(progress: Progress<'_>) -> Result<PathBuf, ToolError> {
+    Search::of_environment(&KUBECTL, Some(KUBEBUILDER_ENV))?.find(&KUBECTL, progress)
+}
+
 /// Refuses a nats-server that is too old, by asking it.
 ///
 /// # Errors
@@ -97,7 +122,7 @@ pub fn check_nats_server(binary: &Path) -> Result<Version, ToolError> {
 }
 
 fn check(tool: &Tool, binary: &Path) -> Result<Version, ToolError> {
-    let found = version_of(binary)?;
+    let found = version_of(tool, binary)?;
     if found < tool.oldest {
         let path = binary.to_path_buf();
         return Err(ToolError::TooOld { path, found, wanted: tool.oldest });
@@ -183,9 +208,9 @@ impl Search {
     }
 }
 
-fn version_of(binary: &Path) -> Result<Version, ToolError> {
+fn version_of(tool: &Tool, binary: &Path) -> Result<Version, ToolError> {
     let none = |said: String| ToolError::NoVersion { path: binary.to_path_buf(), said };
-    let run = Command::new(binary).arg("--version").stdin(Stdio::null()).output();
+    let run = Command::new(binary).args(tool.asked).stdin(Stdio::null()).output();
     let output = run.map_err(|why| none(why.to_string()))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     Version::find(&said).ok_or_else(|| none(format!("it said \"{}\"", said.trim())))

@@ -23,8 +23,8 @@ const OF_GATEWAY: &str = "_INBOX_gateway.>";
 pub struct Role {
     /// Its account.
     pub account: Account,
-    /// Its name: `agent`, `boot`, `user`, `operator`, `gateway`, `follower`, `auditor`, `keeper`, or a
-    /// service's token.
+    /// Its name: `agent`, `boot`, `user`, `operator`, `gateway`, `follower`, `auditor`, `keeper`,
+    /// or a service's token.
     pub name: &'static str,
     /// Subject patterns it may publish to.
     pub publish: Vec<String>,
@@ -147,12 +147,8 @@ fn operator() -> Role {
 /// Speaks for whoever it has authenticated: their commands and contents under their names, its own
 /// questions; reads the log.
 fn gateway() -> Role {
-    let mut publish = texts(&[
-        "fl.put.*.*.*",
-        "fl.qry.*.gateway.*",
-        "fl.qry.*.*.outcome",
-        "fl.qry.echo.*.echo",
-    ]);
+    let mut publish =
+        texts(&["fl.put.*.*.*", "fl.qry.*.gateway.*", "fl.qry.*.*.outcome", "fl.qry.echo.*.echo"]);
     publish.extend(Service::ALL.map(|service| format!("fl.cmd.{service}.*.>")));
     publish.push("$JS.API.STREAM.MSG.GET.EVENTS".to_owned());
     publish.extend(reader("EVENTS", "fl.ev.>"));

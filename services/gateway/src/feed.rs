@@ -54,7 +54,9 @@ impl Feed {
         let mut from = loop {
             match self.load().await {
                 Ok(from) => break from,
-                Err(why) => tracing::warn!(%why, "the services do not tell what there is, asking again"),
+                Err(why) => {
+                    tracing::warn!(%why, "the services do not tell what there is, asking again")
+                }
             }
             sleep(PAUSE).await;
         };

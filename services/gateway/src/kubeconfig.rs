@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use fleetlog_kernel::Timestamp;
 use serde_json::json;
 
-/// The text of a kubeconfig for a user of these groups, with a new certificate. `server` is the URL.
+/// The text of a kubeconfig for a user of these groups, with a new certificate; `server` is a URL.
 ///
 /// # Errors
 /// A damaged authority.

@@ -31,7 +31,8 @@ impl Gateway {
     pub(crate) async fn list(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let options = list(asked.query)?;
         let (version, found) = self.found(asked, &options).await?;
-        let selects = |served: &Arc<Served>| selects(&options.labels, &options.fields, &served.object);
+        let selects =
+            |served: &Arc<Served>| selects(&options.labels, &options.fields, &served.object);
         let mut chosen = found.into_iter().filter(|(_, served)| selects(served));
         let limit = options.limit.unwrap_or(usize::MAX);
         let page: Vec<(Key, Arc<Served>)> = chosen.by_ref().take(limit).collect();
@@ -167,6 +168,7 @@ fn many(
 ) -> Result<Response<Body>, Status> {
     let objects = objects.iter().copied();
     let listed = |kind: String, version: &str, items: Value| {
+        let metadata = metadata.clone();
         json!({ "kind": kind, "apiVersion": version, "metadata": metadata, "items": items })
     };
     let info = asked.kind.0;

@@ -4,8 +4,8 @@ use crate::respond::{Body, document, refused, text, whole, with_type};
 use crate::{Gateway, Identity};
 use bytes::Bytes;
 use fleetlog_gateway_domain::{
-    AGGREGATED, Form, Kind, Place, Route, Status, Verb, find, group, groups, index, resources, route,
-    watches,
+    AGGREGATED, Form, Kind, Place, Route, Status, Verb, find, group, groups, index, resources,
+    route, watches,
 };
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{Method, Request, Response};

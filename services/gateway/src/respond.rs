@@ -76,9 +76,7 @@ pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
 }
 
 /// A stream of JSON documents, each ended by a new line.
-pub(crate) fn stream_of(
-    documents: impl Stream<Item = Value> + Send + 'static,
-) -> Response<Body> {
+pub(crate) fn stream_of(documents: impl Stream<Item = Value> + Send + 'static) -> Response<Body> {
     let frames = documents.map(|document| {
         let mut line = document.to_string();
         line.push('\n');

@@ -1,4 +1,5 @@
-//! Discovery: which groups, versions and resources there are, aggregated and plain (spec/gateway 2).
+//! Discovery: which groups, versions and resources there are, aggregated and plain (spec/gateway
+//! 2).
 
 use crate::kinds::{Kind, served};
 use serde_json::{Value, json};
@@ -39,7 +40,8 @@ fn priority(version: &str) -> (u8, u64, u64) {
 pub fn groups(core: bool, aggregated: bool) -> Value {
     let groups = if core { vec![] } else { all() };
     if aggregated {
-        let items: Vec<Value> = groups.iter().map(|(group, versions)| item(group, versions)).collect();
+        let items: Vec<Value> =
+            groups.iter().map(|(group, versions)| item(group, versions)).collect();
         return json!({
             "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2",
             "metadata": {}, "items": items,
@@ -50,7 +52,8 @@ pub fn groups(core: bool, aggregated: bool) -> Value {
             "kind": "APIVersions", "versions": [], "serverAddressByClientCIDRs": [],
         });
     }
-    let groups: Vec<Value> = groups.iter().map(|(group, versions)| plain(group, versions)).collect();
+    let groups: Vec<Value> =
+        groups.iter().map(|(group, versions)| plain(group, versions)).collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
@@ -66,7 +69,8 @@ pub fn group(name: &str) -> Option<Value> {
 
 fn plain(group: &str, versions: &[&str]) -> Value {
     let version = |version: &&str| {
-        json!({ "groupVersion": format!("{group}/{version}"), "version": version })
+        let group_version = format!("{group}/{version}");
+        json!({ "groupVersion": group_version, "version": version })
     };
     let versions: Vec<Value> = versions.iter().map(version).collect();
     json!({ "name": group, "versions": versions, "preferredVersion": versions.first() })

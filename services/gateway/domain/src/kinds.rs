@@ -73,7 +73,5 @@ pub fn served() -> impl Iterator<Item = Kind> {
 /// The kind of a resource in a path.
 #[must_use]
 pub fn find(group: &str, version: &str, plural: &str) -> Option<Kind> {
-    served().find(|kind| {
-        (kind.0.group, kind.0.version, kind.0.plural) == (group, version, plural)
-    })
+    served().find(|kind| (kind.0.group, kind.0.version, kind.0.plural) == (group, version, plural))
 }

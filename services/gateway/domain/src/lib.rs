@@ -20,7 +20,8 @@ pub use form::{Form, Include};
 pub use kinds::{Kind, find, served};
 pub use openapi::{document, index, paths};
 pub use options::{
-    At, Fields, ListOptions, Start, Unknown, WatchOptions, WriteOptions, list, watch, watches, write,
+    At, Fields, ListOptions, Start, Unknown, WatchOptions, WriteOptions, list, watch, watches,
+    write,
 };
 pub use page::Token;
 pub use patch::{PatchKind, patched};

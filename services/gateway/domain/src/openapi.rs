@@ -39,7 +39,7 @@ pub fn document(path: &str) -> Option<(Value, String)> {
         described(*kind, &mut paths);
         reach(kind.0.message, &mut names);
     }
-    let mut components: Map<String, Value> = names.iter().map(|name| component(name)).collect();
+    let mut components: Map<String, Value> = names.iter().map(component).collect();
     for kind in &kinds {
         if let Some(schema) = components.get_mut(kind.0.message) {
             schema["x-kubernetes-group-version-kind"] = json!([gvk(*kind)]);
@@ -162,8 +162,12 @@ mod tests {
             let (document, hash) = document(&path).unwrap();
             let url = index["paths"][&path]["serverRelativeURL"].as_str().unwrap();
             assert!(url.ends_with(&hash), "{url}");
-            let patches: Vec<&Value> =
-                document["paths"].as_object().unwrap().values().filter_map(|p| p.get("patch")).collect();
+            let patches: Vec<&Value> = document["paths"]
+                .as_object()
+                .unwrap()
+                .values()
+                .filter_map(|p| p.get("patch"))
+                .collect();
             for patch in patches {
                 let named = patch["parameters"].as_array().unwrap().iter();
                 let named: Vec<&str> = named.map(|p| p["name"].as_str().unwrap()).collect();

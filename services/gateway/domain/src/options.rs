@@ -216,7 +216,8 @@ impl Pairs {
 
     fn labels(&self) -> Result<Selector, Status> {
         let text = self.text("labelSelector");
-        Selector::parse(text).map_err(|why| Status::bad(format!("unable to parse \"{text}\": {why}")))
+        Selector::parse(text)
+            .map_err(|why| Status::bad(format!("unable to parse \"{text}\": {why}")))
     }
 
     /// The given resource version; 0 and none are told apart.
@@ -389,7 +390,10 @@ mod tests {
         assert_eq!(at("resourceVersion=0"), At::Any);
         assert_eq!(at("resourceVersion=7"), At::NotOlder(7));
         assert_eq!(at("resourceVersion=7&limit=5"), At::Exact(7));
-        assert_eq!(at("resourceVersion=7&resourceVersionMatch=NotOlderThan&limit=5"), At::NotOlder(7));
+        assert_eq!(
+            at("resourceVersion=7&resourceVersionMatch=NotOlderThan&limit=5"),
+            At::NotOlder(7)
+        );
         assert_eq!(at("resourceVersion=7&resourceVersionMatch=Exact"), At::Exact(7));
     }
 
@@ -416,7 +420,10 @@ mod tests {
         assert!(!fields.matches(&json!({"metadata": {"name": "c1", "namespace": "x"}})));
         assert!(!fields.matches(&json!({"metadata": {"name": "c2"}})));
         let refused = Fields::parse("spec.foo=x").unwrap_err();
-        assert_eq!((refused.code, refused.message.as_str()), (400, "field label not supported: spec.foo"));
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            (400, "field label not supported: spec.foo")
+        );
         let escaped = Fields::parse("metadata.name==a\\,b\\=c").unwrap();
         assert_eq!(escaped.name(), Some("a,b=c"));
     }

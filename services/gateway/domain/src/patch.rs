@@ -39,7 +39,8 @@ impl PatchKind {
 /// 400 for a body that is no patch, 413 for too many operations, 422 for one that fails.
 pub fn patched(kind: PatchKind, object: &Value, body: &[u8]) -> Result<Value, Status> {
     let mut after = object.clone();
-    let unreadable = |why: serde_json::Error| Status::bad(format!("the patch cannot be read: {why}"));
+    let unreadable =
+        |why: serde_json::Error| Status::bad(format!("the patch cannot be read: {why}"));
     match kind {
         PatchKind::Merge => {
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;

@@ -172,8 +172,14 @@ mod tests {
             panic!("no place")
         };
         assert_eq!(place.group, "cluster.open-cluster-management.io");
-        assert_eq!((place.resource.as_str(), place.namespace.as_deref()), ("placements", Some("t")));
-        assert_eq!((place.name.as_deref(), place.subresource.as_deref()), (Some("p"), Some("status")));
+        assert_eq!(
+            (place.resource.as_str(), place.namespace.as_deref()),
+            ("placements", Some("t"))
+        );
+        assert_eq!(
+            (place.name.as_deref(), place.subresource.as_deref()),
+            (Some("p"), Some("status"))
+        );
         let Route::Objects(all) = route(&format!("{base}/placements")) else { panic!("no place") };
         assert_eq!((all.namespace, all.name), (None, None));
         let Route::Objects(ns) = route("/api/v1/namespaces/a") else { panic!("no place") };

@@ -26,7 +26,7 @@ pub struct Status {
     /// In words.
     pub message: String,
     /// Whom it is about: name, group, and the resource or, where it is invalid, the kind.
-    pub about: Option<(String, String, String)>,
+    pub about: Option<Box<[String; 3]>>,
     /// Why, point by point.
     pub causes: Vec<Cause>,
     /// After how many seconds to come again; 0 says nothing of it.
@@ -88,8 +88,8 @@ impl Status {
             _ => format!("[{}]", words.join(", ")),
         };
         let message = format!("{}.{} \"{name}\" is invalid: {words}", kind.0.kind, kind.0.group);
-        let about = (name.to_owned(), kind.0.group.to_owned(), kind.0.kind.to_owned());
-        Self { about: Some(about), causes, ..Self::new(422, "Invalid", message) }
+        let about = [name, kind.0.group, kind.0.kind].map(str::to_owned);
+        Self { about: Some(Box::new(about)), causes, ..Self::new(422, "Invalid", message) }
     }
 
     /// 422 of the parameters of a list or a watch.
@@ -97,14 +97,18 @@ impl Status {
     pub fn invalid_options(field: &str, words: &str) -> Self {
         let kind = "ListOptions.meta.k8s.io";
         let message = format!("{kind} \"\" is invalid: {field}: {words}");
-        let about = (String::new(), "meta.k8s.io".to_owned(), "ListOptions".to_owned());
+        let about = ["", "meta.k8s.io", "ListOptions"].map(str::to_owned);
         let reason = if words.starts_with("Forbidden") {
             "FieldValueForbidden"
         } else {
             "FieldValueInvalid"
         };
         let cause = Cause { reason, message: words.to_owned(), field: field.to_owned() };
-        Self { about: Some(about), causes: vec![cause], ..Self::new(422, "Invalid", message) }
+        Self {
+            about: Some(Box::new(about)),
+            causes: vec![cause],
+            ..Self::new(422, "Invalid", message)
+        }
     }
 
     /// 403: this user may not do that.
@@ -127,7 +131,7 @@ impl Status {
             "{qualified}{named} is forbidden: User \"{user}\" cannot {verb} resource \"{whole}\" \
              in API group \"{group}\" {place}"
         );
-        let about = Some((name.to_owned(), group.clone(), resource.clone()));
+        let about = Some(Box::new([name, group, resource].map(str::to_owned)));
         Self { about, ..Self::new(403, "Forbidden", message) }
     }
 
@@ -152,8 +156,7 @@ impl Status {
             message: "Too large resource version".to_owned(),
             field: String::new(),
         };
-        let message =
-            format!("Timeout: Too large resource version: {asked}, current: {newest}");
+        let message = format!("Timeout: Too large resource version: {asked}, current: {newest}");
         Self { causes: vec![cause], retry_after: 1, ..Self::new(504, "Timeout", message) }
     }
 
@@ -162,25 +165,25 @@ impl Status {
     pub fn refused(kind: Kind, name: &str, refusal: &Refusal) -> Self {
         let Refusal { code, sentence, advice } = refusal;
         let message = format!("{}.{} \"{name}\" is invalid: {sentence}", kind.0.kind, kind.0.group);
-        let about = (name.to_owned(), kind.0.group.to_owned(), kind.0.kind.to_owned());
+        let about = Some(Box::new([name, kind.0.group, kind.0.kind].map(str::to_owned)));
         let cause = Cause { reason: "Refusal", message: advice.clone(), field: code.clone() };
-        Self { about: Some(about), causes: vec![cause], ..Self::new(422, "Invalid", message) }
+        Self { about, causes: vec![cause], ..Self::new(422, "Invalid", message) }
     }
 
     /// The same about an object of a kind.
     #[must_use]
     pub fn of(self, kind: Kind, name: &str) -> Self {
-        let about = (name.to_owned(), kind.0.group.to_owned(), kind.0.plural.to_owned());
-        Self { about: Some(about), ..self }
+        let about = [name, kind.0.group, kind.0.plural].map(str::to_owned);
+        Self { about: Some(Box::new(about)), ..self }
     }
 
     /// The body that says it.
     #[must_use]
     pub fn body(&self) -> Value {
         let mut details = serde_json::Map::new();
-        if let Some((name, group, kind)) = &self.about {
-            let all = [("name", name), ("group", group), ("kind", kind)];
-            let all = all.into_iter().filter(|(_, text)| !text.is_empty());
+        if let Some(about) = &self.about {
+            let all = ["name", "group", "kind"].into_iter().zip(about.iter());
+            let all = all.filter(|(_, text)| !text.is_empty());
             details.extend(all.map(|(key, text)| (key.to_owned(), json!(text))));
         }
         if !self.causes.is_empty() {

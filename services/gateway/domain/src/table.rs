@@ -49,9 +49,10 @@ fn definitions(columns: &[(&str, &str, &str)]) -> Value {
         "description": "Name must be unique within a namespace.",
     });
     let others = columns.iter().map(|(name, kind, path)| {
-        let description =
-            format!("Custom resource definition column (in JSONPath format): {path}");
-        json!({ "name": name, "type": kind, "format": "", "description": description, "priority": 0 })
+        let description = format!("Custom resource definition column (in JSONPath format): {path}");
+        json!({
+            "name": name, "type": kind, "format": "", "priority": 0, "description": description,
+        })
     });
     std::iter::once(name).chain(others).collect()
 }
@@ -112,8 +113,7 @@ mod tests {
         let heads = table(Include::Metadata)["columnDefinitions"].clone();
         let heads: Vec<&str> =
             heads.as_array().unwrap().iter().map(|head| head["name"].as_str().unwrap()).collect();
-        let wanted =
-            ["Name", "Hub Accepted", "Managed Cluster URLs", "Joined", "Available", "Age"];
+        let wanted = ["Name", "Hub Accepted", "Managed Cluster URLs", "Joined", "Available", "Age"];
         assert_eq!(heads, wanted);
         let row = table(Include::Metadata)["rows"][0].clone();
         assert_eq!(row["object"]["kind"], "PartialObjectMetadata");

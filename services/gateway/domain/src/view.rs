@@ -109,7 +109,8 @@ pub struct View {
 impl View {
     /// Takes in all objects of a kind, as they are at a position: how a view begins.
     pub fn load(&mut self, kind: Kind, objects: Vec<Value>, at: Position) {
-        let all = objects.into_iter().map(|object| (Key::of(&object), Arc::new(Served::of(object))));
+        let all =
+            objects.into_iter().map(|object| (Key::of(&object), Arc::new(Served::of(object))));
         self.objects.insert(kind.0.message, all.collect());
         self.position = self.position.max(at);
         self.floor = self.floor.max(end_of(at));
@@ -118,7 +119,8 @@ impl View {
     /// Takes in what became of some objects by the commits up to `end`; answers the changes, in
     /// the order of their versions.
     pub fn apply(&mut self, seen: Vec<Seen>, end: Position) -> Vec<Arc<Change>> {
-        let mut changes: Vec<Change> = seen.into_iter().flat_map(|seen| self.changes(seen)).collect();
+        let mut changes: Vec<Change> =
+            seen.into_iter().flat_map(|seen| self.changes(seen)).collect();
         changes.sort_by_key(|change| change.version);
         self.position = self.position.max(end);
         changes.into_iter().map(|change| self.keep(change)).collect()
@@ -128,7 +130,8 @@ impl View {
         let Seen { kind, key, object, at } = seen;
         let before = self.get(kind, &key).cloned();
         let after = object.map(|object| Arc::new(Served::of(object)));
-        let change = |version, before, after| Change { version, kind, key: key.clone(), before, after };
+        let change =
+            |version, before, after| Change { version, kind, key: key.clone(), before, after };
         match (before, after) {
             (None, None) => vec![],
             (Some(before), Some(after)) if after.version <= before.version => vec![],
@@ -198,7 +201,8 @@ impl View {
         if version < self.floor {
             return None;
         }
-        let mut found: BTreeMap<Key, Arc<Served>> = self.list(kind, namespace).into_iter().collect();
+        let mut found: BTreeMap<Key, Arc<Served>> =
+            self.list(kind, namespace).into_iter().collect();
         let later = self.history.iter().rev().take_while(|change| change.version > version);
         let within = |key: &Key| namespace.is_none_or(|namespace| key.namespace == namespace);
         for change in later.filter(|change| change.kind == kind && within(&change.key)) {
@@ -228,10 +232,11 @@ impl View {
     pub fn from_past(&self, kind: Kind, then: Vec<Value>, version: u64) -> Vec<Arc<Change>> {
         let then = then.into_iter().map(|object| (Key::of(&object), Arc::new(Served::of(object))));
         let then: BTreeMap<Key, Arc<Served>> = then.collect();
-        let change = |version, key: &Key, before: Option<&Arc<Served>>, after: Option<&Arc<Served>>| {
-            let (before, after) = (before.cloned(), after.cloned());
-            Arc::new(Change { version, kind, key: key.clone(), before, after })
-        };
+        let change =
+            |version, key: &Key, before: Option<&Arc<Served>>, after: Option<&Arc<Served>>| {
+                let (before, after) = (before.cloned(), after.cloned());
+                Arc::new(Change { version, kind, key: key.clone(), before, after })
+            };
         let mut changes = vec![];
         for (key, after) in self.list(kind, None) {
             let before = then.get(&key);
@@ -358,11 +363,15 @@ mod tests {
     #[test]
     fn gw101_a_watch_goes_on_from_before_the_view_began() {
         let mut view = View::default();
-        let all = vec![object("a", "1", 9, "y"), object("b", "2", 1, "x"), object("d", "9", 8, "x")];
+        let all =
+            vec![object("a", "1", 9, "y"), object("b", "2", 1, "x"), object("d", "9", 8, "x")];
         view.load(kind(), all, Position(10));
-        let then =
-            vec![object("a", "1", 2, "x"), object("b", "2", 1, "x"), object("c", "3", 1, "x"),
-                object("d", "4", 1, "x")];
+        let then = vec![
+            object("a", "1", 2, "x"),
+            object("b", "2", 1, "x"),
+            object("c", "3", 1, "x"),
+            object("d", "4", 1, "x"),
+        ];
         let changes = view.from_past(kind(), then, end_of(Position(5)));
         let told: Vec<(&str, &str)> = changes
             .iter()

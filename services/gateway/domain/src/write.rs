@@ -113,9 +113,8 @@ pub fn updated(
     placed(kind, Some(&namespace).filter(|n| !n.is_empty()).map(String::as_str), &mut given)?;
     if of(&given, "name") != name {
         let other = of(&given, "name");
-        let why = format!(
-            "the name of the object ({other}) does not match the name on the URL ({name})"
-        );
+        let why =
+            format!("the name of the object ({other}) does not match the name on the URL ({name})");
         return Err(Status::bad(why));
     }
     let version = of(&given, "resourceVersion");
@@ -139,7 +138,8 @@ pub fn updated(
         (None, Some(fields)) => drop(fields.remove("status")),
         (_, None) => {}
     }
-    for field in ["uid", "creationTimestamp", "deletionTimestamp", "generation", "resourceVersion"] {
+    for field in ["uid", "creationTimestamp", "deletionTimestamp", "generation", "resourceVersion"]
+    {
         object["metadata"][field] = current["metadata"][field].clone();
     }
     checked(kind, object, (twice, unknown))
@@ -256,11 +256,13 @@ fn cause(refusal: &Refusal) -> Cause {
             ("FieldValueInvalid", path, format!("Invalid value: {error}"))
         }
         Refusal::Duplicate { path } => ("FieldValueDuplicate", path, "Duplicate value".to_owned()),
-        other => return Cause {
-            reason: "FieldValueInvalid",
-            message: other.to_string(),
-            field: String::new(),
-        },
+        other => {
+            return Cause {
+                reason: "FieldValueInvalid",
+                message: other.to_string(),
+                field: String::new(),
+            };
+        }
     };
     Cause { reason, message, field: field.clone() }
 }
@@ -297,8 +299,7 @@ mod tests {
 
     #[test]
     fn gw042_a_status_that_comes_with_a_new_object_is_dropped() {
-        let object =
-            json!({"metadata": {"name": "c1"}, "spec": {}, "status": {"conditions": []}});
+        let object = json!({"metadata": {"name": "c1"}, "spec": {}, "status": {"conditions": []}});
         let made = post(cluster(), None, object).unwrap().object;
         assert_eq!(made.get("status"), None);
         assert_eq!(made["kind"], "ManagedCluster");
@@ -345,7 +346,8 @@ mod tests {
         let main = (Way::Put, false);
         let stale = put(|o| o["metadata"]["resourceVersion"] = json!("1"), main).unwrap_err();
         assert_eq!((stale.code, stale.reason), (409, "Conflict"));
-        let none = |o: &mut Value| drop(o["metadata"].as_object_mut().unwrap().remove("resourceVersion"));
+        let none =
+            |o: &mut Value| drop(o["metadata"].as_object_mut().unwrap().remove("resourceVersion"));
         assert_eq!(put(none, main).unwrap_err().code, 422);
         assert!(put(none, (Way::Patch, false)).is_ok());
         let other = |o: &mut Value| o["metadata"]["uid"] = json!("v");
@@ -363,7 +365,10 @@ mod tests {
             o["status"] = json!({"capacity": {"cpu": "4"}});
         };
         let main = put(change, (Way::Put, false)).unwrap().object;
-        assert_eq!((&main["spec"]["hubAcceptsClient"], &main["status"]), (&json!(true), &there()["status"]));
+        assert_eq!(
+            (&main["spec"]["hubAcceptsClient"], &main["status"]),
+            (&json!(true), &there()["status"])
+        );
         let part = put(change, (Way::Put, true)).unwrap().object;
         assert_eq!(part["spec"], there()["spec"]);
         assert_eq!(part["metadata"].get("labels"), None);
@@ -401,8 +406,10 @@ mod tests {
     #[test]
     fn gw059_manifests_are_kept_as_they_are() {
         let kind = find("work.open-cluster-management.io", "v1", "manifestworks").unwrap();
-        let manifest = json!({"apiVersion": "x/v1", "kind": "X", "metadata": {"name": "m"}, "foo": [1]});
-        let object = json!({"metadata": {"name": "w"}, "spec": {"workload": {"manifests": [manifest]}}});
+        let manifest =
+            json!({"apiVersion": "x/v1", "kind": "X", "metadata": {"name": "m"}, "foo": [1]});
+        let object =
+            json!({"metadata": {"name": "w"}, "spec": {"workload": {"manifests": [manifest]}}});
         let made = created(kind, Some("c1"), (object, vec![]), Unknown::Strict).unwrap().object;
         assert_eq!(made["spec"]["workload"]["manifests"][0], manifest);
     }

@@ -19,11 +19,13 @@ pub(crate) fn check<T>(
     }
     metadata::check(given).map_err(Refusal::Label)?;
     match apply.expected {
-        Some(expected) if expected != current.unwrap_or(Position::START) => Err(Refusal::Conflict {
-            name: target.name.clone(),
-            expected: expected.resource_version(0),
-            actual: current.unwrap_or_default().resource_version(0),
-        }),
+        Some(expected) if expected != current.unwrap_or(Position::START) => {
+            Err(Refusal::Conflict {
+                name: target.name.clone(),
+                expected: expected.resource_version(0),
+                actual: current.unwrap_or_default().resource_version(0),
+            })
+        }
         _ => Ok(()),
     }
 }

@@ -86,7 +86,7 @@ impl Writer {
     }
 
     fn commands(&mut self, label: &str, place: &Place, stream: &str) -> Vec<Mail> {
-        let before = place.pattern.strip_suffix('>').unwrap();
+        let before = place.pattern.strip_suffix('>').unwrap().replace('*', "somebody");
         let mut mails = vec![];
         for (kind, good) in good_commands(place.service) {
             let subject = format!("{before}{kind}.x-{label}");

@@ -124,6 +124,10 @@ async fn the_table_reaches_all_that_others_write_and_services_take() {
         expected.insert(("alice", format!("fl.qry.{service}.alice.*")));
         expected.insert(("alice", format!("fl.put.{service}.alice.*")));
         expected.insert(("operator", format!("fl.qry.{service}.operator.*")));
+        expected.insert(("gateway", format!("fl.cmd.{service}.*.>")));
+        expected.insert(("gateway", format!("fl.qry.{service}.gateway.*")));
+        expected.insert(("gateway", format!("fl.qry.{service}.*.outcome")));
+        expected.insert(("gateway", format!("fl.put.{service}.*.*")));
         for from in ["registration", "placement", "work", "addon"] {
             expected.insert((from, format!("fl.do.{service}.{from}.>")));
         }

@@ -38,7 +38,7 @@ pub struct Place {
     pub pattern: String,
 }
 
-/// One of every role: alice, the operator, an agent, the bearer of a join token, a follower, those
+/// One of every role: alice, the operator, the gateway, an agent, the bearer of a join token, a follower, those
 /// who look after followers, each service.
 pub async fn senders(stage: &Stage) -> Vec<Sender> {
     let hub = &stage.hub;
@@ -51,6 +51,7 @@ pub async fn senders(stage: &Stage) -> Vec<Sender> {
     ];
     let (identity, all) = (hub.identity().unwrap(), [subject::events().as_str().to_owned()]);
     for (role, credentials) in [
+        ("gateway", identity.gateway().unwrap()),
         ("follower", identity.new_follower("follower", &all).unwrap()),
         ("auditor", identity.auditor().unwrap()),
         ("keeper", identity.keeper().unwrap()),
