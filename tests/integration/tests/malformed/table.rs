@@ -38,8 +38,8 @@ pub struct Place {
     pub pattern: String,
 }
 
-/// One of every role: alice, the operator, the gateway, an agent, the bearer of a join token, a follower, those
-/// who look after followers, each service.
+/// One of every role: alice, the operator, the gateway, an agent, the bearer of a join token, a
+/// follower, those who look after followers, each service.
 pub async fn senders(stage: &Stage) -> Vec<Sender> {
     let hub = &stage.hub;
     let (boot, boot_key) = hub.boot().await.unwrap();
