@@ -101,7 +101,9 @@ impl Board {
         let watch = Watch { namespace: interest.namespace.clone(), changes: sender };
         let mut state = self.state();
         let place = (interest.kind.0.message, interest.name.clone());
-        state.watches.entry(place).or_default().push(watch);
+        let others = state.watches.entry(place).or_default();
+        others.retain(|other| !other.changes.is_closed());
+        others.push(watch);
         (look(&state.view), changes)
     }
 
@@ -163,6 +165,16 @@ mod tests {
         assert_eq!(one.try_recv().unwrap().key.name, "c1");
         assert_eq!(all.try_recv().unwrap().key.name, "c1");
         assert!(other.try_recv().is_err());
+    }
+
+    #[test]
+    fn watches_that_ended_are_forgotten_when_the_next_begins() {
+        let board = Board::default();
+        for _ in 0..10 {
+            let (_, changes) = board.watch(&of(Some("c1")), |_| ());
+            drop(changes);
+        }
+        assert_eq!(board.state().watches.values().map(Vec::len).sum::<usize>(), 1);
     }
 
     #[test]

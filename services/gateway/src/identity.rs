@@ -9,6 +9,9 @@ const AUTHENTICATED: &str = "system:authenticated";
 /// Who showed none.
 const ANONYMOUS: (&str, &str) = ("system:anonymous", "system:unauthenticated");
 
+/// How the log begins the names of those who are no users.
+const OTHERS: [&str; 3] = ["service:", "timer:", "cluster:"];
+
 /// A user and the groups it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -33,7 +36,7 @@ impl Identity {
     }
 
     /// The subject of a certificate (DER): its common name, each organisation a group. `None` for
-    /// one without a name.
+    /// one without a name, or with one that the log keeps for others.
     #[must_use]
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
@@ -41,7 +44,8 @@ impl Identity {
         let user = subject.iter_common_name().next()?.as_str().ok()?;
         let groups: Vec<&str> =
             subject.iter_organization().filter_map(|group| group.as_str().ok()).collect();
-        (!user.is_empty()).then(|| Self::new(user, &groups))
+        let reserved = OTHERS.iter().any(|prefix| user.starts_with(prefix));
+        (!user.is_empty() && !reserved).then(|| Self::new(user, &groups))
     }
 
     /// Whether it may do everything.

@@ -7,7 +7,7 @@ use fleetlog_gateway_domain::{
     AGGREGATED, Form, Kind, Place, Route, Status, Verb, find, group, groups, index, resources,
     route, watches,
 };
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
@@ -46,6 +46,10 @@ impl Gateway {
         who: &Identity,
         request: &Request<Bytes>,
     ) -> Result<Response<Body>, Status> {
+        // There are no tokens yet, so none is good; who shows a bad one is not nobody.
+        if !who.is_known() && request.headers().contains_key(AUTHORIZATION) {
+            return Err(Status::new(401, "Unauthorized", "Unauthorized"));
+        }
         let asked = route(request.uri().path());
         if let Route::Objects(place) = &asked {
             return self.objects(who, place, request).await;

@@ -43,6 +43,10 @@ impl Source {
     /// As [`Self::objects`].
     pub async fn past(&self, kind: Kind, version: u64) -> Result<Vec<Value>, ClientError> {
         let as_of = version / Position::OBJECTS_PER_COMMIT;
+        // Before the first commit there was nothing; to a service 0 means now.
+        if as_of == 0 {
+            return Ok(vec![]);
+        }
         let query = Query { as_of, ..Query::default() };
         Ok(self.objects(kind, query).await?.1)
     }

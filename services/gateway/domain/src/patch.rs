@@ -1,10 +1,14 @@
 //! Patches (spec/gateway 5.4): JSON merge patch (RFC 7396) and JSON patch (RFC 6902).
 
 use crate::status::Status;
+use json_patch::PatchOperation;
 use serde_json::Value;
 
 /// The most operations of one JSON patch.
 const MOST: usize = 10_000;
+
+/// How much all copies of one JSON patch may come to, in bytes.
+const COPIED: usize = 3 * 1_024 * 1_024;
 
 /// A kind of patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +62,29 @@ pub fn patched(kind: PatchKind, object: &Value, body: &[u8]) -> Result<Value, St
                 );
                 return Err(Status::new(413, "RequestEntityTooLarge", message));
             }
-            json_patch::patch(&mut after, &patch).map_err(|why| {
-                Status::new(422, "Invalid", format!("the patch cannot be applied: {why}"))
-            })?;
+            operated(&mut after, &patch)?;
         }
     }
     Ok(after)
+}
+
+/// Operation by operation; what is copied is counted, for copies of copies grow without bound.
+fn operated(object: &mut Value, patch: &[PatchOperation]) -> Result<(), Status> {
+    let mut copied = 0;
+    for (number, operation) in patch.iter().enumerate() {
+        if let PatchOperation::Copy(copy) = operation {
+            copied += copy.from.resolve(object).map_or(0, |value| value.to_string().len());
+        }
+        if copied > COPIED {
+            let message = format!("a JSON patch may copy {COPIED} bytes in all");
+            return Err(Status::new(413, "RequestEntityTooLarge", message));
+        }
+        json_patch::patch(object, std::slice::from_ref(operation)).map_err(|why| {
+            let message = format!("operation {number} of the patch fails: {}", why.kind);
+            Status::new(422, "Invalid", message)
+        })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -91,6 +112,14 @@ mod tests {
         let one = format!("[{add}]");
         let after = patched(PatchKind::Json, &json!({}), one.as_bytes()).unwrap();
         assert_eq!(after, json!({"a": 2}));
+    }
+
+    #[test]
+    fn copies_of_copies_end_at_a_bound() {
+        let double = r#"{"op":"copy","from":"/a","path":"/a/-"}"#;
+        let many = format!("[{}]", vec![double; 60].join(","));
+        let object = json!({"a": ["x".repeat(1_000)]});
+        assert_eq!(patched(PatchKind::Json, &object, many.as_bytes()).unwrap_err().code, 413);
     }
 
     #[test]

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn gw101_a_watch_goes_on_from_before_the_view_began() {
+    fn a_watch_goes_on_from_before_the_view_began() {
         let mut view = View::default();
         let all =
             vec![object("a", "1", 9, "y"), object("b", "2", 1, "x"), object("d", "9", 8, "x")];

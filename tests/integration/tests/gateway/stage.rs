@@ -79,6 +79,11 @@ impl Stage {
         Self { gateway, broker, tasks }
     }
 
+    /// Asks everything to stop, as a process does that is told to end.
+    pub fn stop(&self) {
+        self.tasks.stop();
+    }
+
     /// Another gateway on the same hub, as after a restart.
     pub async fn another(&self) -> Gateway {
         gateway(&self.broker, &self.tasks).await
