@@ -12,7 +12,7 @@ use fleetlog_messages::common::Query;
 use fleetlog_messages::subject::{self, AggregateId};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::time::{Duration, sleep};
 
@@ -121,23 +121,27 @@ impl Feed {
     ) -> Result<Vec<Seen>, ClientError> {
         let (kind, query) = what.asked();
         let Some(kind) = served().find(|found| found.0.token == kind) else { return Ok(vec![]) };
-        let now = Query { min_position: end.0, ..query.clone() };
-        let (_, mut objects) = self.source.objects(kind, now).await?;
-        if objects.iter().any(|object| version(object) > end) {
-            (_, objects) = self.source.objects(kind, Query { as_of: end.0, ..query }).await?;
-        }
-        let found = |object: Value| (Key::of(&object), object);
-        let mut found: BTreeMap<Key, Value> = objects.into_iter().map(found).collect();
-        let keys: Vec<Key> = match what {
-            Touched::Object(_, key) => vec![key],
+        let held = match &what {
+            Touched::Object(_, key) => vec![key.clone()],
             Touched::Pages(of) => {
-                found.retain(|_, object| is_page_of(object, &of));
                 let held = self.board.look(|view| view.list(kind, Some(&of.namespace)));
-                let held = held.into_iter().filter(|(_, page)| is_page_of(&page.object, &of));
-                let held: Vec<Key> = held.map(|(key, _)| key).collect();
-                held.into_iter().chain(found.keys().cloned()).collect()
+                let held = held.into_iter().filter(|(_, page)| is_page_of(&page.object, of));
+                held.map(|(key, _)| key).collect()
             }
         };
+        let now = Query { min_position: end.0, ..query.clone() };
+        let (stands, mut objects) = self.source.objects(kind, now).await?;
+        let is_missing = |key: &Key| !objects.iter().any(|object| Key::of(object) == *key);
+        let newer = objects.iter().any(|object| version(object) > end);
+        if stands > end && (newer || held.iter().any(is_missing)) {
+            (_, objects) = self.source.objects(kind, Query { as_of: end.0, ..query }).await?;
+        }
+        let found = objects.into_iter().map(|object| (Key::of(&object), object));
+        let mut found: BTreeMap<Key, Value> = found.collect();
+        if let Touched::Pages(of) = &what {
+            found.retain(|_, object| is_page_of(object, of));
+        }
+        let keys: BTreeSet<Key> = held.into_iter().chain(found.keys().cloned()).collect();
         let seen = |key: Key| Seen { kind, object: found.get(&key).cloned(), key, at };
         Ok(keys.into_iter().map(seen).collect())
     }

@@ -135,7 +135,9 @@ async fn talk(
     let service = service_fn(move |request| answer(gateway.clone(), who.clone(), request));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(WITHIN);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+    let http2 = &mut builder.http2();
+    http2.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+    http2.keep_alive_interval(WITHIN).keep_alive_timeout(WITHIN);
     let talking = builder.serve_connection(TokioIo::new(secured), service);
     let mut talking = std::pin::pin!(talking);
     tokio::select! {
@@ -156,6 +158,10 @@ async fn answer(
         return Ok(refused(&Status::new(401, "Unauthorized", "Unauthorized")));
     };
     let (parts, body) = request.into_parts();
+    if !who.is_known() {
+        // Nothing that a stranger sends is kept: whatever it may see has no body.
+        return Ok(gateway.answer(&who, &Request::from_parts(parts, Bytes::new())).await);
+    }
     let body = match timeout(WITHIN, Limited::new(body, LARGEST).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {

@@ -84,7 +84,11 @@ impl Gateway {
         namespace: Option<&str>,
         version: u64,
     ) -> Result<Vec<(Key, Arc<Served>)>, Status> {
-        let objects = self.source.past(kind, version).await.map_err(|why| unanswered(&why))?;
+        let objects = self
+            .source
+            .past(kind, (namespace, None), version)
+            .await
+            .map_err(|why| unanswered(&why))?;
         let mut found: Vec<(Key, Arc<Served>)> = objects
             .into_iter()
             .map(|object| (Key::of(&object), Arc::new(Served::of(object))))
@@ -194,6 +198,11 @@ fn many(
 /// That a service does not answer.
 pub(crate) fn unanswered(why: &ClientError) -> Status {
     match why {
+        // What the chassis refuses passes: it is behind, stopping, or has too much to do.
+        ClientError::Refused(refusal) if refusal.code.starts_with("CHS") => {
+            let message = format!("{}: {}", refusal.code, refusal.sentence);
+            Status { retry_after: 1, ..Status::new(503, "ServiceUnavailable", message) }
+        }
         ClientError::Refused(refusal) => {
             Status::bad(format!("{}: {} ({})", refusal.code, refusal.sentence, refusal.advice))
         }

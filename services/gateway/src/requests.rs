@@ -7,12 +7,18 @@ use fleetlog_gateway_domain::{
     AGGREGATED, Form, Kind, Place, Route, Status, Verb, find, group, groups, index, resources,
     route, watches,
 };
+use futures::FutureExt as _;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
+use std::panic::AssertUnwindSafe;
+use tokio::time::{Duration, timeout};
 
 /// The release of the API that clients are told: their version gates judge by it.
 const SPEAKS: (&str, &str) = ("1", "36");
+
+/// How long a request may take that is no watch.
+const WITHIN: Duration = Duration::from_secs(34);
 
 /// A request for objects, as its parts are needed.
 pub(crate) struct Asked<'a> {
@@ -35,9 +41,15 @@ pub(crate) struct Asked<'a> {
 impl Gateway {
     /// Answers one request of `who`.
     pub async fn answer(&self, who: &Identity, request: &Request<Bytes>) -> Response<Body> {
-        match self.answered(who, request).await {
-            Ok(response) => response,
-            Err(status) => refused(&status),
+        // A fault of one answer ends that answer alone.
+        let answered = AssertUnwindSafe(self.answered(who, request)).catch_unwind().await;
+        match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(status)) => refused(&status),
+            Err(_) => {
+                let message = "Internal error occurred: the gateway has a fault, see its log";
+                refused(&Status::new(500, "InternalError", message))
+            }
         }
     }
 
@@ -95,27 +107,46 @@ impl Gateway {
         }
         let kind = find(&place.group, &place.version, &place.resource);
         let kind = kind.ok_or_else(Status::no_such_path)?;
-        if kind.0.namespaced && place.name.is_some() && place.namespace.is_none() {
+        let misplaced = match kind.0.namespaced {
+            true => place.name.is_some() && place.namespace.is_none(),
+            false => place.namespace.is_some(),
+        };
+        if misplaced {
             return Err(Status::no_such_path());
         }
         let Some(verb) = verb else {
             return Err(Status::not_allowed(request.method().as_str(), kind.0.kind));
         };
+        let of_all = kind.0.namespaced && place.namespace.is_none();
+        if of_all && matches!(verb, Verb::Create | Verb::DeleteCollection) {
+            return Err(Status::not_allowed(verb.word(), kind.0.kind));
+        }
         allowed(kind, place, verb)?;
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let form = Form::of(header(ACCEPT).unwrap_or_default())?;
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
         let asked = Asked { who, kind, place, query, form, content_type, body: request.body() };
         self.is_there().await?;
+        if verb == Verb::Watch {
+            return self.watch(&asked).await;
+        }
+        let answered = timeout(WITHIN, self.done(verb, &asked)).await;
+        answered.unwrap_or_else(|_| {
+            let message = "Timeout: what became of the request is not known yet";
+            Err(Status::new(504, "Timeout", message))
+        })
+    }
+
+    async fn done(&self, verb: Verb, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         match verb {
-            Verb::Get => self.get(&asked).await,
-            Verb::List => self.list(&asked).await,
-            Verb::Watch => self.watch(&asked).await,
-            Verb::Create => self.create(&asked).await,
-            Verb::Update => self.update(&asked).await,
-            Verb::Patch => self.patch(&asked).await,
-            Verb::Delete => self.delete(&asked).await,
-            Verb::DeleteCollection => self.delete_all(&asked).await,
+            Verb::Get => self.get(asked).await,
+            Verb::List => self.list(asked).await,
+            Verb::Watch => self.watch(asked).await,
+            Verb::Create => self.create(asked).await,
+            Verb::Update => self.update(asked).await,
+            Verb::Patch => self.patch(asked).await,
+            Verb::Delete => self.delete(asked).await,
+            Verb::DeleteCollection => self.delete_all(asked).await,
         }
     }
 

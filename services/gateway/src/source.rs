@@ -37,17 +37,25 @@ impl Source {
         Ok((position, objects))
     }
 
-    /// The objects of a kind as they were at a resource version.
+    /// The objects of a kind, of a namespace and a name if they are given, as they were at a
+    /// resource version.
     ///
     /// # Errors
     /// As [`Self::objects`].
-    pub async fn past(&self, kind: Kind, version: u64) -> Result<Vec<Value>, ClientError> {
+    pub async fn past(
+        &self,
+        kind: Kind,
+        (namespace, name): (Option<&str>, Option<&str>),
+        version: u64,
+    ) -> Result<Vec<Value>, ClientError> {
         let as_of = version / Position::OBJECTS_PER_COMMIT;
         // Before the first commit there was nothing; to a service 0 means now.
         if as_of == 0 {
             return Ok(vec![]);
         }
-        let query = Query { as_of, ..Query::default() };
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let (namespace, name) = (text(namespace), text(name));
+        let query = Query { as_of, namespace, name, ..Query::default() };
         Ok(self.objects(kind, query).await?.1)
     }
 }

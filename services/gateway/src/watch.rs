@@ -8,19 +8,23 @@ use crate::requests::Asked;
 use crate::respond::{Body, stream_of};
 use fleetlog_chassis::{Clock, Tasks};
 use fleetlog_gateway_domain::{
-    At, Change, Form, Include, Kind, Start, Status, View, WatchOptions, partial, table_of, watch,
+    At, Change, Form, Include, Key, Kind, Start, Status, View, WatchOptions, partial, table_of,
+    watch,
 };
 use futures::{Stream, stream};
 use http::Response;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Duration, Instant, sleep_until};
 
 /// Between two bookmarks.
 const BOOKMARK: Duration = Duration::from_secs(55);
 /// How long a watch lives that does not say.
 const LIFE: Duration = Duration::from_secs(30 * 60);
+/// The longest life that a watch may ask for, in seconds.
+const LONGEST: u64 = 24 * 60 * 60;
 /// The annotation of the bookmark after the state at the start.
 const INITIAL: &str = "k8s.io/initial-events-end";
 
@@ -39,9 +43,13 @@ impl Gateway {
         if let Err(late) = self.settle(at).await {
             return Ok(stream_of(stream::iter([error(&late)])));
         }
-        let past = self.before_view(asked.kind, options.start).await?;
+        let past = self.before_view(&interest, options.start).await?;
         let (began, changes) =
             self.board.watch(&interest, |view| began(view, &interest, &options, past.as_deref()));
+        let Some(began) = began else {
+            let gone = Status::expired("too old resource version: it went meanwhile, ask again");
+            return Ok(stream_of(stream::iter([error(&gone)])));
+        };
         let mut following = Following {
             gateway: self.clone(),
             interest,
@@ -49,7 +57,8 @@ impl Gateway {
             queue: VecDeque::new(),
             changes,
             bookmark: options.bookmarks.then(|| Instant::now() + BOOKMARK),
-            end: Instant::now() + options.seconds.map_or(LIFE, Duration::from_secs),
+            end: Instant::now()
+                + options.seconds.map_or(LIFE, |seconds| Duration::from_secs(seconds.min(LONGEST))),
             options,
         };
         following.begin(began);
@@ -57,12 +66,13 @@ impl Gateway {
     }
 
     /// The objects at the start of a watch that goes on from before the history.
-    async fn before_view(&self, kind: Kind, start: Start) -> Result<Option<Vec<Value>>, Status> {
+    async fn before_view(&self, of: &Interest, start: Start) -> Result<Option<Vec<Value>>, Status> {
         let Start::After(version) = start else { return Ok(None) };
-        if self.board.look(|view| version >= view.floor()) {
+        if self.board.look(|view| view.holds(version)) {
             return Ok(None);
         }
-        let past = self.source.past(kind, version).await;
+        let (namespace, name) = (of.namespace.as_deref(), of.name.as_deref());
+        let past = self.source.past(of.kind, (namespace, name), version).await;
         past.map(Some).map_err(|why| unanswered(&why))
     }
 }
@@ -74,16 +84,34 @@ struct Began {
     version: u64,
 }
 
-fn began(view: &View, of: &Interest, options: &WatchOptions, past: Option<&[Value]>) -> Began {
+/// `None` when what changed since its start is not held any more.
+fn began(
+    view: &View,
+    of: &Interest,
+    options: &WatchOptions,
+    past: Option<&[Value]>,
+) -> Option<Began> {
     let mut began = Began { objects: vec![], changes: vec![], version: view.version() };
     match (options.start, past) {
         (Start::State(_), _) => {
-            let all = view.list(of.kind, of.namespace.as_deref());
-            let all = all.into_iter().filter(|(key, _)| of.is_about(key));
-            began.objects = all.map(|(_, served)| served.object.clone()).collect();
+            began.objects = match (&of.namespace, &of.name) {
+                (namespace, Some(name)) if !of.kind.0.namespaced || namespace.is_some() => {
+                    let namespace = namespace.clone().unwrap_or_default();
+                    let key = Key { namespace, name: name.clone() };
+                    view.get(of.kind, &key)
+                        .map(|served| served.object.clone())
+                        .into_iter()
+                        .collect()
+                }
+                (namespace, _) => {
+                    let all = view.list(of.kind, namespace.as_deref());
+                    let all = all.into_iter().filter(|(key, _)| of.is_about(key));
+                    all.map(|(_, served)| served.object.clone()).collect()
+                }
+            };
         }
         (Start::After(version), None) => {
-            began.changes = view.since(of.kind, version).unwrap_or_default();
+            began.changes = view.since(of.kind, version)?;
         }
         (Start::After(version), Some(past)) => {
             began.changes = view.from_past(of.kind, past.to_vec(), version);
@@ -91,7 +119,7 @@ fn began(view: &View, of: &Interest, options: &WatchOptions, past: Option<&[Valu
         (Start::Now, _) => {}
     }
     began.changes.retain(|change| of.is_about(&change.key));
-    began
+    Some(began)
 }
 
 /// A running watch.
@@ -139,20 +167,26 @@ impl Following {
                 biased;
                 () = tasks.stopped() => return None,
                 change = self.changes.recv() => self.take(&change?),
-                () = sleep_until(bookmark), if self.bookmark.is_some() => self.rest(),
+                () = sleep_until(bookmark), if self.bookmark.is_some() => self.rest()?,
                 () = sleep_until(self.end) => return None,
             }
         }
     }
 
-    /// A bookmark: everything up to its version was told.
-    fn rest(&mut self) {
+    /// A bookmark: everything up to its version was told. `None` for a reader that was cut off, who
+    /// may have missed something.
+    fn rest(&mut self) -> Option<()> {
         let version = self.gateway.board.look(View::version);
-        while let Ok(change) = self.changes.try_recv() {
-            self.take(&change);
+        loop {
+            match self.changes.try_recv() {
+                Ok(change) => self.take(&change),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return None,
+            }
         }
         self.mark(version, Value::Null);
         self.bookmark = Some(Instant::now() + BOOKMARK);
+        Some(())
     }
 
     fn take(&mut self, change: &Arc<Change>) {

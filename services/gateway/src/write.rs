@@ -117,8 +117,9 @@ impl Gateway {
         self.settle(At::Newest).await?;
         let current = self.current(asked.kind, &key);
         let current = current.ok_or_else(|| Status::not_found(asked.kind, &key.name))?;
-        let dry_run = write(asked.query)?.dry_run;
-        preconditions(asked, &current)?;
+        let options = deletion(asked)?;
+        preconditions(asked, &options, &current)?;
+        let dry_run = options.dry_run;
         let left = if dry_run { None } else { self.remove(asked, &key).await? };
         let terminating = |served: &Arc<Served>| served.object["metadata"]["uid"] == *uid(&current);
         match left.filter(terminating) {
@@ -129,16 +130,23 @@ impl Gateway {
 
     pub(crate) async fn delete_all(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let options = list(asked.query)?;
-        let dry_run = write(asked.query)?.dry_run;
+        let deletion = deletion(asked)?;
         self.settle(At::Newest).await?;
         let namespace = asked.place.namespace.as_deref();
         let all = self.board.look(|view| view.list(asked.kind, namespace));
         let mut items = vec![];
         for (key, served) in all {
             if selects(&options.labels, &options.fields, &served.object) {
-                if !dry_run {
-                    self.remove(asked, &key).await?;
-                }
+                preconditions(asked, &deletion, &served)?;
+                let removed = match deletion.dry_run {
+                    true => Ok(None),
+                    false => self.remove(asked, &key).await,
+                };
+                match removed {
+                    // Somebody else was quicker.
+                    Err(status) if status.code == 404 => continue,
+                    removed => removed?,
+                };
                 items.push(served.object.clone());
             }
         }
@@ -155,11 +163,16 @@ impl Gateway {
     async fn remove(&self, asked: &Asked<'_>, key: &Key) -> Result<Option<Arc<Served>>, Status> {
         let not_written = |_| Status::not_allowed("delete", asked.kind.0.kind);
         let command = delete(asked.kind.0).map_err(not_written)?;
-        self.command(asked, key, command).await.map_err(|refusal| match refusal {
-            Refused::Domain(refusal) => Status::refused(asked.kind, &key.name, &refusal),
-            Refused::Status(status) => status,
-        })?;
-        Ok(self.current(asked.kind, key))
+        let refusal = match self.command(asked, key, command).await {
+            Ok(()) => return Ok(self.current(asked.kind, key)),
+            Err(Refused::Status(status)) => return Err(status),
+            Err(Refused::Domain(refusal)) => refusal,
+        };
+        self.settle(At::Newest).await?;
+        Err(match self.current(asked.kind, key) {
+            None => Status::not_found(asked.kind, &key.name),
+            Some(_) => Status::refused(asked.kind, &key.name, &refusal),
+        })
     }
 
     /// Has an object applied that should stand at `version`; answers it as it is then.
@@ -262,15 +275,43 @@ fn uid(served: &Served) -> &Value {
     &served.object["metadata"]["uid"]
 }
 
-/// Refuses where the options of a deletion name another incarnation or version.
-fn preconditions(asked: &Asked<'_>, current: &Served) -> Result<(), Status> {
-    if asked.body.is_empty() {
-        return Ok(());
+/// How a deletion is meant: by its body, or by its parameters.
+struct Deletion {
+    dry_run: bool,
+    preconditions: Value,
+}
+
+/// Reads it. What dependants are to become is the services' to say: another policy is refused.
+fn deletion(asked: &Asked<'_>) -> Result<Deletion, Status> {
+    let by_query = write(asked.query)?.dry_run;
+    let mut options = match asked.body.is_empty() {
+        true => Value::Null,
+        false => body(asked.body, asked.content_type)?.0,
+    };
+    let by_body = match &options["dryRun"] {
+        Value::Null => false,
+        Value::Array(all) if all.is_empty() => false,
+        Value::Array(all) if *all == [json!("All")] => true,
+        other => {
+            return Err(Status::invalid_options("dryRun", &format!("Unsupported value: {other}")));
+        }
+    };
+    let policy = options["propagationPolicy"].as_str().unwrap_or("Background");
+    let other = asked.query.contains("propagationPolicy=")
+        && !asked.query.contains("propagationPolicy=Background");
+    if policy != "Background" || other || options["orphanDependents"] == json!(true) {
+        let words = "Unsupported value: supported values: \"Background\"";
+        return Err(Status::invalid_options("propagationPolicy", words));
     }
-    let (options, _) = body(asked.body, asked.content_type)?;
-    let wanted = &options["preconditions"];
+    let preconditions = options["preconditions"].take();
+    Ok(Deletion { dry_run: by_query || by_body, preconditions })
+}
+
+/// Refuses where a deletion names another incarnation or version.
+fn preconditions(asked: &Asked<'_>, given: &Deletion, current: &Served) -> Result<(), Status> {
     for field in ["uid", "resourceVersion"] {
-        let (wanted, stands) = (&wanted[field], &current.object["metadata"][field]);
+        let wanted = given.preconditions.get(field).unwrap_or(&Value::Null);
+        let stands = &current.object["metadata"][field];
         if !wanted.is_null() && wanted != stands {
             let name = current.object["metadata"]["name"].as_str().unwrap_or_default();
             let message = format!(

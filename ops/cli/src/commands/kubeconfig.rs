@@ -14,7 +14,9 @@ use std::path::PathBuf;
 /// A folder that holds no hub, or one whose API was never served.
 pub fn run(args: &KubeconfigArgs, data: Option<&PathBuf>) -> Done {
     let folder = hub::folder(data)?;
-    let admin = std::fs::read_to_string(folder.join("kubeconfig")).map_err(|_| {
+    let (kubeconfig, gateway) = (folder.join("kubeconfig"), folder.join("gateway"));
+    let admin = std::fs::read_to_string(kubeconfig).ok().filter(|_| gateway.is_dir());
+    let admin = admin.ok_or_else(|| {
         let sentence = format!("the API of the hub in \"{}\" was never served", folder.display());
         Failure::new("CLI0057", sentence, "start it: fleetlog dev --data DIR serves it")
     })?;
@@ -27,7 +29,7 @@ pub fn run(args: &KubeconfigArgs, data: Option<&PathBuf>) -> Done {
         config.pointer("/clusters/0/cluster/server")?.as_str().map(str::to_owned)
     });
     let now = Clock::System.now();
-    let own = Certificates::load_or_create(&folder.join("gateway"), now)?;
+    let own = Certificates::load_or_create(&gateway, now)?;
     let groups: Vec<&str> = args.groups.iter().map(String::as_str).collect();
     let who = (user.as_str(), groups.as_slice());
     out(&fleetlog_gateway::kubeconfig(&own, &server.unwrap_or_default(), who, now)?);

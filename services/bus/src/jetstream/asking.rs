@@ -20,6 +20,12 @@ const PLACE_WITHIN: Duration = Duration::from_secs(30);
 /// What every service may ask, and only services and operators listen to what has no echo.
 const API_ECHO: &str = "$JS.API.STREAM.INFO.EVENTS";
 
+/// Whether an answer may go there. Who asks names the place: one that is no inbox could be a
+/// subject that only we may write.
+fn is_inbox(reply: &str) -> bool {
+    reply.starts_with("_R_.") || reply.starts_with("_INBOX")
+}
+
 pub(super) async fn send(link: &Link, message: Message) -> Result<(), Fault> {
     let step = format!("send on \"{}\"", message.subject);
     let Message { subject, headers, payload, reply } = message;
@@ -104,5 +110,9 @@ pub(super) async fn subscribe(
         Ok(_) | Err(Unanswered::NobodyThere) => {}
         Err(unanswered) => return Err(unanswered.into_fault(step())),
     }
-    Ok(messages.map(|message| of_message(&message)).boxed())
+    let heard = messages.map(|message| {
+        let message = of_message(&message);
+        Message { reply: message.reply.filter(|reply| is_inbox(reply)), ..message }
+    });
+    Ok(heard.boxed())
 }

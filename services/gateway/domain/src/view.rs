@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// How many changes are held; who comes from further back lists anew.
-const HELD: usize = 65_536;
+const HELD: usize = 8_192;
 
 /// An object's place among those of its kind; lists are in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +104,9 @@ pub struct View {
     history: VecDeque<Arc<Change>>,
     /// What changed up to here is not in the history.
     floor: u64,
+    /// Commits that were taken in together: what was between them is not in the history either.
+    /// From the version before them to that of the last, in order.
+    together: VecDeque<(u64, u64)>,
 }
 
 impl View {
@@ -122,6 +125,9 @@ impl View {
         let mut changes: Vec<Change> =
             seen.into_iter().flat_map(|seen| self.changes(seen)).collect();
         changes.sort_by_key(|change| change.version);
+        if end > self.position.next() {
+            self.together.push_back((self.version(), start_of(end)));
+        }
         self.position = self.position.max(end);
         changes.into_iter().map(|change| self.keep(change)).collect()
     }
@@ -159,6 +165,10 @@ impl View {
             && let Some(oldest) = self.history.pop_front()
         {
             self.floor = self.floor.max(oldest.version);
+            let floor = self.floor;
+            while self.together.front().is_some_and(|(_, last)| *last <= floor) {
+                self.together.pop_front();
+            }
         }
         change
     }
@@ -198,7 +208,7 @@ impl View {
         namespace: Option<&str>,
         version: u64,
     ) -> Option<Vec<(Key, Arc<Served>)>> {
-        if version < self.floor {
+        if !self.holds(version) {
             return None;
         }
         let mut found: BTreeMap<Key, Arc<Served>> =
@@ -217,7 +227,7 @@ impl View {
     /// The changes of a kind after a resource version, in order; `None` when not all are held.
     #[must_use]
     pub fn since(&self, kind: Kind, version: u64) -> Option<Vec<Arc<Change>>> {
-        if version < self.floor {
+        if !self.holds(version) {
             return None;
         }
         let later = self.history.iter().rev().take_while(|change| change.version > version);
@@ -255,10 +265,12 @@ impl View {
         changes
     }
 
-    /// The oldest resource version whose later changes are all held.
+    /// Whether the state at a resource version, and all changes after it, can be told.
     #[must_use]
-    pub const fn floor(&self) -> u64 {
-        self.floor
+    pub fn holds(&self, version: u64) -> bool {
+        let after = self.together.partition_point(|(_, last)| *last <= version);
+        let within = self.together.get(after).is_some_and(|(first, _)| *first < version);
+        version >= self.floor && !within
     }
 }
 
@@ -379,6 +391,23 @@ mod tests {
             .collect();
         let wanted = [("DELETED", "d"), ("ADDED", "d"), ("MODIFIED", "a"), ("DELETED", "c")];
         assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn what_was_between_commits_that_came_together_is_not_held() {
+        let mut view = View::default();
+        view.load(kind(), vec![object("a", "1", 1, "x")], Position(4));
+        let both = vec![
+            seen("a", Some(object("a", "1", 7, "y")), 7),
+            seen("b", Some(object("b", "2", 6, "x")), 6),
+        ];
+        view.apply(both, Position(7));
+        let holds = |at: u64| view.holds(start_of(Position(at)));
+        assert!(view.holds(end_of(Position(4))), "before them");
+        assert!(!holds(5) && !holds(6), "between them");
+        assert!(holds(7) && view.holds(end_of(Position(7))), "the last of them");
+        assert_eq!(view.list_at(kind(), None, start_of(Position(6))), None);
+        assert_eq!(view.since(kind(), start_of(Position(6))), None);
     }
 
     #[test]

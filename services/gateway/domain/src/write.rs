@@ -14,6 +14,16 @@ const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 /// How many of them.
 const SUFFIX: usize = 5;
 
+/// What the hub says of an object, whatever its author does.
+const SYSTEM: [&str; 6] = [
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+];
+
 /// A body as it was read: the value, and the paths of keys that stand twice.
 pub type Body = (Value, Vec<String>);
 
@@ -81,6 +91,9 @@ pub fn created(
     }
     if let Some(fields) = object.as_object_mut().filter(|_| kind.has_status()) {
         fields.remove("status");
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        SYSTEM.iter().for_each(|field| drop(metadata.remove(*field)));
     }
     checked(kind, object, (twice, unknown))
 }

@@ -143,12 +143,13 @@ async fn gw038_a_watch_ends_with_its_gateway_and_goes_on_where_it_was_at_another
     let response = gateway.answer(&who, &request("GET", &path, &[], Value::Null)).await;
     let mut watching = Watching::of(response);
     let mut told = vec![];
-    while !["a", "d"].iter().all(|name| told.iter().any(|(_, of)| of == name)) {
+    while !["a", "b", "d"].iter().all(|name| told.iter().any(|(_, of)| of == name)) {
         let (what, name, _) = watching.event().await;
         told.push((what, name));
     }
     assert!(told.contains(&("MODIFIED".to_owned(), "a".to_owned())), "{told:?}");
     assert!(told.contains(&("ADDED".to_owned(), "d".to_owned())), "{told:?}");
+    assert!(told.contains(&("DELETED".to_owned(), "b".to_owned())), "{told:?}");
     assert!(!told.iter().any(|(_, name)| name == "c"), "{told:?}");
     stage.stop();
     while watching.next().await.is_some() {}
@@ -166,6 +167,14 @@ async fn gw035_a_watched_table_describes_its_columns_once() {
     assert!(first["object"]["columnDefinitions"].is_array());
     assert!(second["object"]["columnDefinitions"].is_null());
     assert_eq!(second["object"]["rows"][0]["cells"][0], "b");
+}
+
+#[tokio::test]
+async fn no_lifetime_of_a_watch_is_too_long() {
+    let stage = Stage::new().await;
+    stage.cluster("a").await;
+    let path = format!("{CLUSTERS}?watch=1&timeoutSeconds={}", u64::MAX);
+    assert_eq!(watch(&stage, &path).await.event().await.1, "a");
 }
 
 #[tokio::test(start_paused = true)]

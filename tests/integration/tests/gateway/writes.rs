@@ -148,6 +148,12 @@ async fn gw057_a_dry_run_checks_all_and_writes_nothing() {
     let patched = stage.patch(&path, json!({"spec": {"numberOfClusters": 9}})).await.ok();
     assert_eq!(patched["spec"]["numberOfClusters"], 9);
     stage.delete(&path, Value::Null).await.ok();
+    // kubectl says it in the body.
+    let body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]});
+    stage.delete(&format!("{PLACEMENTS}/p"), body.clone()).await.ok();
+    stage.delete(PLACEMENTS, body).await.ok();
+    let orphan = json!({"propagationPolicy": "Orphan"});
+    assert_eq!(stage.delete(&format!("{PLACEMENTS}/p"), orphan).await.code, 422);
     let there = stage.get(&format!("{PLACEMENTS}/p")).await.ok();
     assert_eq!(there["spec"]["numberOfClusters"], 1);
 }
@@ -257,6 +263,15 @@ async fn what_the_hub_derives_and_what_is_no_patch_is_refused() {
     let strategic = read(stage.send("PATCH", &path, &headers, json!({})).await).await;
     assert_eq!(strategic.refused(), (415, "UnsupportedMediaType"));
     assert_eq!(stage.patch(&format!("{path}/status"), json!({})).await.code, 405);
+}
+
+#[tokio::test]
+async fn what_lies_in_all_namespaces_is_not_deleted_together() {
+    let stage = Stage::new().await;
+    let all = "/apis/work.open-cluster-management.io/v1/manifestworks";
+    assert_eq!(stage.delete(all, Value::Null).await.code, 405);
+    let odd = "/apis/cluster.open-cluster-management.io/v1/namespaces/t/managedclusters";
+    assert_eq!(stage.get(odd).await.code, 404);
 }
 
 #[tokio::test]

@@ -5,8 +5,11 @@ use crate::raw::{Cut, Raw};
 use crate::{everything, forbidden};
 use fleetlog_bus::Credentials;
 use fleetlog_bus::jwt::{NewUser, mint_user, sign_claims};
+use fleetlog_kernel::Service;
+use fleetlog_messages::subject;
 use fleetlog_test_support::{MADE, TestHub, eventually};
 use fleetlog_topology::accounts::Account;
+use futures::StreamExt as _;
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -198,4 +201,24 @@ async fn a_join_token_can_ask_to_join_and_nothing_else() {
         boot.subscribe(filter, "").await.unwrap();
     }
     assert_eq!(forbidden(&boot.settle().await.unwrap()), filters);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_would_go_where_only_a_service_writes_is_not_given() {
+    let hub = TestHub::start().await.unwrap();
+    let service = hub.service(Service::Registration).await.unwrap();
+    let filter = subject::queries_for(Service::Registration);
+    let mut asked = service.subscribe(&filter, None).await.unwrap();
+    let gateway = hub.identity().unwrap().gateway().unwrap();
+    let mut raw = Raw::connect(hub.url(), &gateway).await.unwrap();
+    let question = "fl.qry.registration.gateway.get";
+    for reply in ["fl.ev.registration.cluster.x", "fl.res.alice.1", "_INBOX_gateway.1"] {
+        raw.ask(question, reply, "").await.unwrap();
+    }
+    assert_eq!(raw.settle().await.unwrap(), Vec::<String>::new());
+    let mut replies = vec![];
+    for _ in 0..3 {
+        replies.push(asked.next().await.unwrap().reply);
+    }
+    assert_eq!(replies, [None, None, Some("_INBOX_gateway.1".to_owned())]);
 }
