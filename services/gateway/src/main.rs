@@ -10,6 +10,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::time::{Duration, timeout};
+
+/// How long requests in hand may take once the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(35);
 
 /// Serves the hub's Kubernetes API. Writes DIR/kubeconfig, by which kubectl is its administrator.
 #[derive(Parser)]
@@ -80,7 +84,15 @@ async fn run(flags: Flags) -> Result<()> {
     tokio::select! {
         biased;
         ended = tasks.join() => ended?,
-        () = signals.next() => tasks.stop(),
+        () = signals.next() => {
+            tracing::info!("requests in hand are answered; a second signal ends them");
+            tasks.stop();
+            tokio::select! {
+                biased;
+                () = signals.next() => {}
+                _ = timeout(DRAIN, tasks.join()) => {}
+            }
+        }
     }
     tasks.abort();
     Ok(())
