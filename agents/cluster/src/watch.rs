@@ -23,6 +23,7 @@ struct Watch {
 
 enum Phase {
     List,
+    Wait(Refused),
     Open(String),
     Follow(String, Events),
 }
@@ -52,10 +53,14 @@ impl Watch {
                 }
                 Err(refused) => {
                     self.unlisted(&refused);
-                    self.back_off(&refused).await;
-                    Phase::List
+                    Phase::Wait(refused)
                 }
             },
+            // After what was found is told: later it may not be true any more.
+            Phase::Wait(refused) => {
+                self.back_off(&refused).await;
+                Phase::List
+            }
             Phase::Open(version) => match self.member.events(&self.key, &version).await {
                 Ok(events) => Phase::Follow(version, events),
                 Err(refused) if refused.code == GONE => Phase::List,

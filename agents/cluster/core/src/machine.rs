@@ -236,9 +236,8 @@ impl Machine {
             return;
         }
         if *watch == record::watch() {
-            let uid = meta(object, "uid");
             let Some(lost) = Record::of(object, &self.config.hub_hash) else { return };
-            return self.record_lost(&lost.work, |record| record.uid == uid, now);
+            return self.record_lost(&lost, now);
         }
         let key = key_of(watch, object);
         self.not_there(&key, now);
@@ -249,12 +248,7 @@ impl Machine {
             return;
         }
         if *watch == record::watch() {
-            let hub = self.config.hub_hash.clone();
-            let lost = |record: &Record| {
-                !names.contains(&(String::new(), Record::name(&hub, &record.work)))
-            };
-            let all: Vec<String> = self.works.iter().map(|(name, _)| name.clone()).collect();
-            return all.iter().for_each(|name| self.record_lost(name, lost, now));
+            return self.records_listed(names, now);
         }
         for key in self.works.objects_of(watch) {
             if !names.contains(&(key.namespace.clone(), key.name.clone())) {
@@ -283,12 +277,25 @@ impl Machine {
         }
     }
 
-    fn record_lost(&mut self, name: &str, is_lost: impl Fn(&Record) -> bool, now: Timestamp) {
-        let lost = |work: &Work| work.pass.is_none() && work.record.as_ref().is_some_and(&is_lost);
-        if !self.works.get(name).is_some_and(lost) {
-            return;
+    /// A list may be older than a record that it does not name: that is looked at, not believed.
+    fn records_listed(&mut self, names: &BTreeSet<(String, String)>, now: Timestamp) {
+        let lost = |(_, work): &(&String, &Work)| {
+            let record = work.record.as_ref();
+            record.is_some_and(|record| !names.contains(&(String::new(), record.name.clone())))
+        };
+        let lost = self.works.iter().filter(lost).map(|(name, _)| name.clone());
+        for name in lost.collect::<Vec<_>>() {
+            let Some(work) = self.works.get_mut(&name) else { continue };
+            work.unsure = true;
+            work.look_at(now);
         }
-        if let Some(work) = self.works.get_mut(name) {
+    }
+
+    fn record_lost(&mut self, lost: &Record, now: Timestamp) {
+        let Some(work) = self.works.get_mut(&lost.work).filter(|work| work.pass.is_none()) else {
+            return;
+        };
+        if work.record.as_ref().is_some_and(|record| record.uid == lost.uid) {
             work.record = None;
             work.look_at(now);
         }

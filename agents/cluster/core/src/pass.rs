@@ -121,10 +121,16 @@ impl Machine {
             recorded.map(|made| (made.resource.key.clone(), made.resource.clone())).collect();
         let named = manifests.iter().filter_map(|manifest| manifest.resource(&self.kinds));
         all.extend(named.map(|resource| (resource.key.clone(), resource)));
+        let deleted = self.desired.get(name).is_some_and(|held| held.deleted);
+        let read = work.pass.as_ref().is_some_and(|pass| pass.record_read);
+        // That nothing was made is believed only when the member says so now.
+        let asks = !read && (work.unsure || (deleted && work.record.is_none()));
         work.marks.retain(|key, _| all.contains_key(key));
         for key in all.keys() {
             work.marks.entry(key.clone()).or_default();
         }
+        let record = asks.then(|| Record::resource(&self.config.hub_hash, name));
+        all.extend(record.map(|record| (record.key.clone(), record)));
         if all.is_empty() {
             return self.carry_on(name, Observed::new(), now, actions);
         }
@@ -152,9 +158,29 @@ impl Machine {
                 *applied = mark.applied;
             }
         }
-        if self.is_current(name, now) {
-            self.carry_on(name, observed, now, actions);
+        if !self.is_current(name, now) {
+            return;
         }
+        let key = Record::resource(&self.config.hub_hash, name).key;
+        match observed.remove(&key) {
+            Some(live) => self.record_read(name, &live, now, actions),
+            None => self.carry_on(name, observed, now, actions),
+        }
+    }
+
+    /// The record was read because there was doubt; what it names is read after it.
+    fn record_read(&mut self, name: &str, live: &Live, now: Timestamp, actions: &mut Vec<Action>) {
+        let Some(work) = self.works.get_mut(name) else { return };
+        work.record = match live {
+            Live::Unknown(_) => return self.put_off(name, now),
+            Live::Absent => None,
+            Live::Present { object, .. } => Record::of(object, &self.config.hub_hash),
+        };
+        work.unsure = false;
+        if let Some(pass) = work.pass.as_mut() {
+            pass.record_read = true;
+        }
+        self.observe(name, now, actions);
     }
 
     /// Plans; either there is something to do, or the pass ends.
@@ -397,6 +423,8 @@ fn note_record(work: &mut Work, step: &Step, done: Done, hub_hash: &str) {
         (_, Done::Now(_)) => {}
         (Step::Record { .. }, Done::Gone) => work.record = None,
         (_, Done::Gone | Done::Failed(_)) => {
+            // It may have been written all the same.
+            work.unsure = true;
             if let Some(pass) = work.pass.as_mut() {
                 pass.record_failed = true;
             }

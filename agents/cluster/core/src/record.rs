@@ -52,6 +52,14 @@ impl Record {
         format!("{hub_hash}-{work}")
     }
 
+    /// Where the record of a work is.
+    #[must_use]
+    pub fn resource(hub_hash: &str, work: &str) -> Resource {
+        let WatchKey { group, version, resource, namespace } = watch();
+        let name = Self::name(hub_hash, work);
+        Resource { key: ObjectKey { group, resource, namespace, name }, version }
+    }
+
     /// Reads one; `None` when it belongs to another hub.
     #[must_use]
     pub fn of(object: &Value, hub_hash: &str) -> Option<Self> {

@@ -55,6 +55,8 @@ pub(crate) struct Pass {
     pub manifests: Option<Arc<[Manifest]>>,
     /// What could not be done in it.
     pub failed: BTreeMap<ObjectKey, Failure>,
+    /// The record was read in it.
+    pub record_read: bool,
     /// The record could not be written.
     pub record_failed: bool,
     /// It changed objects.
@@ -70,6 +72,8 @@ pub(crate) struct Work {
     pub bundle: Option<(String, Vec<u8>)>,
     /// The member's record of it.
     pub record: Option<Record>,
+    /// A list did not name the record, or it could not be written: the next pass reads it.
+    pub unsure: bool,
     /// One for each manifest, once a pass has ended.
     pub lines: Vec<Line>,
     /// What is known of its objects.

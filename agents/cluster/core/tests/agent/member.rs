@@ -170,7 +170,7 @@ impl Member {
         self.tell(Event::Gone(resource.watch(), Box::new(object)));
     }
 
-    fn perform(&mut self, action: Action) -> Vec<Event> {
+    pub fn perform(&mut self, action: Action) -> Vec<Event> {
         match action {
             Action::Sync(held) => {
                 self.syncs.push(held);
@@ -197,7 +197,10 @@ impl Member {
             }
             Action::Observe { work, resources } => {
                 let observed = resources.into_iter().map(|resource| {
-                    let live = self.objects.get(&resource.key).cloned();
+                    let live = match resource.watch() == fleetlog_agent_core::record_watch() {
+                        true => self.records.get(&resource.key.name).cloned(),
+                        false => self.objects.get(&resource.key).cloned(),
+                    };
                     (resource.key, live.map_or(Live::Absent, Live::found))
                 });
                 vec![Event::Observed { work, observed: observed.collect() }]

@@ -2,7 +2,7 @@
 //! checks each delete: after a complete sync, and only what its record names.
 
 use crate::member::{Member, config_map};
-use fleetlog_agent_core::Event;
+use fleetlog_agent_core::{Event, record_watch};
 use fleetlog_messages::work::Delivery;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -23,6 +23,8 @@ enum Move {
     Refuse(Option<u8>),
     /// The hub goes or comes back.
     Hub(bool),
+    /// A list of the records comes that is older than all of them.
+    StaleList,
     /// The agent starts again.
     Restart,
     /// Time passes.
@@ -40,6 +42,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => (0..5_u8).prop_map(Move::Delete),
         1 => prop::option::of(0..5_u8).prop_map(Move::Refuse),
         1 => any::<bool>().prop_map(Move::Hub),
+        1 => Just(Move::StaleList),
         1 => Just(Move::Restart),
         2 => (1..900_u16).prop_map(Move::Pass),
     ]
@@ -80,6 +83,9 @@ fn make(member: &mut Member, heard: &mut Vec<Delivery>, step: Move) {
         Move::Hub(there) => {
             member.hub_is_there = there;
             member.tell(if there { Event::Connected } else { Event::Disconnected });
+        }
+        Move::StaleList => {
+            member.tell(Event::Listed(record_watch(), std::collections::BTreeSet::new()));
         }
         Move::Restart => {
             member.start();
