@@ -50,7 +50,7 @@ fn is_named(info: &KindInfo, lower: &str) -> bool {
 /// `managedcluster.cluster.open-cluster-management.io/cluster1`: what kubectl calls an object.
 #[must_use]
 pub fn full_name(info: &KindInfo, name: &str) -> String {
-    format!("{}.{}/{name}", info.singular, info.group)
+    format!("{}/{name}", info.in_group(info.singular))
 }
 
 /// `ManifestWork/cluster1/shop`: KIND/NAMESPACE/NAME, or KIND/NAME.

@@ -12,6 +12,7 @@ use fleetlog_messages::registration::{
 pub use fleetlog_objects::How;
 use fleetlog_objects::{Applying, NoCommand};
 use prost::Message as _;
+use std::collections::BTreeMap;
 
 /// An object ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Order {
     pub command: Vec<u8>,
     /// The manifests, to be handed over before the command.
     pub bundle: Option<Vec<u8>>,
+    /// The values of a secret, to be handed over before the command.
+    pub values: Option<BTreeMap<String, String>>,
 }
 
 /// The command that makes an object what was given.
@@ -31,14 +34,14 @@ pub struct Order {
 pub fn apply(given: Given, how: &How) -> Result<Order, Failure> {
     let Given { target, place, object } = given;
     let applying = fleetlog_objects::apply(target.info, object, how);
-    let Applying { command, bundle } = applying.map_err(|why| failure(why).at(&place))?;
+    let Applying { command, bundle, values } = applying.map_err(|why| failure(why).at(&place))?;
     if command.len() > MAX_COMMAND {
         let size = command.len();
         let sentence = format!("the command has {size} bytes, at most {MAX_COMMAND} are taken");
         let advice = "take large annotations and lists out; manifests do not count";
         return Err(Failure::new("CLI0014", sentence, advice).at(&place));
     }
-    Ok(Order { target, command, bundle })
+    Ok(Order { target, command, bundle, values })
 }
 
 /// The command that removes an object.
@@ -46,7 +49,7 @@ pub fn apply(given: Given, how: &How) -> Result<Order, Failure> {
 /// # Errors
 /// Kinds that nobody removes.
 pub fn delete(target: &Target) -> Result<Vec<u8>, Failure> {
-    fleetlog_objects::delete(target.info).map_err(failure)
+    fleetlog_objects::delete(target.info, "").map_err(failure)
 }
 
 fn failure(why: NoCommand) -> Failure {

@@ -36,13 +36,17 @@ impl Target {
     /// That there is none.
     #[must_use]
     pub fn not_found(&self) -> Failure {
-        let KindInfo { plural, group, .. } = self.info;
-        let mut sentence = format!("{plural}.{group} \"{}\" not found", self.name);
+        let kind = self.info.in_group(self.info.plural);
+        let mut sentence = format!("{kind} \"{}\" not found", self.name);
         if let Some(namespace) = &self.namespace {
             sentence.push_str(&format!(" in namespace \"{namespace}\""));
         }
         let all = if self.info.namespaced { " -A" } else { "" };
-        Failure::new("CLI0006", sentence, format!("see what there is: fleetlog get {plural}{all}"))
+        Failure::new(
+            "CLI0006",
+            sentence,
+            format!("see what there is: fleetlog get {}{all}", self.info.plural),
+        )
     }
 
     /// Reads KIND/NAMESPACE/NAME, or KIND/NAME for cluster-scoped kinds.

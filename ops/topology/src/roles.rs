@@ -249,6 +249,11 @@ fn service(service: Service) -> Role {
             ]));
             subscribe.extend(texts(&["fl.a.*.sync", "fl.a.*.blob"]));
         }
+        Service::Core => publish.extend(texts(&[
+            "fl.key.*",
+            "$JS.API.STREAM.MSG.GET.KEYS",
+            "$JS.API.STREAM.MSG.DELETE.KEYS",
+        ])),
         Service::Placement | Service::Addon => {}
     }
     Role {

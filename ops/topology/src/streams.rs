@@ -13,7 +13,19 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Every stream, in the order in which they are made.
 #[must_use]
 pub fn streams() -> Vec<StreamSpec> {
-    vec![events(), cmd(), told(), result(), blobs(), work(), status(), lease(), timer(), dlq()]
+    vec![
+        events(),
+        cmd(),
+        told(),
+        result(),
+        blobs(),
+        keys(),
+        work(),
+        status(),
+        lease(),
+        timer(),
+        dlq(),
+    ]
 }
 
 /// Every durable work queue: commands of users and of services for each service, and agents'
@@ -114,6 +126,16 @@ fn blobs() -> StreamSpec {
         deny_delete: true,
         direct: true,
         ..plain("BLOBS", &["fl.blob.*"])
+    }
+}
+
+/// What the values of secrets are sealed with: taken out with the secret, for the log keeps what
+/// was sealed.
+fn keys() -> StreamSpec {
+    StreamSpec {
+        per_subject: Some(1),
+        when_full: WhenFull::RefuseNew,
+        ..plain("KEYS", &["fl.key.*"])
     }
 }
 

@@ -14,11 +14,14 @@ pub enum Service {
     Work,
     /// Add-ons: what extends clusters.
     Addon,
+    /// Plain objects of Kubernetes: namespaces, settings, secrets, who may do what.
+    Core,
 }
 
 impl Service {
     /// All services, in a fixed order.
-    pub const ALL: [Self; 4] = [Self::Registration, Self::Placement, Self::Work, Self::Addon];
+    pub const ALL: [Self; 5] =
+        [Self::Registration, Self::Placement, Self::Work, Self::Addon, Self::Core];
 
     /// The service's subject token.
     #[must_use]
@@ -28,6 +31,7 @@ impl Service {
             Self::Placement => "placement",
             Self::Work => "work",
             Self::Addon => "addon",
+            Self::Core => "core",
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::envelope::Recorded;
 use crate::upcast::{Newer, newer};
-use crate::{addon, common, placement, registration, registration_v2, work};
+use crate::{addon, common, core, placement, registration, registration_v2, work};
 use fleetlog_kernel::Position;
 use prost::Message as _;
 
@@ -31,6 +31,8 @@ pub enum Happened {
     AddOn(addon::add_on_event::Event),
     /// To an AddOnTemplate.
     Template(addon::template_event::Event),
+    /// To a plain object; the kind is the aggregate's.
+    Object(core::object_event::Event),
     /// To what a service makes of the log.
     Projection(common::projection_event::Event),
 }
@@ -105,6 +107,7 @@ fn read(schema: &str, bytes: &[u8]) -> Result<Happened, String> {
         "fleetlog.addon.v1.DefinitionEvent" => event!(addon::DefinitionEvent, Happened::Definition),
         "fleetlog.addon.v1.AddOnEvent" => event!(addon::AddOnEvent, Happened::AddOn),
         "fleetlog.addon.v1.TemplateEvent" => event!(addon::TemplateEvent, Happened::Template),
+        "fleetlog.core.v1.ObjectEvent" => event!(core::ObjectEvent, Happened::Object),
         _ => return Err(format!("\"{schema}\" is no schema of events")),
     };
     told.ok_or_else(|| format!("an event of {schema} is empty"))

@@ -36,17 +36,30 @@ pub struct KindInfo {
 pub struct Column {
     /// The heading.
     pub name: &'static str,
-    /// `string`, `integer`, `boolean` or `date`.
+    /// `string`, `integer`, `boolean`, `date`, or `count`: of the entries.
     pub kind: &'static str,
-    /// Where the value lies, in kubectl's JSON path.
+    /// Where the value lies, in kubectl's JSON path; with braces a text of several.
     pub json_path: &'static str,
 }
 
 impl KindInfo {
-    /// `group/version`.
+    /// A name of the kind as it is told from those of other groups: `secrets` in the group without
+    /// a name, `placements.cluster.open-cluster-management.io` elsewhere.
+    #[must_use]
+    pub fn in_group(&self, name: &str) -> String {
+        match self.group {
+            "" => name.to_owned(),
+            group => format!("{name}.{group}"),
+        }
+    }
+
+    /// `group/version`; the version alone in the group without a name.
     #[must_use]
     pub fn api_version(&self) -> String {
-        format!("{}/{}", self.group, self.version)
+        match self.group {
+            "" => self.version.to_owned(),
+            group => format!("{group}/{}", self.version),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub mod upcast;
 pub mod wire;
 
 pub use generated::{
-    EVENTS, KINDS, MESSAGES, addon, common, placement, registration, registration_v2, work,
+    EVENTS, KINDS, MESSAGES, addon, common, core, placement, registration, registration_v2, work,
 };
 pub use kind::{ApiObject, Column, KindInfo};
 

@@ -134,6 +134,12 @@ pub fn blob(hash: &ContentHash) -> Subject {
     Subject(format!("fl.blob.{hash}"))
 }
 
+/// `fl.key.<key>`: what the values of a secret are sealed with.
+#[must_use]
+pub fn key(key: &str) -> Subject {
+    Subject(format!("fl.key.{}", encode_token(key)))
+}
+
 /// `fl.work.<cluster>.<work>`: the derived desired state, one message each.
 #[must_use]
 pub fn work(cluster: &str, work: &str) -> Subject {
@@ -161,7 +167,7 @@ pub fn timers_for(service: Service) -> Option<Subject> {
         Service::Placement | Service::Work | Service::Addon => {
             Some(Subject(format!("fl.timer.due.{service}.>")))
         }
-        Service::Registration => None,
+        Service::Registration | Service::Core => None,
     }
 }
 

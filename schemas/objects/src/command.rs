@@ -3,12 +3,14 @@
 
 use crate::Refusal;
 use crate::typed::{Loss, ReadError, read};
-use fleetlog_kernel::ContentHash;
+use crate::values::take_values;
+use fleetlog_kernel::{ContentHash, Service};
 use fleetlog_messages::addon::{
     AddOnCommand, ApplyAddOn, ApplyDefinition, ApplyTemplate, DefinitionCommand, DeleteAddOn,
     DeleteDefinition, DeleteTemplate, TemplateCommand, add_on_command, definition_command,
     template_command,
 };
+use fleetlog_messages::core::{ApplyObject, DeleteObject, ObjectCommand, Sealed, object_command};
 use fleetlog_messages::placement::{
     ApplyPlacement, ApplyScore, DeletePlacement, DeleteScore, PlacementCommand, ScoreCommand,
     placement_command, score_command,
@@ -26,6 +28,7 @@ use fleetlog_messages::work::{
 use fleetlog_messages::{ApiObject, KindInfo};
 use prost::Message as _;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// How an object is laid over the one that is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub struct How {
     pub resource_version: String,
     /// Labels and annotations given are all there are, instead of being added.
     pub replace_metadata: bool,
+    /// The values of a secret stay as they are, whatever the object says.
+    pub keep_values: bool,
+    /// Only the status is meant.
+    pub status: bool,
 }
 
 /// What is to be sent to have an object applied.
@@ -44,6 +51,19 @@ pub struct Applying {
     pub command: Vec<u8>,
     /// The manifests, to be handed over before the command.
     pub bundle: Option<Vec<u8>>,
+    /// The values of a secret in base64, to be handed over and put into the command sealed
+    /// ([`with_sealed`]).
+    pub values: Option<BTreeMap<String, String>>,
+}
+
+/// The command of a secret with its values.
+#[must_use]
+pub fn with_sealed(command: &[u8], sealed: Sealed) -> Vec<u8> {
+    let mut command = ObjectCommand::decode(command).unwrap_or_default();
+    if let Some(object_command::Command::Apply(apply)) = &mut command.command {
+        apply.sealed = Some(sealed);
+    }
+    command.encode_to_vec()
 }
 
 /// Why there is no command for an object.
@@ -71,17 +91,22 @@ pub enum NoCommand {
 /// # Errors
 /// Kinds that nobody applies, works without manifests, values that cannot be sent.
 pub fn apply(info: &KindInfo, mut object: Value, how: &How) -> Result<Applying, NoCommand> {
+    let values = take_values(info, &mut object).filter(|_| !how.keep_values);
     let manifests = take_manifests(info, &mut object)?;
     let bundle = manifests.as_deref().map(bundle_of);
     let command = command(info, object, bundle.as_ref().map(|(named, _)| named), how)?;
-    Ok(Applying { command, bundle: bundle.map(|(_, body)| body) })
+    Ok(Applying { command, bundle: bundle.map(|(_, body)| body), values })
 }
 
-/// The command that removes an object.
+/// The command that removes an object: of plain ones this incarnation, if `uid` names one.
 ///
 /// # Errors
 /// Kinds that nobody removes.
-pub fn delete(info: &KindInfo) -> Result<Vec<u8>, NoCommand> {
+pub fn delete(info: &KindInfo, uid: &str) -> Result<Vec<u8>, NoCommand> {
+    if info.service == Some(Service::Core) {
+        let command = Some(object_command::Command::Delete(DeleteObject { uid: uid.to_owned() }));
+        return Ok(ObjectCommand { command }.encode_to_vec());
+    }
     Ok(match info.token {
         "cluster" => {
             let command = Some(cluster_command::Command::Delete(DeleteCluster {}));
@@ -133,7 +158,10 @@ fn command(
     bundle: Option<&Bundle>,
     how: &How,
 ) -> Result<Vec<u8>, NoCommand> {
-    let How { resource_version, replace_metadata } = how.clone();
+    if info.service == Some(Service::Core) {
+        return Ok(plain(&object, how));
+    }
+    let How { resource_version, replace_metadata, .. } = how.clone();
     let bundle = bundle.cloned();
     Ok(match info.token {
         "cluster" => {
@@ -193,6 +221,15 @@ fn command(
         }
         _ => return Err(NoCommand::Derived(info.kind)),
     })
+}
+
+/// The command on a plain object.
+fn plain(object: &Value, how: &How) -> Vec<u8> {
+    let How { resource_version, replace_metadata, keep_values, status } = how.clone();
+    let (object, sealed) = (canonical(object), None);
+    let apply =
+        ApplyObject { object, resource_version, replace_metadata, sealed, status, keep_values };
+    ObjectCommand { command: Some(object_command::Command::Apply(apply)) }.encode_to_vec()
 }
 
 /// The struct of a checked object; a loss here would be a change nobody asked for.

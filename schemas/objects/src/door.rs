@@ -5,6 +5,7 @@ use crate::names::check_names;
 use crate::near::nearest;
 use crate::refusal::{Refusal, name_of};
 use crate::schema::Schemas;
+use crate::values::settle_values;
 use fleetlog_messages::{KINDS, KindInfo};
 use serde_json::Value;
 
@@ -91,6 +92,7 @@ pub fn admit(mut object: Value) -> Result<Admitted, Vec<Refusal>> {
     let mut wrong = schema.prune(&mut object);
     schema.fill(&mut object);
     wrong.extend(schema.check(&object));
+    wrong.extend(settle_values(info, &mut object));
     if wrong.is_empty()
         && let Err(refusal) = check_names(info, &object)
     {

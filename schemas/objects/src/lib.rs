@@ -18,8 +18,9 @@ mod refusal;
 mod schema;
 mod text;
 mod typed;
+mod values;
 
-pub use command::{Applying, How, NoCommand, apply, delete};
+pub use command::{Applying, How, NoCommand, apply, delete, with_sealed};
 pub use door::{Admitted, admit, kind_of, strip_served};
 pub use fleetlog_messages::wire::canonical;
 pub use merge::{merge, merge_patch};
@@ -29,3 +30,4 @@ pub use refusal::Refusal;
 pub use schema::{Schema, Schemas};
 pub use text::{documents, json, to_yaml, yaml};
 pub use typed::{Loss, ReadError, read, write};
+pub use values::settle_values;

@@ -5,6 +5,15 @@ use fleetlog_kernel::{NameError, dns_label, dns_subdomain};
 use fleetlog_messages::KindInfo;
 use serde_json::Value;
 
+/// Names of roles and their bindings.
+fn path_segment(name: &str) -> Result<(), NameError> {
+    if name == "." || name == ".." || name.contains(['/', '%']) {
+        let rule = "a path segment is not \".\" or \"..\" and has no '/' and no '%'";
+        return Err(NameError { name: name.to_owned(), rule });
+    }
+    Ok(())
+}
+
 /// Checks `metadata.name` and `metadata.namespace` of an object.
 ///
 /// # Errors
@@ -15,9 +24,12 @@ pub fn check_names(info: &KindInfo, object: &Value) -> Result<(), Refusal> {
     if name.is_empty() {
         return Err(Refusal::Missing { path: "metadata.name".to_owned() });
     }
-    // A cluster is a namespace on the hub too.
-    let rule: fn(&str) -> Result<(), NameError> =
-        if info.kind == "ManagedCluster" { dns_label } else { dns_subdomain };
+    let rule: fn(&str) -> Result<(), NameError> = match (info.group, info.kind) {
+        // A cluster is a namespace on the hub too.
+        (_, "ManagedCluster") | ("", "Namespace") => dns_label,
+        ("rbac.authorization.k8s.io", _) => path_segment,
+        _ => dns_subdomain,
+    };
     let of = |path: &str| {
         let path = path.to_owned();
         move |error| Refusal::Name { path, error }

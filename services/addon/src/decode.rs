@@ -63,7 +63,9 @@ pub(crate) fn change(commit: &Recorded) -> Result<Option<Change>, Unreadable> {
             }
             Change::Cluster(id.name.clone(), presence)
         }
-        (Service::Placement | Service::Registration | Service::Work, _) => return Ok(None),
+        (Service::Placement | Service::Registration | Service::Work | Service::Core, _) => {
+            return Ok(None);
+        }
     }))
 }
 

@@ -151,7 +151,9 @@ fn add_on_command(
             replace_metadata,
         }) => AddOnCommand::Apply(apply(add_on, resource_version, replace_metadata)?),
         add_on_command::Command::Delete(_) => match request.origin {
-            Origin::User(_) => AddOnCommand::Delete { by },
+            Origin::User(_) | Origin::Service { from: Service::Core, .. } => {
+                AddOnCommand::Delete { by }
+            }
             Origin::Service { .. } | Origin::Timer { .. } | Origin::Agent(_) => {
                 AddOnCommand::Abandon { by }
             }

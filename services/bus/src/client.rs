@@ -11,9 +11,11 @@ use crate::port::Message;
 use bytes::Bytes;
 use fleetlog_kernel::{Actor, CommandId, ContentHash, Position, Service};
 use fleetlog_messages::common::{Answer, BlobKept, BlobPut, Outcome, Query, Refusal};
+use fleetlog_messages::core::{RefusedToSeal, SealValues, Sealed, ValuesSealed};
 use fleetlog_messages::subject::{self, AggregateId, Subject};
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -223,6 +225,24 @@ impl Client {
             )));
         }
         Ok(hash)
+    }
+
+    /// Hands over the values of a secret, in base64 by their names; answers them sealed.
+    ///
+    /// # Errors
+    /// A refusal, or a service that does not answer.
+    pub async fn seal(&self, values: BTreeMap<String, String>) -> Result<Sealed, ClientError> {
+        let subject = subject::put(Service::Core, &self.actor, "seal");
+        let payload = SealValues { values }.encode_to_vec().into();
+        let answer = self.broker.request(&subject, payload, ANSWER_WITHIN).await;
+        let answer = answer.map_err(|fault| of_service(Service::Core, fault))?;
+        let unreadable = |why: &str| ClientError::Unreadable(why.to_owned());
+        let sealed = ValuesSealed::decode(answer.payload)
+            .map_err(|error| ClientError::Unreadable(error.to_string()))?;
+        if let Some(RefusedToSeal { code, sentence, advice }) = sealed.refused {
+            return Err(ClientError::Refused(Refusal { code, sentence, advice }));
+        }
+        sealed.sealed.ok_or_else(|| unreadable("nothing was sealed"))
     }
 
     /// Where the log ends; for those who may read EVENTS.

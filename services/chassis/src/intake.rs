@@ -115,9 +115,13 @@ fn command(message: &StoredMessage) -> Result<Read, String> {
     Ok((target, Origin::User(actor), id, correlation, 0))
 }
 
-/// Names with a colon are services' and clusters' in `Fl-Actor`, and a header is one line.
+/// How `Fl-Actor` begins for those who are no users.
+const OTHERS: [&str; 3] = ["service:", "timer:", "cluster:"];
+
+/// Users have no name that others have in `Fl-Actor`, and a header is one line.
 fn is_user(actor: &str) -> bool {
-    !actor.is_empty() && actor.chars().all(|c| c.is_ascii_graphic() && c != ':')
+    let plain = actor.chars().all(|c| c.is_ascii_graphic() || c == ' ') && actor.trim() == actor;
+    plain && !actor.is_empty() && !OTHERS.iter().any(|prefix| actor.starts_with(prefix))
 }
 
 fn told(message: &StoredMessage) -> Result<Read, String> {

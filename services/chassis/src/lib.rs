@@ -12,6 +12,7 @@ pub mod health;
 mod hosted;
 mod intake;
 mod lag;
+pub mod listen;
 mod machine;
 mod metrics;
 mod plan;

@@ -2,7 +2,7 @@
 //! watches that may be about it: those of its name, and those of the whole kind.
 
 use fleetlog_chassis::Watched;
-use fleetlog_gateway_domain::{Change, Key, Kind, Seen, View};
+use fleetlog_gateway_domain::{Access, Change, Key, Kind, Seen, View};
 use fleetlog_kernel::Position;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -48,6 +48,7 @@ pub(crate) struct Board {
 #[derive(Default)]
 struct State {
     view: View,
+    access: Access,
     watches: HashMap<(&'static str, Option<String>), Vec<Watch>>,
     /// How many watches have begun.
     begun: u64,
@@ -66,7 +67,16 @@ impl Board {
 
     /// Takes in all objects of a kind.
     pub fn load(&self, kind: Kind, objects: Vec<Value>, at: Position) {
-        self.state().view.load(kind, objects, at);
+        let mut state = self.state();
+        for object in &objects {
+            state.access.note(kind.0.kind, &Key::of(object), Some(object));
+        }
+        state.view.load(kind, objects, at);
+    }
+
+    /// Looks at who may do what.
+    pub fn access<R>(&self, look: impl FnOnce(&Access) -> R) -> R {
+        look(&self.state().access)
     }
 
     /// Everything is taken in up to here: requests can be answered.
@@ -89,6 +99,8 @@ impl Board {
     pub fn apply(&self, seen: Vec<Seen>, end: Position) {
         let mut state = self.state();
         for change in state.view.apply(seen, end) {
+            let after = change.after.as_ref().map(|after| &after.object);
+            state.access.note(change.kind.0.kind, &change.key, after);
             state.tell(&change);
         }
         drop(state);

@@ -1,6 +1,7 @@
 //! The gateway's own certificate authority: made at the first start and kept in its folder. It
 //! signs the server's certificate, anew at each start, and those of users.
 
+use crate::tokens::Tokens;
 use anyhow::{Context as _, Result};
 use fleetlog_kernel::Timestamp;
 use rcgen::{
@@ -32,6 +33,9 @@ pub struct Certificates {
     /// Its certificate (PEM): what clients know the gateway by.
     pub certificate: String,
     key: String,
+    /// What signs tokens of service accounts; an earlier release made none.
+    #[serde(default)]
+    token_key: String,
 }
 
 /// A certificate with its key, both PEM.
@@ -52,14 +56,36 @@ impl Certificates {
         if file.exists() {
             let text = fs::read_to_string(&file)
                 .with_context(|| format!("read \"{}\"", file.display()))?;
-            return serde_json::from_str(&text)
-                .with_context(|| format!("\"{}\" is damaged", file.display()));
+            let mut kept: Self = serde_json::from_str(&text)
+                .with_context(|| format!("\"{}\" is damaged", file.display()))?;
+            if kept.token_key.is_empty() {
+                kept.token_key = KeyPair::generate()?.serialize_pem();
+                write_secret(&file, &serde_json::to_string_pretty(&kept)?)?;
+            }
+            return Ok(kept);
         }
-        let key = KeyPair::generate()?;
-        let certificate = authority(at)?.self_signed(&key)?.pem();
-        let made = Self { certificate, key: key.serialize_pem() };
+        let made = Self::create(at)?;
         write_secret(&file, &serde_json::to_string_pretty(&made)?)?;
         Ok(made)
+    }
+
+    /// A new authority, kept nowhere.
+    ///
+    /// # Errors
+    /// A system without randomness.
+    pub fn create(at: Timestamp) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let certificate = authority(at)?.self_signed(&key)?.pem();
+        let token_key = KeyPair::generate()?.serialize_pem();
+        Ok(Self { certificate, key: key.serialize_pem(), token_key })
+    }
+
+    /// What signs the tokens of service accounts.
+    ///
+    /// # Errors
+    /// A damaged key.
+    pub fn tokens(&self) -> Result<Tokens> {
+        Tokens::of(&self.token_key)
     }
 
     /// A certificate of the server, for these names and addresses.

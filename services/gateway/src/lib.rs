@@ -3,27 +3,35 @@
 
 mod board;
 pub mod certificates;
+mod commands;
 mod feed;
-mod identity;
+mod first;
+pub mod identity;
 mod kubeconfig;
 mod listen;
 mod read;
+mod remove;
 mod requests;
 mod respond;
+mod reviews;
 mod source;
+mod tokens;
 mod watch;
+mod who;
 mod write;
 
 pub use certificates::Certificates;
-pub use identity::Identity;
+pub use fleetlog_gateway_domain::Caller;
 pub use kubeconfig::kubeconfig;
 pub use listen::{Listener, tls};
 pub use respond::Body;
+pub use tokens::Tokens;
+pub use who::Who;
 
 use board::Board;
 use feed::Feed;
 use fleetlog_bus::{Client, SharedBroker};
-use fleetlog_chassis::{Clock, Ids, Tasks};
+use fleetlog_chassis::{Clock, Ids, Tasks, Watched};
 use fleetlog_kernel::Actor;
 use source::Source;
 use std::sync::Arc;
@@ -41,6 +49,10 @@ pub struct Ground {
     pub ids: Arc<Ids>,
     /// What it runs among.
     pub tasks: Tasks,
+    /// What it is known by, and what signs tokens.
+    pub certificates: Certificates,
+    /// The URL that clients are told.
+    pub url: String,
 }
 
 /// A running gateway. Clones are one.
@@ -51,23 +63,33 @@ pub struct Gateway {
     clock: Clock,
     ids: Arc<Ids>,
     tasks: Tasks,
+    tokens: Arc<Tokens>,
+    /// What every hub has from the start is there.
+    founded: Arc<Watched<bool>>,
 }
 
 impl Gateway {
     /// Starts to follow the log; requests are answered once all of it is taken in.
-    #[must_use]
-    pub fn start(ground: Ground) -> Self {
-        let Ground { broker, clock, ids, tasks } = ground;
+    ///
+    /// # Errors
+    /// A key that cannot be used.
+    pub fn start(ground: Ground) -> anyhow::Result<Self> {
+        let Ground { broker, clock, ids, tasks, certificates, url } = ground;
         let of_commands = ids.clone();
         let client = Client::new(broker, Actor::new(ACTOR), move || of_commands.command());
         let (board, source) = (Arc::new(Board::default()), Source { client });
         let feed = Feed { source: source.clone(), board: board.clone() };
         tasks.spawn("gateway-feed", feed.run(tasks.clone()));
-        Self { board, source, clock, ids, tasks }
+        let (tokens, founded) = (Arc::new(certificates.tokens()?), Arc::default());
+        let gateway = Self { board, source, clock, ids, tasks, tokens, founded };
+        let first = first::objects(&url, &certificates.certificate);
+        gateway.tasks.spawn("gateway-first-objects", gateway.clone().start_with(first));
+        Ok(gateway)
     }
 
     /// Waits until requests are answered.
     pub async fn ready(&self) {
         self.board.ready().await;
+        self.founded.until(|founded| founded.then_some(())).await;
     }
 }

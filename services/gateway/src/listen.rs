@@ -1,8 +1,9 @@
 //! The socket: TLS with the gateway's certificate, client certificates of the authorities that are
 //! trusted, HTTP/1.1 and HTTP/2.
 
+use crate::identity::of_certificate;
 use crate::respond::refused;
-use crate::{Certificates, Gateway, Identity};
+use crate::{Caller, Certificates, Gateway};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use fleetlog_bus::Fault;
@@ -128,8 +129,8 @@ async fn talk(
     let Ok(Ok(secured)) = timeout(WITHIN, acceptor.accept(client)).await else { return Ok(()) };
     let shown = secured.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let who = match shown {
-        Some(certificate) => Identity::of_certificate(certificate),
-        None => Some(Identity::anonymous()),
+        Some(certificate) => of_certificate(certificate),
+        None => Some(Caller::anonymous()),
     };
     let tasks = gateway.tasks.clone();
     let service = service_fn(move |request| answer(gateway.clone(), who.clone(), request));
@@ -151,16 +152,20 @@ async fn talk(
 
 async fn answer(
     gateway: Gateway,
-    who: Option<Identity>,
+    shown: Option<Caller>,
     request: Request<Incoming>,
 ) -> Result<http::Response<crate::Body>, Infallible> {
-    let Some(who) = who else {
+    let Some(shown) = shown else {
         return Ok(refused(&Status::new(401, "Unauthorized", "Unauthorized")));
     };
     let (parts, body) = request.into_parts();
-    if !who.is_known() {
+    let who = match gateway.who(&shown, &parts.headers) {
+        Ok(who) => who,
+        Err(status) => return Ok(refused(&status)),
+    };
+    if !who.caller.is_known() {
         // Nothing that a stranger sends is kept: whatever it may see has no body.
-        return Ok(gateway.answer(&who, &Request::from_parts(parts, Bytes::new())).await);
+        return Ok(gateway.answer_as(&who, &Request::from_parts(parts, Bytes::new())).await);
     }
     let body = match timeout(WITHIN, Limited::new(body, LARGEST).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -174,5 +179,5 @@ async fn answer(
         Err(_) => return Ok(refused(&Status::new(408, "Timeout", "the body came too slowly"))),
     };
     let request: Request<Bytes> = Request::from_parts(parts, body);
-    Ok(gateway.answer(&who, &request).await)
+    Ok(gateway.answer_as(&who, &request).await)
 }

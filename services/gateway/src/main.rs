@@ -77,7 +77,9 @@ async fn run(flags: Flags) -> Result<()> {
     let admin = kubeconfig(&own, &url, ("admin", &["system:masters"]), clock.now())?;
     certificates::write_secret(&flags.dir.join("kubeconfig"), &admin)?;
     let ids = Arc::new(Ids::Random);
-    let gateway = Gateway::start(Ground { broker, clock, ids, tasks: tasks.clone() });
+    let ground =
+        Ground { broker, clock, ids, tasks: tasks.clone(), certificates: own, url: url.clone() };
+    let gateway = Gateway::start(ground)?;
     listener.open(&gateway, config);
     tracing::info!("serving the hub API at {url}");
     let mut signals = Signals::listen();

@@ -20,7 +20,7 @@ const WAIT: Duration = Duration::from_secs(3);
 
 impl Gateway {
     pub(crate) async fn get(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
-        let options = list(asked.query)?;
+        let options = list(asked.query, asked.kind)?;
         self.settle(options.at).await?;
         let key = key_of(asked);
         let found = self.board.look(|view| view.get(asked.kind, &key).cloned());
@@ -29,7 +29,7 @@ impl Gateway {
     }
 
     pub(crate) async fn list(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
-        let options = list(asked.query)?;
+        let options = list(asked.query, asked.kind)?;
         let (version, found) = self.found(asked, &options).await?;
         let selects =
             |served: &Arc<Served>| selects(&options.labels, &options.fields, &served.object);

@@ -1,14 +1,14 @@
 //! One request: who may do it, what it is about, who answers it.
 
 use crate::respond::{Body, document, refused, text, whole, with_type};
-use crate::{Gateway, Identity};
+use crate::{Gateway, Who};
 use bytes::Bytes;
 use fleetlog_gateway_domain::{
-    AGGREGATED, Form, Kind, Place, Route, Status, Verb, find, group, groups, index, resources,
-    route, watches,
+    AGGREGATED, Ask, Caller, Fields, Form, Kind, Place, Route, Status, Verb, find, group, groups,
+    index, resources, route, watches,
 };
 use futures::FutureExt as _;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
@@ -23,7 +23,7 @@ const WITHIN: Duration = Duration::from_secs(34);
 /// A request for objects, as its parts are needed.
 pub(crate) struct Asked<'a> {
     /// Who asks.
-    pub who: &'a Identity,
+    pub who: &'a Who,
     /// What for.
     pub kind: Kind,
     /// Where.
@@ -39,8 +39,16 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Gateway {
+    /// Answers one request that came over a connection of `shown`.
+    pub async fn answer(&self, shown: &Caller, request: &Request<Bytes>) -> Response<Body> {
+        match self.who(shown, request.headers()) {
+            Ok(who) => self.answer_as(&who, request).await,
+            Err(status) => refused(&status),
+        }
+    }
+
     /// Answers one request of `who`.
-    pub async fn answer(&self, who: &Identity, request: &Request<Bytes>) -> Response<Body> {
+    pub async fn answer_as(&self, who: &Who, request: &Request<Bytes>) -> Response<Body> {
         // A fault of one answer ends that answer alone.
         let answered = AssertUnwindSafe(self.answered(who, request)).catch_unwind().await;
         match answered {
@@ -55,20 +63,21 @@ impl Gateway {
 
     async fn answered(
         &self,
-        who: &Identity,
+        who: &Who,
         request: &Request<Bytes>,
     ) -> Result<Response<Body>, Status> {
-        // There are no tokens yet, so none is good; who shows a bad one is not nobody.
-        if !who.is_known() && request.headers().contains_key(AUTHORIZATION) {
-            return Err(Status::new(401, "Unauthorized", "Unauthorized"));
-        }
         let asked = route(request.uri().path());
         if let Route::Objects(place) = &asked {
             return self.objects(who, place, request).await;
         }
+        // These are read before there are roles.
         let open = matches!(asked, Route::Health(_) | Route::ServerVersion);
-        if !open && !who.is_known() {
-            return Err(no_path(who, request));
+        if !open {
+            let (verb, path) = (request.method().as_str().to_lowercase(), request.uri().path());
+            let ask = Ask { verb, path: path.to_owned(), ..Ask::default() };
+            if self.board.access(|access| access.allows(&who.caller, &ask)).is_none() {
+                return Err(no_path(&who.caller, &ask));
+            }
         }
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return Err(Status::not_allowed(request.method().as_str(), "path"));
@@ -90,25 +99,29 @@ impl Gateway {
         if check == "readyz" && !self.board.is_ready() {
             return text(500, "the view of the log is not read in yet");
         }
+        if check == "readyz" && !self.founded.get() {
+            return text(500, "what every hub has is not made yet");
+        }
         text(200, "ok")
     }
 
     async fn objects(
         &self,
-        who: &Identity,
+        who: &Who,
         place: &Place,
         request: &Request<Bytes>,
     ) -> Result<Response<Body>, Status> {
         let query = request.uri().query().unwrap_or_default();
         let verb = Verb::of(request.method().as_str(), place, watches(query)?);
-        if !who.is_master() {
-            let word = verb.map_or("get", Verb::word);
-            return Err(Status::forbidden(&who.user, word, place));
-        }
         let kind = find(&place.group, &place.version, &place.resource);
+        let word = verb.map_or("get", Verb::word);
+        let ask = ask(place, word, named(place, verb, query, kind));
+        if self.board.access(|access| access.allows(&who.caller, &ask)).is_none() {
+            return Err(Status::forbidden(&who.caller.user, word, place));
+        }
         let kind = kind.ok_or_else(Status::no_such_path)?;
         let misplaced = match kind.0.namespaced {
-            true => place.name.is_some() && place.namespace.is_none(),
+            true => (place.name.is_some() || kind.is_review()) && place.namespace.is_none(),
             false => place.namespace.is_some(),
         };
         if misplaced {
@@ -142,6 +155,8 @@ impl Gateway {
             Verb::Get => self.get(asked).await,
             Verb::List => self.list(asked).await,
             Verb::Watch => self.watch(asked).await,
+            Verb::Create if asked.kind.is_review() => self.review(asked).await,
+            Verb::Create if asked.place.subresource.is_some() => self.token(asked).await,
             Verb::Create => self.create(asked).await,
             Verb::Update => self.update(asked).await,
             Verb::Patch => self.patch(asked).await,
@@ -164,8 +179,10 @@ impl Gateway {
 fn allowed(kind: Kind, place: &Place, verb: Verb) -> Result<(), Status> {
     let verbs = match place.subresource.as_deref() {
         None => kind.verbs(),
-        Some("status") if kind.has_status() => kind.status_verbs(),
-        Some(_) => return Err(Status::no_such_path()),
+        Some(part) => {
+            let part = kind.parts().into_iter().find(|known| known.name == part);
+            part.ok_or_else(Status::no_such_path)?.verbs
+        }
     };
     if verbs.contains(&verb.word()) {
         Ok(())
@@ -174,9 +191,36 @@ fn allowed(kind: Kind, place: &Place, verb: Verb) -> Result<(), Status> {
     }
 }
 
-fn no_path(who: &Identity, request: &Request<Bytes>) -> Status {
-    let (verb, path) = (request.method().as_str().to_lowercase(), request.uri().path());
-    let message = format!("forbidden: User \"{}\" cannot {verb} path \"{path}\"", who.user);
+/// What must be allowed for a verb on a place.
+fn ask(place: &Place, verb: &str, name: String) -> Ask {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    // A namespace lies in itself, so that who has rights in one may read it.
+    let of_itself = place.group.is_empty() && place.resource == "namespaces";
+    let namespace = if of_itself { name.clone() } else { text(&place.namespace) };
+    Ask {
+        verb: verb.to_owned(),
+        group: place.group.clone(),
+        resource: place.resource.clone(),
+        subresource: text(&place.subresource),
+        namespace,
+        name,
+        path: String::new(),
+    }
+}
+
+/// The object that a request is about: of a collection the one that its selector names.
+fn named(place: &Place, verb: Option<Verb>, query: &str, kind: Option<Kind>) -> String {
+    if let Some(name) = &place.name {
+        return name.clone();
+    }
+    let listed = matches!(verb, Some(Verb::List | Verb::Watch | Verb::DeleteCollection));
+    let fields = kind.filter(|_| listed).and_then(|kind| Fields::of(query, kind));
+    fields.and_then(|fields| fields.name().map(str::to_owned)).unwrap_or_default()
+}
+
+fn no_path(caller: &Caller, ask: &Ask) -> Status {
+    let Ask { verb, path, .. } = ask;
+    let message = format!("forbidden: User \"{}\" cannot {verb} path \"{path}\"", caller.user);
     Status::new(403, "Forbidden", message)
 }
 

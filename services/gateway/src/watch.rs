@@ -30,7 +30,7 @@ const INITIAL: &str = "k8s.io/initial-events-end";
 
 impl Gateway {
     pub(crate) async fn watch(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
-        let options = watch(asked.query)?;
+        let options = watch(asked.query, asked.kind)?;
         let include = Include::of(asked.query)?;
         let name = asked.place.name.clone().or_else(|| options.fields.name().map(str::to_owned));
         let namespace = asked.place.namespace.clone();

@@ -3,9 +3,10 @@
 
 use crate::bodies::Bodies;
 use crate::deliver::Publisher;
-use crate::listen::{Running, bury, end, listen, reply};
+use crate::machine::Running;
 use bytes::Bytes;
 use fleetlog_bus::{CHUNK, Fault, Headers, Message, SYNC_END};
+use fleetlog_chassis::listen::{bury, end, listen, reply};
 use fleetlog_kernel::ContentHash;
 use fleetlog_messages::common::{BlobRequest, SyncEnd, SyncRequest};
 use fleetlog_messages::envelope::header;

@@ -50,7 +50,9 @@ pub(crate) fn change(commit: &Recorded) -> Result<Option<Change>, Unreadable> {
             }
             Change::Cluster(id.name.clone(), presence)
         }
-        (Service::Placement | Service::Registration | Service::Addon, _) => return Ok(None),
+        (Service::Placement | Service::Registration | Service::Addon | Service::Core, _) => {
+            return Ok(None);
+        }
     }))
 }
 

@@ -100,7 +100,9 @@ fn work_command(
             metadata: metadata(replace_metadata),
         })),
         work_command::Command::Delete(_) => match request.origin {
-            Origin::User(_) => WorkCommand::Delete { by },
+            Origin::User(_) | Origin::Service { from: Service::Core, .. } => {
+                WorkCommand::Delete { by }
+            }
             Origin::Service { .. } | Origin::Timer { .. } | Origin::Agent(_) => {
                 WorkCommand::Abandon { by }
             }

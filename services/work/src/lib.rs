@@ -8,7 +8,6 @@ mod config;
 mod decode;
 mod deliver;
 mod handlers;
-mod listen;
 mod machine;
 mod puts;
 mod shell;

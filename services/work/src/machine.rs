@@ -16,6 +16,9 @@ use fleetlog_work_domain::{Change, Fleet, Follow, delivery};
 use prost::Message as _;
 use std::collections::BTreeMap;
 
+/// The running service.
+pub(crate) type Running = std::sync::Arc<fleetlog_chassis::Context<Works>>;
+
 /// What work does besides telling services.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Own {

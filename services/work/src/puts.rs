@@ -1,8 +1,9 @@
 //! Bodies that users hand over before the commands that name them: hashed here, kept in BLOBS.
 
-use crate::listen::{Running, bury, listen, reply};
+use crate::machine::Running;
 use bytes::Bytes;
 use fleetlog_bus::{CHUNK, Fault, Headers, MAX_CHUNKS, Message, Retry};
+use fleetlog_chassis::listen::{bury, listen, reply};
 use fleetlog_kernel::{ContentHash, Service};
 use fleetlog_messages::common::{self, BlobKept, BlobPut};
 use fleetlog_messages::subject;

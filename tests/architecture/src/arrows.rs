@@ -45,9 +45,15 @@ fn offences(package: &Manifest, folders: &BTreeMap<&str, &str>) -> Vec<Offence> 
     found
 }
 
+/// Whether a folder below a service or an agent is its pure part. The service of plain objects has
+/// its name from what Kubernetes calls them.
+pub(crate) fn is_pure(folder: &str) -> bool {
+    folder.ends_with("/domain") || (folder.ends_with("/core") && folder != "services/core")
+}
+
 fn may_name(from: &str, to: &str) -> bool {
     let among = |allowed: &[&str]| allowed.contains(&to);
-    let pure = from.ends_with("/domain") || from.ends_with("/core");
+    let pure = is_pure(from);
     match from {
         _ if from == to => true,
         "schemas/kernel" => false,
@@ -74,6 +80,6 @@ fn shell(from: &str, to: &str) -> bool {
 }
 
 fn may_name_in_tests(from: &str, to: &str) -> bool {
-    let pure = from.ends_with("/domain") || from.ends_with("/core") || from.starts_with("schemas/");
+    let pure = is_pure(from) || from.starts_with("schemas/");
     (!pure && FOR_TESTS.contains(&to)) || (from == "ops/topology" && to == "schemas/messages")
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
+use crate::arrows::is_pure;
 use crate::manifest::packages;
 use crate::offence::Offence;
 
@@ -39,7 +40,7 @@ const FORBIDDEN: [&str; 20] = [
 pub fn check(root: &Path) -> Vec<Offence> {
     let pure = packages(root).into_iter().filter(|package| {
         let folder = &package.folder;
-        folder.starts_with("schemas/") || folder.ends_with("/domain") || folder.ends_with("/core")
+        folder.starts_with("schemas/") || is_pure(folder)
     });
     pure.flat_map(|package| match resolve(root, &package.name) {
         Ok(tree) => reached(&tree)

@@ -11,6 +11,8 @@ pub struct Programs {
     pub work: &'static str,
     /// The add-on service.
     pub addon: &'static str,
+    /// The core service.
+    pub core: &'static str,
     /// The agent of a member cluster.
     pub agent: &'static str,
     /// Any of the services, which kills itself at a named place.
@@ -28,6 +30,7 @@ macro_rules! programs {
             placement: env!("CARGO_BIN_EXE_e2e-placement"),
             work: env!("CARGO_BIN_EXE_e2e-work"),
             addon: env!("CARGO_BIN_EXE_e2e-addon"),
+            core: env!("CARGO_BIN_EXE_e2e-core"),
             agent: env!("CARGO_BIN_EXE_e2e-agent"),
             crashing: env!("CARGO_BIN_EXE_e2e-crashing"),
             fleetlog: env!("CARGO_BIN_EXE_e2e-fleetlog"),

@@ -94,6 +94,7 @@ impl Fleetlog {
             Service::Placement => self.programs.placement,
             Service::Work => self.programs.work,
             Service::Addon => self.programs.addon,
+            Service::Core => self.programs.core,
         };
         self.begin(service, program, words)
     }
@@ -131,7 +132,7 @@ impl Fleetlog {
                 identity.delivery_key()?.public_key(),
             ]),
             Service::Work => words.extend(["--delivery-key".to_owned(), file("work.delivery-key")]),
-            Service::Placement | Service::Addon => {}
+            Service::Placement | Service::Addon | Service::Core => {}
         }
         Ok(words)
     }

@@ -13,6 +13,7 @@ use crate::breach::Breach;
 use fleetlog_addon::AddOns;
 use fleetlog_bus::{Broker as _, Entry, Memory};
 use fleetlog_chassis::{Hosted, Machine};
+use fleetlog_core::Core;
 use fleetlog_kernel::{Position, Service};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::{self, AggregateId};
@@ -35,6 +36,8 @@ pub struct History {
     pub work: Hosted<Works>,
     /// The same for add-ons.
     pub addon: Hosted<AddOns>,
+    /// The same for plain objects.
+    pub core: Hosted<Core>,
     /// The commit that each user's command led to, by actor and id.
     pub commands: BTreeMap<(String, String), Position>,
     /// Who is available, and since when.
@@ -112,6 +115,7 @@ impl History {
         fold(&mut self.placement, commit, &mut self.hashes)?;
         fold(&mut self.work, commit, &mut self.hashes)?;
         fold(&mut self.addon, commit, &mut self.hashes)?;
+        fold(&mut self.core, commit, &mut self.hashes)?;
         Ok(())
     }
 

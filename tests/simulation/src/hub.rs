@@ -10,6 +10,7 @@ use crate::pulse::Pulse;
 use fleetlog_addon::AddOns;
 use fleetlog_bus::{Broker as _, Fault, Memory, SharedBroker};
 use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, TaskFailed, Tasks};
+use fleetlog_core::Core;
 use fleetlog_kernel::{HubId, Position, Service, Timestamp};
 use fleetlog_messages::envelope::header;
 use fleetlog_messages::subject;
@@ -34,6 +35,8 @@ pub enum Running {
     Work(Arc<Context<Works>>),
     /// Add-ons.
     Addon(Arc<Context<AddOns>>),
+    /// Plain objects.
+    Core(Arc<Context<Core>>),
 }
 
 impl Running {
@@ -51,6 +54,9 @@ impl Running {
                 context.is_live().then(|| context.read(|h| (h.position(), h.hash())))
             }
             Self::Addon(context) => {
+                context.is_live().then(|| context.read(|h| (h.position(), h.hash())))
+            }
+            Self::Core(context) => {
                 context.is_live().then(|| context.read(|h| (h.position(), h.hash())))
             }
         }
@@ -257,6 +263,10 @@ impl Hub {
             Service::Addon => {
                 let settings = fleetlog_addon::Settings::default();
                 fleetlog_addon::start(ground, settings).await.map(Running::Addon)
+            }
+            Service::Core => {
+                let settings = fleetlog_core::Settings::default();
+                fleetlog_core::start(ground, settings).await.map(Running::Core)
             }
         }
     }

@@ -17,7 +17,7 @@ pub enum ProjectionCommand {
 /// `fleetlog projection rebuild`.
 #[derive(Args, Debug)]
 pub struct RebuildArgs {
-    /// The services: registration, placement, work, addon.
+    /// The services: registration, placement, work, addon, core.
     #[arg(required = true, value_name = "SERVICE")]
     pub services: Vec<String>,
     /// How long to wait for each, e.g. `30s`.

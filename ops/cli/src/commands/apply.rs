@@ -47,7 +47,16 @@ impl fmt::Display for Applied {
 }
 
 /// The order in which kinds are sent: what is referred to goes first.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 20] = [
+    "namespace",
+    "crd",
+    "serviceaccount",
+    "secret",
+    "configmap",
+    "clusterrole",
+    "clusterrolebinding",
+    "role",
+    "rolebinding",
     "clusterset",
     "binding",
     "cluster",
@@ -56,6 +65,7 @@ const ORDER: [&str; 10] = [
     "manifestwork",
     "replicaset",
     "template",
+    "addondeploymentconfig",
     "definition",
     "clusteraddon",
 ];
@@ -142,13 +152,16 @@ pub async fn apply_documents(
 /// # Errors
 /// The refusal, or a hub that does not answer.
 pub async fn send(hub: &Hub, order: Order) -> Result<Applied, Failure> {
-    let Order { target, command, bundle } = order;
+    let Order { target, mut command, bundle, values } = order;
     let namespace = target.namespace.as_deref();
     // Asked first for two reasons: to tell "created" from "configured", and because the answer
     // waits until this object's service has heard of everything that was sent before.
     let before = hub.object(target.info, namespace, &target.name, Bodies::LeftOut).await?;
     if let Some(body) = bundle {
         hub.client().put_blob(body.into()).await?;
+    }
+    if let Some(values) = values {
+        command = fleetlog_objects::with_sealed(&command, hub.client().seal(values).await?);
     }
     let aggregate = kinds::aggregate(target.info, namespace, &target.name)?;
     let (position, types) = hub.command(&aggregate, command).await?;

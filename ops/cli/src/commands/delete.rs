@@ -43,7 +43,8 @@ pub async fn run(args: &DeleteArgs, hub: &Hub) -> Done {
             continue;
         }
         let said = if args.no_wait { "deletion requested" } else { "deleted" };
-        line(&format!("{}.{} \"{}\" {said}", target.info.singular, target.info.group, target.name));
+        let kind = target.info.in_group(target.info.singular);
+        line(&format!("{kind} \"{}\" {said}", target.name));
     }
     Failure::all(wrong).map_or(Ok(()), Err)
 }

@@ -77,7 +77,12 @@ async fn label(
         }
         let place = target.reference();
         let given = Given { target: target.clone(), place, object };
-        let how = How { resource_version: version.clone(), replace_metadata: true };
+        let how = How {
+            resource_version: version.clone(),
+            replace_metadata: true,
+            keep_values: true,
+            ..How::default()
+        };
         let failure = match send(hub, orders::apply(given, &how)?).await {
             Ok(Applied { change: Change::Unchanged, .. }) => return Ok("not labeled"),
             Ok(_) => return Ok(if edits.iter().all(is_removal) { "unlabeled" } else { "labeled" }),

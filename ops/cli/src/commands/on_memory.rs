@@ -97,6 +97,8 @@ impl Stage {
             fleetlog_work::start(ground(), settings).await?.live().await;
             let settings = fleetlog_addon::Settings::default();
             fleetlog_addon::start(ground(), settings).await?.live().await;
+            let settings = fleetlog_core::Settings::default();
+            fleetlog_core::start(ground(), settings).await?.live().await;
             Ok::<_, fleetlog_bus::Fault>(())
         };
         started.await.unwrap();

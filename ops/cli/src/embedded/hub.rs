@@ -1,4 +1,4 @@
-//! A hub in this process: the folder, its nats-server, the topology, and the four services, each
+//! A hub in this process: the folder, its nats-server, the topology, and the five services, each
 //! on a connection of its own with its own user.
 
 mod figures;
@@ -9,6 +9,7 @@ use crate::hub::Hub;
 use fleetlog_addon::AddOns;
 use fleetlog_bus::{JetStream, SharedBroker};
 use fleetlog_chassis::{Bus, Clock, Context, Ground, Ids, Tasks};
+use fleetlog_core::Core;
 use fleetlog_gateway::{Certificates, Gateway, Listener as Listening};
 use fleetlog_kernel::{Actor, Service};
 use fleetlog_placement::Scheduling;
@@ -29,6 +30,7 @@ pub struct EmbeddedHub {
     placement: Arc<Context<Scheduling>>,
     work: Arc<Context<Works>>,
     addon: Arc<Context<AddOns>>,
+    core: Arc<Context<Core>>,
     mirror: figures::MirrorFigures,
 }
 
@@ -86,12 +88,16 @@ impl EmbeddedHub {
             fleetlog_addon::Settings::default(),
         )
         .await?;
+        let core =
+            fleetlog_core::start(ground(Service::Core).await?, fleetlog_core::Settings::default())
+                .await?;
         let mirror = figures::MirrorFigures::default();
-        let hub = Self { server, tasks, registration, placement, work, addon, mirror };
+        let hub = Self { server, tasks, registration, placement, work, addon, core, mirror };
         hub.registration.live().await;
         hub.placement.live().await;
         hub.work.live().await;
         hub.addon.live().await;
+        hub.core.live().await;
         Ok(hub)
     }
 
@@ -180,7 +186,9 @@ impl EmbeddedHub {
         let admin = fleetlog_gateway::kubeconfig(&own, &url, admin, now)?;
         fleetlog_gateway::certificates::write_secret(&file, &admin)?;
         let ids = Arc::new(Ids::Random);
-        let gateway = Gateway::start(fleetlog_gateway::Ground { broker, clock, ids, tasks });
+        let certificates = own;
+        let ground = fleetlog_gateway::Ground { broker, clock, ids, tasks, certificates, url };
+        let gateway = Gateway::start(ground)?;
         gateway.ready().await;
         listener.open(&gateway, config);
         Ok(file)
@@ -200,8 +208,14 @@ impl EmbeddedHub {
     /// Lets the services finish what is in hand, stops them, then the server. Dropped before, it
     /// ends everything at once.
     pub async fn stop(self) {
-        let Self { registration, placement, work, addon, .. } = &self;
-        tokio::join!(registration.drain(), placement.drain(), work.drain(), addon.drain());
+        let Self { registration, placement, work, addon, core, .. } = &self;
+        tokio::join!(
+            registration.drain(),
+            placement.drain(),
+            work.drain(),
+            addon.drain(),
+            core.drain()
+        );
         self.tasks.abort();
         self.server.end().await;
     }

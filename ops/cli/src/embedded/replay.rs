@@ -211,6 +211,7 @@ async fn fold_service(folder: &Path, service: &str, to: Position) -> Result<Fold
             Ok(Fold { derived: derived::wanted(hosted.machine()), ..fold })
         }
         Some(Service::Addon) => Ok(fold::<fleetlog_addon::AddOns>(broker, to).await?.0),
+        Some(Service::Core) => Ok(fold::<fleetlog_core::Core>(broker, to).await?.0),
         None => Err(Failure::usage(format!("\"{service}\" is no service"), "see --help")),
     }
 }

@@ -187,6 +187,12 @@ fn columns(info: &KindInfo, wide: bool) -> Vec<(&'static str, &'static str, &'st
 }
 
 fn cell(object: &Value, kind: &str, path: &str, now: Timestamp) -> String {
+    if kind == "count" {
+        return json_path::count(object, path).to_string();
+    }
+    if let Some(filled) = json_path::filled(object, path) {
+        return filled;
+    }
     let found = json_path::find(object, path);
     if kind == "date" {
         return found

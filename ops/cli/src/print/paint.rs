@@ -41,6 +41,7 @@ impl Paint {
             "placement" => "35",
             "work" => "32",
             "addon" => "34",
+            "core" => "96",
             _ => "33",
         };
         self.wrap(colour, text)

@@ -2,6 +2,7 @@
 //! cannot be read is said to be so, never passed over.
 
 mod addon;
+mod core;
 mod placement;
 mod registration;
 mod work;
@@ -46,6 +47,7 @@ fn sentence(commit: &Recorded, event: &[u8]) -> Option<String> {
         "addon.v1.DefinitionEvent" => addon::definition(commit, event),
         "addon.v1.AddOnEvent" => addon::add_on(commit, event),
         "addon.v1.TemplateEvent" => addon::template(commit, event),
+        "core.v1.ObjectEvent" => core::object(commit, event),
         _ => None,
     }
 }

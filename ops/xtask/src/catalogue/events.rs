@@ -3,6 +3,7 @@
 use super::groups::{is_ours, package};
 use anyhow::{Context as _, Result};
 use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Whether a message is what a commit holds: one of several events.
@@ -45,13 +46,18 @@ pub fn list(pool: &DescriptorPool) -> Result<String> {
 
 /// The file that lists the messages.
 pub fn messages(pool: &DescriptorPool) -> Result<String> {
-    let mut text = "//! Every message. Generated from `schemas/proto`; do not edit.\n\n\
-        use crate::upcast::MessageInfo;\n\n\
-        /// Every message, in the order of the protos.\n\
-        pub const MESSAGES: &[MessageInfo] = &["
-        .to_owned();
-    for message in pool.all_messages().filter(is_ours) {
-        let path = format!("super::{}::{}", package(&message), message.name());
+    let ours: Vec<_> = pool.all_messages().filter(is_ours).collect();
+    let packages: BTreeSet<String> = ours.iter().map(package).collect();
+    let packages: Vec<String> = packages.into_iter().collect();
+    let mut text = format!(
+        "//! Every message. Generated from `schemas/proto`; do not edit.\n\n\
+         use super::{{{}}};\nuse crate::upcast::MessageInfo;\n\n\
+         /// Every message, in the order of the protos.\n\
+         pub const MESSAGES: &[MessageInfo] = &[",
+        packages.join(", ")
+    );
+    for message in ours {
+        let path = format!("{}::{}", package(&message), message.name());
         write!(text, "MessageInfo::of::<{path}>({:?}),", message.full_name())?;
     }
     text.push_str("];\n");

@@ -36,6 +36,12 @@ pub const EVENTS: &[EventSchema] = &[
         types: &["ProjectionRebuildRequested"],
     },
     EventSchema {
+        name: "fleetlog.core.v1.ObjectEvent",
+        family: "core.ObjectEvent",
+        version: 1,
+        types: &["ObjectWritten", "ObjectDeletionRequested", "ObjectDeleted"],
+    },
+    EventSchema {
         name: "fleetlog.placement.v1.PlacementEvent",
         family: "placement.PlacementEvent",
         version: 1,

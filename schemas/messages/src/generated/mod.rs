@@ -2,6 +2,7 @@
 
 pub mod addon;
 pub mod common;
+pub mod core;
 mod events;
 mod kinds;
 mod messages;

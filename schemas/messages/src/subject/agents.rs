@@ -53,7 +53,7 @@ pub fn reports_for(service: Service) -> Option<Subject> {
     match service {
         Service::Registration => Some(Subject("fl.st.*.cluster".into())),
         Service::Work => Some(Subject("fl.st.*.work.>".into())),
-        Service::Placement | Service::Addon => None,
+        Service::Placement | Service::Addon | Service::Core => None,
     }
 }
 

@@ -144,10 +144,10 @@ struct Deleted {
     success: bool,
 }
 
-/// Takes a message out of a stream; whether it was there.
+/// Takes a message out of a stream, what it said is overwritten; whether it was there.
 pub(super) async fn delete(link: &Link, stream: &str, sequence: u64) -> Result<bool, Fault> {
     let step = format!("delete message {sequence} of stream \"{stream}\"");
-    let body = json!({ "seq": sequence, "no_erase": true });
+    let body = json!({ "seq": sequence });
     let refused =
         match call::<Deleted>(link, &format!("STREAM.MSG.DELETE.{stream}"), &body, &step).await? {
             Ok(deleted) => return Ok(deleted.success),

@@ -1,7 +1,7 @@
 //! Discovery: which groups, versions and resources there are, aggregated and plain (spec/gateway
 //! 2).
 
-use crate::kinds::{Kind, served};
+use crate::kinds::{Kind, Part, served};
 use serde_json::{Value, json};
 
 /// The content type of the aggregated form.
@@ -38,7 +38,7 @@ fn priority(version: &str) -> (u8, u64, u64) {
 /// What answers `/api` (`core`) and `/apis`.
 #[must_use]
 pub fn groups(core: bool, aggregated: bool) -> Value {
-    let groups = if core { vec![] } else { all() };
+    let groups: Vec<_> = all().into_iter().filter(|(group, _)| group.is_empty() == core).collect();
     if aggregated {
         let items: Vec<Value> =
             groups.iter().map(|(group, versions)| item(group, versions)).collect();
@@ -48,8 +48,9 @@ pub fn groups(core: bool, aggregated: bool) -> Value {
         });
     }
     if core {
+        let versions: Vec<&str> = groups.into_iter().flat_map(|(_, versions)| versions).collect();
         return json!({
-            "kind": "APIVersions", "versions": [], "serverAddressByClientCIDRs": [],
+            "kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": [],
         });
     }
     let groups: Vec<Value> =
@@ -100,15 +101,26 @@ fn discovered(kind: Kind) -> Value {
     if !info.short_names.is_empty() {
         resource["shortNames"] = json!(info.short_names);
     }
-    if kind.has_status() {
-        resource["subresources"] = json!([
-            { "subresource": "status", "responseKind": response, "verbs": kind.status_verbs() },
-        ]);
+    let part = |part: &Part| {
+        let (group, version, kind) = part.of.unwrap_or((info.group, info.version, info.kind));
+        let response = json!({ "group": group, "version": version, "kind": kind });
+        json!({ "subresource": part.name, "responseKind": response, "verbs": part.verbs })
+    };
+    let parts: Vec<Value> = kind.parts().iter().map(part).collect();
+    if !parts.is_empty() {
+        resource["subresources"] = json!(parts);
+    }
+    if let Some(category) = category(kind) {
+        resource["categories"] = json!([category]);
     }
     resource
 }
 
-/// What answers `/apis/<group>/<version>`: `None` when nothing is served there.
+fn category(kind: Kind) -> Option<&'static str> {
+    (kind.0.kind == "CustomResourceDefinition").then_some("api-extensions")
+}
+
+/// What answers `/api/<version>` and `/apis/<group>/<version>`: `None` when nothing is served.
 #[must_use]
 pub fn resources(group: &str, version: &str) -> Option<Value> {
     let mut resources = vec![];
@@ -121,15 +133,27 @@ pub fn resources(group: &str, version: &str) -> Option<Value> {
         if !info.short_names.is_empty() {
             resource["shortNames"] = json!(info.short_names);
         }
+        if let Some(category) = category(kind) {
+            resource["categories"] = json!([category]);
+        }
         resources.push(resource);
-        if kind.has_status() {
-            resources.push(json!({
-                "name": format!("{}/status", info.plural), "singularName": "",
-                "namespaced": info.namespaced, "kind": info.kind, "verbs": kind.status_verbs(),
-            }));
+        for part in kind.parts() {
+            let mut found = json!({
+                "name": format!("{}/{}", info.plural, part.name), "singularName": "",
+                "namespaced": info.namespaced, "kind": info.kind, "verbs": part.verbs,
+            });
+            if let Some((group, version, kind)) = part.of {
+                found["kind"] = json!(kind);
+                found["group"] = json!(group);
+                found["version"] = json!(version);
+            }
+            resources.push(found);
         }
     }
-    let group_version = format!("{group}/{version}");
+    let group_version = match group {
+        "" => version.to_owned(),
+        group => format!("{group}/{version}"),
+    };
     let found = json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version,
         "resources": resources,
@@ -148,7 +172,16 @@ mod tests {
         let all = items.iter().flat_map(|item| item["versions"].as_array().unwrap());
         let all: Vec<&Value> =
             all.flat_map(|version| version["resources"].as_array().unwrap()).collect();
-        assert_eq!(all.len(), served().count());
+        let core = groups(true, true);
+        let plain = core["items"][0]["versions"][0]["resources"].as_array().unwrap();
+        assert_eq!(core["items"][0]["metadata"]["name"], "");
+        assert_eq!(all.len() + plain.len(), served().count());
+        let accounts = plain.iter().find(|found| found["resource"] == "serviceaccounts").unwrap();
+        let token = &accounts["subresources"][0];
+        assert_eq!(
+            (&token["subresource"], &token["responseKind"]["kind"]),
+            (&json!("token"), &json!("TokenRequest"))
+        );
         let of = |name: &str| *all.iter().find(|found| found["resource"] == name).unwrap();
         let cluster = of("managedclusters");
         assert_eq!(cluster["scope"], "Cluster");
@@ -156,6 +189,7 @@ mod tests {
         assert_eq!(cluster["subresources"][0]["subresource"], "status");
         assert_eq!(of("placementdecisions")["verbs"], json!(["get", "list", "watch"]));
         assert_eq!(of("addontemplates").get("subresources"), None);
+        assert_eq!(of("subjectaccessreviews")["verbs"], json!(["create"]));
     }
 
     #[test]
@@ -178,6 +212,8 @@ mod tests {
         ];
         assert_eq!(names, wanted);
         assert_eq!(resources("apps", "v1"), None);
+        assert_eq!(groups(true, false)["versions"], json!(["v1"]));
+        assert_eq!(resources("", "v1").unwrap()["groupVersion"], "v1");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is served: each kind with its verbs and subresources, from the descriptors of its messages.
 
+use crate::reviews::GROUPS;
+use fleetlog_kernel::Service;
 use fleetlog_messages::{KINDS, KindInfo};
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -17,16 +19,36 @@ pub struct Kind(pub &'static KindInfo);
 /// What can be done with a kind that users write.
 const WRITTEN: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-/// What can be done with one that the hub derives.
+/// With namespaces, of which none goes along with others.
+const ONE_BY_ONE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
+/// With one that the hub derives.
 const DERIVED: [&str; 3] = ["get", "list", "watch"];
+/// With one that is a question.
+const ASKED: [&str; 1] = ["create"];
 /// Kinds that no user writes.
 const OF_THE_HUB: [&str; 1] = ["PlacementDecision"];
+
+/// A part of an object with a path of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// `status`, say.
+    pub name: &'static str,
+    /// What can be done with it, in the order of discovery.
+    pub verbs: &'static [&'static str],
+    /// Group, version and kind of what it takes, if that is not the object itself.
+    pub of: Option<(&'static str, &'static str, &'static str)>,
+}
 
 impl Kind {
     /// The verbs of its objects, in the order of discovery.
     #[must_use]
     pub fn verbs(self) -> &'static [&'static str] {
-        if self.is_written() { &WRITTEN } else { &DERIVED }
+        match () {
+            () if self.is_review() => &ASKED,
+            () if !self.is_written() => &DERIVED,
+            () if self.is_namespace() => &ONE_BY_ONE,
+            () => &WRITTEN,
+        }
     }
 
     /// Whether users write it.
@@ -35,22 +57,66 @@ impl Kind {
         !OF_THE_HUB.contains(&self.0.kind)
     }
 
+    /// Whether it is a question, of which nothing is kept.
+    #[must_use]
+    pub fn is_review(self) -> bool {
+        self.0.service.is_none() && GROUPS.contains(&self.0.group)
+    }
+
+    /// Whether it is where objects lie.
+    #[must_use]
+    pub fn is_namespace(self) -> bool {
+        self.0.group.is_empty() && self.0.kind == "Namespace"
+    }
+
+    /// Whether it is a plain object of Kubernetes, which no service of the fleet decides on.
+    #[must_use]
+    pub fn is_plain(self) -> bool {
+        self.0.service == Some(Service::Core)
+    }
+
+    /// Whether Kubernetes has it built in: such kinds are updated without a version too, and take
+    /// strategic merge patches.
+    #[must_use]
+    pub fn is_built_in(self) -> bool {
+        self.is_plain()
+            && !self.0.group.contains("open-cluster-management")
+            && self.0.group != "apiextensions.k8s.io"
+    }
+
+    /// Whether a PUT makes it where there is none.
+    #[must_use]
+    pub fn is_put_into_being(self) -> bool {
+        self.0.group == "rbac.authorization.k8s.io"
+    }
+
     /// Whether it has the subresource `status`.
     #[must_use]
     pub fn has_status(self) -> bool {
-        self.schema()["properties"].get("status").is_some()
+        !self.is_review() && self.schema()["properties"].get("status").is_some()
     }
 
     /// Whether users write its status: scores have nothing else.
     #[must_use]
     pub fn is_status_written(self) -> bool {
         self.0.kind == "AddOnPlacementScore"
+            || (self.is_plain() && self.0.kind != "CertificateSigningRequest")
     }
 
-    /// The verbs of the subresource `status`.
+    /// Its parts.
     #[must_use]
-    pub fn status_verbs(self) -> &'static [&'static str] {
-        if self.is_status_written() { &["get", "patch", "update"] } else { &["get"] }
+    pub fn parts(self) -> Vec<Part> {
+        let verbs: &[&str] =
+            if self.is_status_written() { &["get", "patch", "update"] } else { &["get"] };
+        let status = self.has_status().then_some(Part { name: "status", verbs, of: None });
+        let other = match (self.0.group, self.0.kind) {
+            ("", "ServiceAccount") => {
+                let of = Some(("authentication.k8s.io", "v1", "TokenRequest"));
+                Some(Part { name: "token", verbs: &ASKED, of })
+            }
+            _ => None,
+        };
+        status.into_iter().chain(other).collect()
     }
 
     /// Its schema among the generated ones.
@@ -61,13 +127,14 @@ impl Kind {
     /// `managedclusters.cluster.open-cluster-management.io`: what errors call it.
     #[must_use]
     pub fn qualified(self) -> String {
-        format!("{}.{}", self.0.plural, self.0.group)
+        self.0.in_group(self.0.plural)
     }
 }
 
 /// Every kind that is served, in the order of the protos.
 pub fn served() -> impl Iterator<Item = Kind> {
-    KINDS.iter().filter(|info| info.service.is_some()).map(|info| Kind(info))
+    let is_served = |kind: &Kind| kind.0.service.is_some() || kind.is_review();
+    KINDS.iter().map(|info| Kind(info)).filter(is_served)
 }
 
 /// The kind of a resource in a path.

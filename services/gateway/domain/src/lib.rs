@@ -2,6 +2,8 @@
 //! for, what is answered, and the view that answers come from. Pure: sockets, certificates and the
 //! log are the shell's.
 
+pub mod access;
+mod admission;
 mod discovery;
 mod form;
 mod kinds;
@@ -10,14 +12,19 @@ mod options;
 mod page;
 mod patch;
 mod path;
+pub mod reviews;
 mod status;
+mod strategic;
 mod table;
+pub mod token;
 mod view;
 mod write;
 
+pub use access::{Access, Ask, Caller};
+pub use admission::admit;
 pub use discovery::{AGGREGATED, group, groups, resources};
 pub use form::{Form, Include};
-pub use kinds::{Kind, find, served};
+pub use kinds::{Kind, Part, find, served};
 pub use openapi::{document, index, paths};
 pub use options::{
     At, Fields, ListOptions, Start, Unknown, WatchOptions, WriteOptions, list, watch, watches,

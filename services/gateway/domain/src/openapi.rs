@@ -6,11 +6,18 @@ use fleetlog_kernel::ContentHash;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The places under `/openapi/v3/`: `apis/<group>/<version>`.
+/// The place of a kind under `/openapi/v3/`.
+fn place(kind: Kind) -> String {
+    match kind.0.group {
+        "" => format!("api/{}", kind.0.version),
+        _ => format!("apis/{}", kind.0.api_version()),
+    }
+}
+
+/// The places under `/openapi/v3/`: `api/<version>` and `apis/<group>/<version>`.
 #[must_use]
 pub fn paths() -> Vec<String> {
-    let all: BTreeSet<String> =
-        served().map(|kind| format!("apis/{}", kind.0.api_version())).collect();
+    let all: BTreeSet<String> = served().map(place).collect();
     all.into_iter().collect()
 }
 
@@ -29,8 +36,7 @@ pub fn index() -> Value {
 /// The document of a place, with its hash; `None` when nothing is served there.
 #[must_use]
 pub fn document(path: &str) -> Option<(Value, String)> {
-    let kinds: Vec<Kind> =
-        served().filter(|kind| format!("apis/{}", kind.0.api_version()) == path).collect();
+    let kinds: Vec<Kind> = served().filter(|kind| place(*kind) == path).collect();
     if kinds.is_empty() {
         return None;
     }
@@ -106,11 +112,17 @@ fn moved(value: Value) -> Value {
 /// The operations of a kind's collection and of its objects.
 fn described(kind: Kind, paths: &mut Map<String, Value>) {
     let info = kind.0;
-    let base = format!("/apis/{}", info.api_version());
+    let base = format!("/{}", place(kind));
     let collection = match info.namespaced {
         true => format!("{base}/namespaces/{{namespace}}/{}", info.plural),
         false => format!("{base}/{}", info.plural),
     };
+    let writing = ["dryRun", "fieldManager", "fieldValidation"];
+    if kind.is_review() {
+        let post = json!({ "post": operation(kind, "post", &writing) });
+        paths.insert(collection, post);
+        return;
+    }
     if info.namespaced {
         let all = json!({ "get": operation(kind, "list", &[]) });
         paths.insert(format!("{base}/{}", info.plural), all);
@@ -118,7 +130,6 @@ fn described(kind: Kind, paths: &mut Map<String, Value>) {
     let mut all = json!({ "get": operation(kind, "list", &[]) });
     let mut one = json!({ "get": operation(kind, "get", &[]) });
     if kind.is_written() {
-        let writing = ["dryRun", "fieldManager", "fieldValidation"];
         all["post"] = operation(kind, "post", &writing);
         all["delete"] = operation(kind, "deletecollection", &["dryRun"]);
         one["put"] = operation(kind, "put", &writing);
@@ -129,6 +140,10 @@ fn described(kind: Kind, paths: &mut Map<String, Value>) {
         one["patch"]["requestBody"] = json!({ "content": {
             "application/json-patch+json": any, "application/merge-patch+json": any,
         } });
+        if kind.is_built_in() {
+            let content = &mut one["patch"]["requestBody"]["content"];
+            content["application/strategic-merge-patch+json"] = any;
+        }
     }
     paths.insert(format!("{collection}/{{name}}"), one);
     paths.insert(collection, all);

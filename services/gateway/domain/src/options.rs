@@ -1,6 +1,7 @@
 //! The parameters of reads and writes (spec/gateway 3.1 to 3.4, 4.2, 5.9), and which of them go
 //! together.
 
+use crate::kinds::Kind;
 use crate::page::Token;
 use crate::path::decoded;
 use crate::status::Status;
@@ -98,17 +99,29 @@ pub struct Fields {
 /// The fields that every kind can be selected by.
 const FIELDS: [&str; 2] = ["metadata.name", "metadata.namespace"];
 
+/// The fields that a kind can be selected by beside those.
+fn more(kind: Kind) -> &'static [&'static str] {
+    match (kind.0.group, kind.0.kind) {
+        ("", "Namespace") => &["status.phase", "name"],
+        ("", "Secret") => &["type"],
+        ("certificates.k8s.io", "CertificateSigningRequest") => &["spec.signerName"],
+        _ => &[],
+    }
+}
+
 impl Fields {
     /// Reads it.
     ///
     /// # Errors
-    /// 400 for a field that no kind can be selected by.
-    pub fn parse(text: &str) -> Result<Self, Status> {
+    /// 400 for a field that the kind cannot be selected by.
+    pub fn parse(text: &str, kind: Kind) -> Result<Self, Status> {
         let mut fields = Self::default();
         for part in split(text) {
             let (field, value, equal) = requirement(&part)
                 .ok_or_else(|| Status::bad(format!("invalid selector: '{part}'")))?;
-            if !FIELDS.contains(&field.as_str()) {
+            let known = FIELDS.iter().chain(more(kind)).any(|known| *known == field);
+            let of_cluster = field == "metadata.namespace" && !kind.0.namespaced;
+            if !known || of_cluster {
                 return Err(Status::bad(format!("field label not supported: {field}")));
             }
             match equal {
@@ -117,6 +130,12 @@ impl Fields {
             }
         }
         Ok(fields)
+    }
+
+    /// The one of a query; `None` for one that cannot be read.
+    #[must_use]
+    pub fn of(query: &str, kind: Kind) -> Option<Self> {
+        Self::parse(Pairs::of(query).text("fieldSelector"), kind).ok()
     }
 
     /// The one name that it asks for.
@@ -129,8 +148,9 @@ impl Fields {
     #[must_use]
     pub fn matches(&self, object: &Value) -> bool {
         let of = |field: &str| {
-            let field = field.trim_start_matches("metadata.");
-            object["metadata"][field].as_str().unwrap_or_default().to_owned()
+            let field = if field == "name" { "metadata.name" } else { field };
+            let pointer = format!("/{}", field.replace('.', "/"));
+            object.pointer(&pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
         self.equal.iter().all(|(field, value)| of(field) == *value)
             && self.unequal.iter().all(|(field, value)| of(field) != *value)
@@ -244,7 +264,7 @@ pub fn watches(query: &str) -> Result<bool, Status> {
 /// # Errors
 /// 400 for values that cannot be read, 422 for those that do not go together, 410 for a token that
 /// is none of ours.
-pub fn list(query: &str) -> Result<ListOptions, Status> {
+pub fn list(query: &str, kind: Kind) -> Result<ListOptions, Status> {
     let pairs = Pairs::of(query);
     let from = match pairs.text("continue") {
         "" => None,
@@ -285,7 +305,7 @@ pub fn list(query: &str) -> Result<ListOptions, Status> {
             return Err(forbidden(&why));
         }
     };
-    let (labels, fields) = (pairs.labels()?, Fields::parse(pairs.text("fieldSelector"))?);
+    let (labels, fields) = (pairs.labels()?, Fields::parse(pairs.text("fieldSelector"), kind)?);
     Ok(ListOptions { labels, fields, limit, from, at })
 }
 
@@ -293,7 +313,7 @@ pub fn list(query: &str) -> Result<ListOptions, Status> {
 ///
 /// # Errors
 /// As [`list`].
-pub fn watch(query: &str) -> Result<WatchOptions, Status> {
+pub fn watch(query: &str, kind: Kind) -> Result<WatchOptions, Status> {
     let pairs = Pairs::of(query);
     let (version, matching) = (pairs.version()?, pairs.text("resourceVersionMatch"));
     let initial = pairs.flag("sendInitialEvents")?;
@@ -321,7 +341,7 @@ pub fn watch(query: &str) -> Result<WatchOptions, Status> {
     let bookmarks = pairs.flag("allowWatchBookmarks")?.unwrap_or_default();
     Ok(WatchOptions {
         labels: pairs.labels()?,
-        fields: Fields::parse(pairs.text("fieldSelector"))?,
+        fields: Fields::parse(pairs.text("fieldSelector"), kind)?,
         start,
         bookmarks,
         marked: bookmarks && initial == Some(true),
@@ -358,6 +378,24 @@ pub fn write(query: &str) -> Result<WriteOptions, Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::find;
+
+    fn kind() -> Kind {
+        find("work.open-cluster-management.io", "v1", "manifestworks").unwrap()
+    }
+
+    fn list(query: &str) -> Result<ListOptions, Status> {
+        super::list(query, kind())
+    }
+
+    fn watch(query: &str) -> Result<WatchOptions, Status> {
+        super::watch(query, kind())
+    }
+
+    fn selector(text: &str) -> Result<Fields, Status> {
+        Fields::parse(text, kind())
+    }
+
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -414,17 +452,17 @@ mod tests {
 
     #[test]
     fn gw016_fields_select_by_name_and_others_are_400() {
-        let fields = Fields::parse("metadata.name=c1,metadata.namespace!=x").unwrap();
+        let fields = selector("metadata.name=c1,metadata.namespace!=x").unwrap();
         assert_eq!(fields.name(), Some("c1"));
         assert!(fields.matches(&json!({"metadata": {"name": "c1"}})));
         assert!(!fields.matches(&json!({"metadata": {"name": "c1", "namespace": "x"}})));
         assert!(!fields.matches(&json!({"metadata": {"name": "c2"}})));
-        let refused = Fields::parse("spec.foo=x").unwrap_err();
+        let refused = selector("spec.foo=x").unwrap_err();
         assert_eq!(
             (refused.code, refused.message.as_str()),
             (400, "field label not supported: spec.foo")
         );
-        let escaped = Fields::parse("metadata.name==a\\,b\\=c").unwrap();
+        let escaped = selector("metadata.name==a\\,b\\=c").unwrap();
         assert_eq!(escaped.name(), Some("a,b=c"));
     }
 
@@ -440,7 +478,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_query_makes_it_panic(query in "\\PC{0,80}") {
-            let _ = (list(&query), watch(&query), write(&query), Fields::parse(&query));
+            let _ = (list(&query), watch(&query), write(&query), selector(&query));
         }
     }
 }

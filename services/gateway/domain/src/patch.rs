@@ -1,6 +1,8 @@
 //! Patches (spec/gateway 5.4): JSON merge patch (RFC 7396) and JSON patch (RFC 6902).
 
+use crate::kinds::Kind;
 use crate::status::Status;
+use crate::strategic;
 use json_patch::PatchOperation;
 use serde_json::Value;
 
@@ -17,6 +19,8 @@ pub enum PatchKind {
     Merge,
     /// `application/json-patch+json`
     Json,
+    /// `application/strategic-merge-patch+json`
+    Strategic,
 }
 
 impl PatchKind {
@@ -24,13 +28,21 @@ impl PatchKind {
     ///
     /// # Errors
     /// 415 for a kind of patch that these objects do not take.
-    pub fn of(content_type: &str) -> Result<Self, Status> {
+    pub fn of(kind: Kind, content_type: &str) -> Result<Self, Status> {
         match content_type.split(';').next().unwrap_or_default().trim() {
             "application/merge-patch+json" => Ok(Self::Merge),
             "application/json-patch+json" => Ok(Self::Json),
+            "application/strategic-merge-patch+json" if kind.is_built_in() => Ok(Self::Strategic),
             _ => {
-                let message = "the body of the request was in an unknown format - accepted media \
-                    types include: application/json-patch+json, application/merge-patch+json";
+                let more = if kind.is_built_in() {
+                    ", application/strategic-merge-patch+json"
+                } else {
+                    ""
+                };
+                let message = format!(
+                    "the body of the request was in an unknown format - accepted media types \
+                     include: application/json-patch+json, application/merge-patch+json{more}"
+                );
                 Err(Status::new(415, "UnsupportedMediaType", message))
             }
         }
@@ -46,12 +58,15 @@ pub fn patched(kind: PatchKind, object: &Value, body: &[u8]) -> Result<Value, St
     let unreadable =
         |why: serde_json::Error| Status::bad(format!("the patch cannot be read: {why}"));
     match kind {
-        PatchKind::Merge => {
+        PatchKind::Merge | PatchKind::Strategic => {
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
             if !patch.is_object() {
                 return Err(Status::bad("a merge patch is an object"));
             }
-            fleetlog_objects::merge_patch(&mut after, &patch);
+            match kind {
+                PatchKind::Strategic => strategic::merge(&mut after, &patch),
+                _ => fleetlog_objects::merge_patch(&mut after, &patch),
+            }
         }
         PatchKind::Json => {
             let patch: json_patch::Patch = serde_json::from_slice(body).map_err(unreadable)?;
@@ -90,6 +105,7 @@ fn operated(object: &mut Value, patch: &[PatchOperation]) -> Result<(), Status> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::find;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -124,16 +140,21 @@ mod tests {
 
     #[test]
     fn gw054_other_patches_are_415_and_told_what_is_taken() {
-        let refused = PatchKind::of("application/strategic-merge-patch+json").unwrap_err();
+        let strategic = "application/strategic-merge-patch+json";
+        let works = find("work.open-cluster-management.io", "v1", "manifestworks").unwrap();
+        let secrets = find("", "v1", "secrets").unwrap();
+        let refused = PatchKind::of(works, strategic).unwrap_err();
         assert_eq!((refused.code, refused.reason), (415, "UnsupportedMediaType"));
         assert!(refused.message.contains("application/merge-patch+json"));
-        assert_eq!(PatchKind::of("application/merge-patch+json").unwrap(), PatchKind::Merge);
+        let merge = PatchKind::of(works, "application/merge-patch+json").unwrap();
+        assert_eq!(merge, PatchKind::Merge);
+        assert_eq!(PatchKind::of(secrets, strategic).unwrap(), PatchKind::Strategic);
     }
 
     proptest! {
         #[test]
         fn no_patch_makes_it_panic(body in "\\PC{0,80}") {
-            for kind in [PatchKind::Merge, PatchKind::Json] {
+            for kind in [PatchKind::Merge, PatchKind::Json, PatchKind::Strategic] {
                 let _ = patched(kind, &json!({"a": [1, 2]}), body.as_bytes());
             }
         }

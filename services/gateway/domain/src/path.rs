@@ -72,6 +72,8 @@ impl Verb {
             ("GET" | "HEAD", _) if watch => Self::Watch,
             ("GET" | "HEAD", _) => Self::List,
             ("POST", false) => Self::Create,
+            // To a part that is made anew each time, a token.
+            ("POST", true) if place.subresource.is_some() => Self::Create,
             ("PUT", true) => Self::Update,
             ("PATCH", true) => Self::Patch,
             ("DELETE", true) => Self::Delete,

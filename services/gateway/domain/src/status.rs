@@ -87,7 +87,7 @@ impl Status {
             [one] => one.clone(),
             _ => format!("[{}]", words.join(", ")),
         };
-        let message = format!("{}.{} \"{name}\" is invalid: {words}", kind.0.kind, kind.0.group);
+        let message = format!("{} \"{name}\" is invalid: {words}", kind.0.in_group(kind.0.kind));
         let about = [name, kind.0.group, kind.0.kind].map(str::to_owned);
         Self { about: Some(Box::new(about)), causes, ..Self::new(422, "Invalid", message) }
     }
@@ -160,13 +160,53 @@ impl Status {
         Self { causes: vec![cause], retry_after: 1, ..Self::new(504, "Timeout", message) }
     }
 
-    /// What a decider refused: as a failed precondition where it was one, else as invalid.
+    /// 404: the namespace of an object is not there.
+    #[must_use]
+    pub fn no_namespace(namespace: &str) -> Self {
+        let about = Some(Box::new([namespace, "", "namespaces"].map(str::to_owned)));
+        let message = format!("namespaces \"{namespace}\" not found");
+        Self { about, ..Self::new(404, "NotFound", message) }
+    }
+
+    /// 403: the namespace of a new object is on its way out.
+    #[must_use]
+    pub fn terminating(kind: Kind, name: &str, namespace: &str) -> Self {
+        let why = format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        );
+        let cause = Cause {
+            reason: "NamespaceTerminating",
+            message: format!("namespace {namespace} is being terminated"),
+            field: "metadata.namespace".to_owned(),
+        };
+        let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified());
+        Self { causes: vec![cause], ..Self::new(403, "Forbidden", message).of(kind, name) }
+    }
+
+    /// What a decider refused: in the form that clients know for it, else as invalid; its code and
+    /// advice are among the causes.
     #[must_use]
     pub fn refused(kind: Kind, name: &str, refusal: &Refusal) -> Self {
         let Refusal { code, sentence, advice } = refusal;
-        let message = format!("{}.{} \"{name}\" is invalid: {sentence}", kind.0.kind, kind.0.group);
-        let about = Some(Box::new([name, kind.0.group, kind.0.kind].map(str::to_owned)));
         let cause = Cause { reason: "Refusal", message: advice.clone(), field: code.clone() };
+        let known = match code.as_str() {
+            "COR0002" => Some(Self::not_found(kind, name)),
+            "COR0003" => Some(Self::exists(kind, name)),
+            "COR0004" => Some(Self::conflict(kind, name)),
+            "COR0015" => {
+                let words = "this namespace may not be deleted";
+                let message = format!("{} \"{name}\" is forbidden: {words}", kind.qualified());
+                Some(Self::new(403, "Forbidden", message).of(kind, name))
+            }
+            _ => None,
+        };
+        if let Some(mut known) = known {
+            known.causes.push(cause);
+            return known;
+        }
+        let named = kind.0.in_group(kind.0.kind);
+        let message = format!("{named} \"{name}\" is invalid: {sentence}");
+        let about = Some(Box::new([name, kind.0.group, kind.0.kind].map(str::to_owned)));
         Self { about, causes: vec![cause], ..Self::new(422, "Invalid", message) }
     }
 

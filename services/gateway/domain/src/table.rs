@@ -50,6 +50,8 @@ fn definitions(columns: &[(&str, &str, &str)]) -> Value {
     });
     let others = columns.iter().map(|(name, kind, path)| {
         let description = format!("Custom resource definition column (in JSONPath format): {path}");
+        // As Kubernetes has it: counts are shown in columns of text.
+        let kind = if *kind == "count" { "string" } else { kind };
         json!({
             "name": name, "type": kind, "format": "", "priority": 0, "description": description,
         })
@@ -59,6 +61,12 @@ fn definitions(columns: &[(&str, &str, &str)]) -> Value {
 
 /// The first value that the path finds, in the column's type; null where there is none.
 fn cell(object: &Value, kind: &str, path: &str, now: Timestamp) -> Value {
+    if kind == "count" {
+        return json!(json_path::count(object, path));
+    }
+    if let Some(filled) = json_path::filled(object, path) {
+        return json!(filled);
+    }
     let Some(found) = json_path::find(object, path).into_iter().next() else { return Value::Null };
     match (kind, found) {
         ("date", Value::String(text)) => json!(age(text, now)),

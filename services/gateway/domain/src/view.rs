@@ -265,6 +265,16 @@ impl View {
         changes
     }
 
+    /// Whether there is something in a namespace.
+    #[must_use]
+    pub fn is_inhabited(&self, namespace: &str) -> bool {
+        let first = Key { namespace: namespace.to_owned(), ..Key::default() };
+        let within = |all: &BTreeMap<Key, Arc<Served>>| {
+            all.range(&first..).next().is_some_and(|(key, _)| key.namespace == namespace)
+        };
+        self.objects.values().any(within)
+    }
+
     /// Whether the state at a resource version, and all changes after it, can be told.
     #[must_use]
     pub fn holds(&self, version: u64) -> bool {

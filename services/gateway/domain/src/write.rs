@@ -4,7 +4,7 @@
 use crate::kinds::Kind;
 use crate::options::Unknown;
 use crate::status::{Cause, Status};
-use fleetlog_objects::{Refusal, Schemas, check_names};
+use fleetlog_objects::{Refusal, Schemas, check_names, settle_values};
 use serde_json::{Value, json};
 
 /// The most of a generated name that is not chance.
@@ -131,7 +131,7 @@ pub fn updated(
         return Err(Status::bad(why));
     }
     let version = of(&given, "resourceVersion");
-    if version.is_empty() && way == Way::Put {
+    if version.is_empty() && way == Way::Put && !kind.is_built_in() {
         let message = "Invalid value: 0: must be specified for an update".to_owned();
         let field = "metadata.resourceVersion".to_owned();
         let cause = Cause { reason: "FieldValueInvalid", message, field };
@@ -248,6 +248,7 @@ fn checked(
     }
     schema.fill(&mut object);
     let mut wrong = schema.check(&object);
+    wrong.extend(settle_values(info, &mut object));
     wrong.extend(check_names(info, &object).err());
     if wrong.is_empty() {
         return Ok(Checked { object, warnings });

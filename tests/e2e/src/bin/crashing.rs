@@ -46,6 +46,10 @@ enum Which {
         #[command(flatten)]
         process: process::Settings,
     },
+    Core {
+        #[command(flatten)]
+        process: process::Settings,
+    },
 }
 
 fn main() -> ExitCode {
@@ -72,6 +76,10 @@ fn main() -> ExitCode {
         Which::Addon { process } => process::run(Service::Addon, &process, async move |ground| {
             let settings = fleetlog_addon::Settings::default();
             Ok(fleetlog_addon::start(dying(ground), settings).await?)
+        }),
+        Which::Core { process } => process::run(Service::Core, &process, async move |ground| {
+            let settings = fleetlog_core::Settings::default();
+            Ok(fleetlog_core::start(dying(ground), settings).await?)
         }),
     }
 }

@@ -2,6 +2,8 @@
 //! count on, without sockets. kubectl itself is tried with `fleetlog dev`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod access;
+mod plain;
 mod reads;
 mod stage;
 mod watches;

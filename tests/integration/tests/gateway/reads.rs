@@ -1,7 +1,7 @@
 //! Discovery, objects, lists and their forms.
 
 use crate::stage::{CLUSTERS, PLACEMENTS, Stage, read, request, version};
-use fleetlog_gateway::Identity;
+use fleetlog_gateway::Caller;
 use serde_json::{Value, json};
 
 fn names(list: &Value) -> Vec<&str> {
@@ -87,7 +87,7 @@ async fn gw113_a_list_of_a_version_is_the_same_at_a_gateway_that_began_later() {
     let path =
         format!("{CLUSTERS}?resourceVersion={}&resourceVersionMatch=Exact", version(&before));
     let later = stage.another().await;
-    let who = Identity::new("alice", &["system:masters"]);
+    let who = Caller::known("alice", &["system:masters"]);
     let asked = request("GET", &path, &[], Value::Null);
     let past = read(later.answer(&who, &asked).await).await.ok();
     assert_eq!(past["items"], before["items"]);
@@ -158,7 +158,7 @@ async fn gw021_metadata_alone_and_what_cannot_be_had() {
 async fn gw023_what_one_gateway_wrote_another_shows() {
     let stage = Stage::new().await;
     let other = stage.another().await;
-    let who = Identity::new("alice", &["system:masters"]);
+    let who = Caller::known("alice", &["system:masters"]);
     for name in ["a", "b", "c"] {
         stage.cluster(name).await;
         let asked = request("GET", &format!("{CLUSTERS}/{name}"), &[], Value::Null);
@@ -169,22 +169,22 @@ async fn gw023_what_one_gateway_wrote_another_shows() {
 #[tokio::test]
 async fn gw082_who_is_not_known_may_see_health_and_version_alone() {
     let stage = Stage::new().await;
-    let ask = async |who: Identity, path: &str| {
+    let ask = async |who: Caller, path: &str| {
         read(stage.gateway.answer(&who, &request("GET", path, &[], Value::Null)).await).await
     };
     for path in ["/version", "/healthz", "/livez", "/readyz"] {
-        assert_eq!(ask(Identity::anonymous(), path).await.code, 200, "{path}");
+        assert_eq!(ask(Caller::anonymous(), path).await.code, 200, "{path}");
     }
     let bad = request("GET", "/version", &[("authorization", "Bearer x")], Value::Null);
-    let bad = read(stage.gateway.answer(&Identity::anonymous(), &bad).await).await;
+    let bad = read(stage.gateway.answer(&Caller::anonymous(), &bad).await).await;
     assert_eq!(bad.refused(), (401, "Unauthorized"), "a bad token is never nobody");
     for path in ["/apis", "/openapi/v3", CLUSTERS] {
-        let refused = ask(Identity::anonymous(), path).await;
+        let refused = ask(Caller::anonymous(), path).await;
         assert_eq!(refused.refused(), (403, "Forbidden"), "{path}");
         let words = refused.body["message"].as_str().unwrap();
         assert!(words.contains("User \"system:anonymous\" cannot"), "{words}");
     }
-    let known = Identity::new("bob", &[]);
+    let known = Caller::known("bob", &[]);
     assert_eq!(ask(known.clone(), "/apis").await.code, 200);
     assert_eq!(ask(known, CLUSTERS).await.refused(), (403, "Forbidden"));
 }

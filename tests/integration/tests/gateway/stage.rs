@@ -1,10 +1,12 @@
 //! A hub in memory with a gateway, and a client of it.
 
 use bytes::Bytes;
-use fleetlog_bus::{Memory, SharedBroker};
+use fleetlog_bus::{Memory, SharedBroker, StoredMessage};
 use fleetlog_chassis::{Bounds, Bus, Clock, Ids, Tasks};
-use fleetlog_gateway::{Body, Gateway, Ground, Identity};
+use fleetlog_gateway::{Body, Caller, Certificates, Gateway, Ground};
 use fleetlog_kernel::HubId;
+use fleetlog_messages::subject::Subject;
+use futures::StreamExt as _;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use nkeys::KeyPair;
@@ -75,8 +77,57 @@ impl Stage {
         fleetlog_work::start(ground(), settings).await.unwrap().live().await;
         let settings = fleetlog_addon::Settings::default();
         fleetlog_addon::start(ground(), settings).await.unwrap().live().await;
+        let settings = fleetlog_core::Settings::default();
+        fleetlog_core::start(ground(), settings).await.unwrap().live().await;
         let gateway = gateway(&broker, &tasks).await;
-        Self { gateway, broker, tasks }
+        let stage = Self { gateway, broker, tasks };
+        stage.post("/api/v1/namespaces", json!({"metadata": {"name": "t"}})).await.ok();
+        stage
+    }
+
+    /// Whether a stream holds a text somewhere, in a header or a payload.
+    pub async fn holds(&self, stream: &str, text: &str) -> bool {
+        let within = |bytes: &[u8]| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        let stored = self.stored(stream).await;
+        stored
+            .iter()
+            .any(|m| within(&m.payload) || m.headers.values().any(|value| within(value.as_bytes())))
+    }
+
+    /// How many messages a stream holds.
+    pub async fn count(&self, stream: &str) -> usize {
+        self.stored(stream).await.len()
+    }
+
+    async fn stored(&self, stream: &str) -> Vec<StoredMessage> {
+        let reading = self.broker.read(stream, &Subject::raw(">"), 0).await.unwrap();
+        let pending = usize::try_from(reading.pending).unwrap();
+        reading.messages.take(pending).map(|message| message.unwrap()).collect().await
+    }
+
+    /// Asks as somebody, of these groups.
+    pub async fn ask(
+        &self,
+        (user, groups): (&str, &[&str]),
+        (method, path): (&str, &str),
+        body: Value,
+    ) -> Answered {
+        let kind = if method == "PATCH" { MERGE } else { "application/json" };
+        let request = request(method, path, &[("content-type", kind)], body);
+        read(self.gateway.answer(&Caller::known(user, groups), &request).await).await
+    }
+
+    /// Asks with these headers over a connection that shows nobody, or an administrator.
+    pub async fn ask_by(
+        &self,
+        shown: &Caller,
+        headers: &[(&str, &str)],
+        (method, path): (&str, &str),
+        body: Value,
+    ) -> Answered {
+        let all: Vec<_> =
+            [("content-type", "application/json")].iter().chain(headers).copied().collect();
+        read(self.gateway.answer(shown, &request(method, path, &all, body)).await).await
     }
 
     /// Asks everything to stop, as a process does that is told to end.
@@ -120,7 +171,7 @@ impl Stage {
         headers: &[(&str, &str)],
         body: Value,
     ) -> Response<Body> {
-        let who = Identity::new("alice", &["system:masters"]);
+        let who = Caller::known("alice", &["system:masters"]);
         self.gateway.answer(&who, &request(method, path, headers, body)).await
     }
 
@@ -133,8 +184,11 @@ impl Stage {
 
 async fn gateway(broker: &SharedBroker, tasks: &Tasks) -> Gateway {
     let (broker, tasks) = (broker.clone(), tasks.clone());
-    let ground = Ground { broker, clock: Clock::System, ids: Arc::new(Ids::Random), tasks };
-    let gateway = Gateway::start(ground);
+    let clock = Clock::System;
+    let certificates = Certificates::create(clock.now()).unwrap();
+    let url = "https://hub.example:6443".to_owned();
+    let ground = Ground { broker, clock, ids: Arc::new(Ids::Random), tasks, certificates, url };
+    let gateway = Gateway::start(ground).unwrap();
     gateway.ready().await;
     gateway
 }

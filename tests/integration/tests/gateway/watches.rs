@@ -1,7 +1,7 @@
 //! Watches: where they begin, what they tell, how they end and go on.
 
 use crate::stage::{CLUSTERS, PLACEMENTS, Stage, Watching, request, version};
-use fleetlog_gateway::Identity;
+use fleetlog_gateway::Caller;
 use serde_json::{Value, json};
 
 const STREAMING: &str =
@@ -139,7 +139,7 @@ async fn gw038_a_watch_ends_with_its_gateway_and_goes_on_where_it_was_at_another
     stage.cluster("d").await;
     let gateway = stage.another().await;
     let path = format!("{CLUSTERS}?watch=true&resourceVersion={}", version(&seen));
-    let who = Identity::new("alice", &["system:masters"]);
+    let who = Caller::known("alice", &["system:masters"]);
     let response = gateway.answer(&who, &request("GET", &path, &[], Value::Null)).await;
     let mut watching = Watching::of(response);
     let mut told = vec![];

@@ -7,6 +7,7 @@ use fleetlog_bus::{Headers, MAX_COMMAND};
 use fleetlog_kernel::Service;
 use fleetlog_messages::addon::{self, add_on_command, definition_command, template_command};
 use fleetlog_messages::common::{Answer, Query};
+use fleetlog_messages::core::{self, object_command};
 use fleetlog_messages::envelope::header;
 use fleetlog_messages::placement::{self, placement_command};
 use fleetlog_messages::registration::{
@@ -147,7 +148,7 @@ impl Writer {
     fn requests(&mut self, place: &Place) -> Vec<Mail> {
         let verbs: &[&str] = match place.pattern.split('.').nth(1) {
             Some("qry") => &["get", "outcome", "hash", "rows", "explain", "simulate", "nonsense"],
-            Some("put") => &["blob", "nonsense"],
+            Some("put") => &["blob", "seal", "nonsense"],
             _ => &[""],
         };
         let mut mails = vec![];
@@ -245,6 +246,11 @@ fn good_commands(service: Service) -> Vec<(&'static str, Bytes)> {
                 ("clusteraddon.c1", add_on.encode_to_vec()),
                 ("template", template.encode_to_vec()),
             ]
+        }
+        Service::Core => {
+            let command = object_command::Command::Delete(core::DeleteObject::default());
+            let object = core::ObjectCommand { command: Some(command) }.encode_to_vec();
+            vec![("namespace", object.clone()), ("configmap.shop", object)]
         }
     };
     commands.into_iter().map(|(kind, command)| (kind, command.into())).collect()

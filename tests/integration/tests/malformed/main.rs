@@ -119,7 +119,7 @@ async fn the_table_reaches_all_that_others_write_and_services_take() {
     ]
     .map(|(label, pattern)| (label, pattern.to_owned()))
     .into();
-    for service in ["registration", "placement", "work", "addon"] {
+    for service in ["registration", "placement", "work", "addon", "core"] {
         expected.insert(("alice", format!("fl.cmd.{service}.alice.>")));
         expected.insert(("alice", format!("fl.qry.{service}.alice.*")));
         expected.insert(("alice", format!("fl.put.{service}.alice.*")));
@@ -128,7 +128,7 @@ async fn the_table_reaches_all_that_others_write_and_services_take() {
         expected.insert(("gateway", format!("fl.qry.{service}.gateway.*")));
         expected.insert(("gateway", format!("fl.qry.{service}.*.outcome")));
         expected.insert(("gateway", format!("fl.put.{service}.*.*")));
-        for from in ["registration", "placement", "work", "addon"] {
+        for from in ["registration", "placement", "work", "addon", "core"] {
             expected.insert((from, format!("fl.do.{service}.{from}.>")));
         }
     }

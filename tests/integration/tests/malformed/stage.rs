@@ -1,9 +1,10 @@
-//! A real hub with the four services in this process, each among tasks of its own, so that it is
+//! A real hub with the five services in this process, each among tasks of its own, so that it is
 //! known which of them fails.
 
 use fleetlog_addon::AddOns;
 use fleetlog_bus::{SharedBroker, StoredMessage};
 use fleetlog_chassis::{Bounds, Bus, Clock, Context, Ground, Ids, Tasks};
+use fleetlog_core::Core;
 use fleetlog_kernel::Service;
 use fleetlog_messages::subject::Subject;
 use fleetlog_placement::Scheduling;
@@ -21,6 +22,7 @@ pub struct Stage {
     placement: Arc<Context<Scheduling>>,
     work: Arc<Context<Works>>,
     addon: Arc<Context<AddOns>>,
+    core: Arc<Context<Core>>,
     /// The hub.
     pub hub: TestHub,
 }
@@ -35,13 +37,19 @@ impl Stage {
     /// Starts everything.
     pub async fn start() -> Self {
         let hub = TestHub::start().await.unwrap();
-        let (registration, placement, work, addon) =
-            (Tasks::default(), Tasks::default(), Tasks::default(), Tasks::default());
+        let (registration, placement, work, addon, core) = (
+            Tasks::default(),
+            Tasks::default(),
+            Tasks::default(),
+            Tasks::default(),
+            Tasks::default(),
+        );
         let tasks = vec![
             (Service::Registration, registration.clone()),
             (Service::Placement, placement.clone()),
             (Service::Work, work.clone()),
             (Service::Addon, addon.clone()),
+            (Service::Core, core.clone()),
         ];
         let registration = start_registration(&hub, registration).await;
         let ground = ground(&hub, Service::Placement, placement).await;
@@ -49,7 +57,8 @@ impl Stage {
         let placement = fleetlog_placement::start(ground, settings).await.unwrap();
         let work = start_work(&hub, work).await;
         let addon = start_addon(&hub, addon).await;
-        let stage = Self { tasks, registration, placement, work, addon, hub };
+        let core = start_core(&hub, core).await;
+        let stage = Self { tasks, registration, placement, work, addon, core, hub };
         stage.live().await;
         stage
     }
@@ -59,6 +68,7 @@ impl Stage {
         self.placement.live().await;
         self.work.live().await;
         self.addon.live().await;
+        self.core.live().await;
     }
 
     /// Panics when a task of a service has ended badly.
@@ -101,6 +111,11 @@ async fn start_work(hub: &TestHub, tasks: Tasks) -> Arc<Context<Works>> {
 async fn start_addon(hub: &TestHub, tasks: Tasks) -> Arc<Context<AddOns>> {
     let ground = ground(hub, Service::Addon, tasks).await;
     fleetlog_addon::start(ground, fleetlog_addon::Settings::default()).await.unwrap()
+}
+
+async fn start_core(hub: &TestHub, tasks: Tasks) -> Arc<Context<Core>> {
+    let ground = ground(hub, Service::Core, tasks).await;
+    fleetlog_core::start(ground, fleetlog_core::Settings::default()).await.unwrap()
 }
 
 /// Everything that lies in a stream.

@@ -2,6 +2,7 @@
 //! history. No Kubernetes, no hub, no clock.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+mod lists;
 mod machine;
 mod member;
 mod properties;

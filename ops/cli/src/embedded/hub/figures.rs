@@ -66,13 +66,16 @@ impl EmbeddedHub {
         self.placement.metrics.register(&mut registry, Service::Placement);
         self.work.metrics.register(&mut registry, Service::Work);
         self.addon.metrics.register(&mut registry, Service::Addon);
+        self.core.metrics.register(&mut registry, Service::Core);
         let (registration, placement) = (self.registration.clone(), self.placement.clone());
-        let (work, addon, mirror) = (self.work.clone(), self.addon.clone(), self.mirror.clone());
+        let (work, addon, core) = (self.work.clone(), self.addon.clone(), self.core.clone());
+        let mirror = self.mirror.clone();
         let ready = move || {
             registration.ready()?;
             placement.ready()?;
             work.ready()?;
             addon.ready()?;
+            core.ready()?;
             mirror.ready()
         };
         Ok(health::serve_all(&self.tasks, address, registry, ready).await?)

@@ -1,33 +1,33 @@
 //! Requests outside the streams: listened to in a group, answered a few at a time; what cannot be
 //! read ends in DLQ and stops nothing.
 
-use crate::machine::Works;
+use crate::context::Context;
+use crate::machine::Machine;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, Headers, Message};
-use fleetlog_chassis::{Context, Machine as _};
 use fleetlog_messages::common::DeadLetter;
 use fleetlog_messages::subject::Subject;
 use futures::StreamExt as _;
-use std::sync::Arc;
-
-/// The running service.
-pub(crate) type Running = Arc<Context<Works>>;
 
 /// How much of a dead letter's payload is kept.
 const KEPT_PAYLOAD: usize = 64 * 1024;
 
 /// Answers requests until the tasks are asked to stop.
-pub(crate) async fn listen<F>(
-    context: &Running,
+///
+/// # Errors
+/// A server that does not let them be heard, or no more.
+pub async fn listen<M, F>(
+    context: &Context<M>,
     filter: Subject,
     answer: impl Fn(Message) -> F,
 ) -> Result<(), Fault>
 where
+    M: Machine,
     F: Future<Output = Result<(), Fault>>,
 {
     context.live().await;
     let broker = &context.ground.bus.broker;
-    let group = Works::SERVICE.token();
+    let group = M::SERVICE.token();
     let asked = context.patiently(|| broker.subscribe(&filter, Some(group))).await?;
     let answers = asked.for_each_concurrent(context.ground.bounds.questions, |message| {
         let subject = message.subject.clone();
@@ -46,8 +46,11 @@ where
 }
 
 /// Sends one part of an answer.
-pub(crate) async fn reply(
-    context: &Running,
+///
+/// # Errors
+/// A connection that is lost.
+pub async fn reply<M: Machine>(
+    context: &Context<M>,
     to: &str,
     headers: Headers,
     payload: Bytes,
@@ -57,13 +60,19 @@ pub(crate) async fn reply(
 }
 
 /// Ends an answer of several parts.
-pub(crate) async fn end(context: &Running, to: &str) -> Result<(), Fault> {
+///
+/// # Errors
+/// A connection that is lost.
+pub async fn end<M: Machine>(context: &Context<M>, to: &str) -> Result<(), Fault> {
     reply(context, to, Headers::new(), Bytes::new()).await
 }
 
 /// Puts a request that cannot be read into DLQ.
-pub(crate) async fn bury(
-    context: &Running,
+///
+/// # Errors
+/// When DLQ does not take it.
+pub async fn bury<M: Machine>(
+    context: &Context<M>,
     message: &Message,
     reason: String,
 ) -> Result<(), Fault> {
@@ -73,10 +82,10 @@ pub(crate) async fn bury(
         headers: message.headers.clone(),
         payload: message.payload.slice(..message.payload.len().min(KEPT_PAYLOAD)).into(),
         reason,
-        service: Works::SERVICE.to_string(),
+        service: M::SERVICE.to_string(),
         seconds: context.ground.clock.now().seconds(),
         ..DeadLetter::default()
     };
     let dead_letters = &context.ground.bus.dead_letters;
-    context.patiently(|| dead_letters.bury(Works::SERVICE, &letter)).await
+    context.patiently(|| dead_letters.bury(M::SERVICE, &letter)).await
 }

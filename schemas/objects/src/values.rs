@@ -1,0 +1,84 @@
+//! The values of secrets and settings: base64 where Kubernetes has bytes; texts that come beside
+//! them are put among them.
+
+use crate::refusal::Refusal;
+use data_encoding::BASE64;
+use fleetlog_messages::KindInfo;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+fn is_secret(info: &KindInfo) -> bool {
+    info.group.is_empty() && info.kind == "Secret"
+}
+
+/// Puts the `stringData` of a secret among its `data`; answers what is no base64. What a value says
+/// is in no refusal.
+pub fn settle_values(info: &KindInfo, object: &mut Value) -> Vec<Refusal> {
+    if is_secret(info)
+        && let Some(Value::Object(texts)) =
+            object.as_object_mut().and_then(|fields| fields.remove("stringData"))
+        && !texts.is_empty()
+    {
+        let data = object["data"].as_object().cloned().unwrap_or_default();
+        let encoded = texts.into_iter().map(|(name, text)| {
+            let text = text.as_str().map(|text| json!(BASE64.encode(text.as_bytes())));
+            (name, text.unwrap_or_default())
+        });
+        object["data"] = data.into_iter().chain(encoded).collect::<Map<_, _>>().into();
+    }
+    let field = match (info.group, info.kind) {
+        ("", "Secret") => "data",
+        ("", "ConfigMap") => "binaryData",
+        _ => return vec![],
+    };
+    let values = object.get(field).and_then(Value::as_object);
+    let is_base64 =
+        |value: &Value| value.as_str().is_some_and(|text| BASE64.decode(text.as_bytes()).is_ok());
+    let wrong = values.into_iter().flatten().filter(|(_, value)| !is_base64(value));
+    let refusal = |(name, _): (&String, &Value)| Refusal::Invalid {
+        path: format!("{field}[{name}]"),
+        found: "the value".to_owned(),
+        rule: "it must be base64".to_owned(),
+    };
+    wrong.map(refusal).collect()
+}
+
+/// Takes the values of a secret out of it; `None` for other kinds, and for one without.
+pub(crate) fn take_values(info: &KindInfo, object: &mut Value) -> Option<BTreeMap<String, String>> {
+    if !is_secret(info) {
+        return None;
+    }
+    let Some(Value::Object(data)) = object.as_object_mut()?.remove("data") else { return None };
+    let text = |(name, value): (String, Value)| Some((name, value.as_str()?.to_owned()));
+    let values: BTreeMap<String, String> = data.into_iter().filter_map(text).collect();
+    (!values.is_empty()).then_some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetlog_messages::ApiObject as _;
+    use fleetlog_messages::core::{ConfigMap, Secret};
+
+    #[test]
+    fn texts_are_put_among_the_values_and_come_first() {
+        let mut object = json!({"data": {"a": "eA==", "b": "eA=="}, "stringData": {"a": "y"}});
+        assert_eq!(settle_values(Secret::INFO, &mut object), []);
+        assert_eq!(object, json!({"data": {"a": "eQ==", "b": "eA=="}}));
+        let values = take_values(Secret::INFO, &mut object).unwrap();
+        assert_eq!(
+            values,
+            BTreeMap::from([("a", "eQ=="), ("b", "eA==")].map(|(k, v)| (k.into(), v.into())))
+        );
+        assert_eq!(object, json!({}));
+    }
+
+    #[test]
+    fn what_is_no_base64_is_refused_without_saying_it() {
+        let mut secret = json!({"data": {"a": "geheim!"}});
+        let refused = settle_values(Secret::INFO, &mut secret);
+        assert!(!refused[0].to_string().contains("geheim"), "{refused:?}");
+        let mut settings = json!({"data": {"a": "!"}, "binaryData": {"b": "!"}});
+        assert_eq!(settle_values(ConfigMap::INFO, &mut settings).len(), 1);
+    }
+}

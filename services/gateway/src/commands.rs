@@ -1,0 +1,167 @@
+//! Commands: in the name of who asks, to the service that decides on the kind, and answered once
+//! the view has come to what was decided.
+
+use crate::Gateway;
+use crate::read::unanswered;
+use crate::requests::Asked;
+use fleetlog_bus::Client;
+use fleetlog_gateway_domain::{At, Key, Kind, Served, Status};
+use fleetlog_kernel::{Actor, Position};
+use fleetlog_messages::common::{Outcome, Refusal, outcome};
+use fleetlog_messages::subject::AggregateId;
+use fleetlog_objects::{Applying, How, apply, strip_served, with_sealed};
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::time::{Duration, timeout};
+
+/// How long a write may wait for the view after it is decided.
+const SHOWN: Duration = Duration::from_secs(10);
+/// The code of core that there is such an object already.
+const EXISTS: &str = "COR0003";
+
+/// Why a command was not carried out.
+pub(crate) enum Failed {
+    /// The object is not at the version that it should stand at.
+    Moved,
+    /// Something else.
+    Status(Status),
+}
+
+/// Why a command has no good outcome.
+pub(crate) enum Refused {
+    /// The service says no.
+    Domain(Refusal),
+    /// It could not be asked.
+    Status(Status),
+}
+
+impl Refused {
+    /// Whether what was to be made is there.
+    pub fn is_there(&self) -> bool {
+        matches!(self, Self::Domain(refusal) if refusal.code == EXISTS)
+    }
+
+    /// In words.
+    pub fn words(self) -> String {
+        match self {
+            Self::Domain(Refusal { code, sentence, .. }) => format!("{code}: {sentence}"),
+            Self::Status(status) => status.message,
+        }
+    }
+}
+
+impl Gateway {
+    /// Has an object applied that should stand at `version`; answers it as it is then.
+    pub(crate) async fn send(
+        &self,
+        asked: &Asked<'_>,
+        key: &Key,
+        object: &Value,
+        version: String,
+    ) -> Result<Value, Failed> {
+        let (kind, part) = (asked.kind, asked.place.subresource.is_some());
+        let mut given = object.clone();
+        let managed = given["metadata"]["managedFields"].take();
+        let status = given["status"].take();
+        strip_served(&mut given);
+        if managed.is_array() {
+            given["metadata"]["managedFields"] = managed;
+        }
+        if !status.is_null() && (part || !kind.has_status() || !kind.is_plain()) {
+            given["status"] = status;
+        }
+        if !part && !kind.is_status_written() {
+            given.as_object_mut().map(|fields| fields.remove("status"));
+        }
+        let current = self.current(kind, key);
+        let same = current.is_some_and(|current| current.object.get("data") == object.get("data"));
+        let how = How {
+            resource_version: version.clone(),
+            replace_metadata: true,
+            keep_values: same && kind.is_plain(),
+            status: part,
+        };
+        let unsendable = |why: fleetlog_objects::NoCommand| {
+            Failed::Status(Status::new(422, "Invalid", why.to_string()).of(kind, &key.name))
+        };
+        let Applying { mut command, bundle, values } =
+            apply(kind.0, given, &how).map_err(unsendable)?;
+        let client = self.client_of(&asked.who.actor());
+        let unanswered = |why| Failed::Status(unanswered(&why));
+        if let Some(bundle) = bundle {
+            client.put_blob(bundle.into()).await.map_err(unanswered)?;
+        }
+        if let Some(values) = values {
+            let sealed = client.seal(values).await.map_err(unanswered)?;
+            command = with_sealed(&command, sealed);
+        }
+        match self.decided(&asked.who.actor(), kind, key, command).await {
+            Ok(()) => {}
+            Err(Refused::Status(status)) => return Err(Failed::Status(status)),
+            Err(Refused::Domain(refusal)) => {
+                return Err(self.refused(kind, key, &version, &refusal).await);
+            }
+        }
+        // What went with its last finalizer is answered as it was then.
+        Ok(self.current(kind, key).map_or_else(|| object.clone(), |now| now.object.clone()))
+    }
+
+    /// A refusal as it is to be told: that the object has moved meanwhile, or what was refused.
+    async fn refused(&self, kind: Kind, key: &Key, version: &str, refusal: &Refusal) -> Failed {
+        if let Err(status) = self.settle(At::Newest).await {
+            return Failed::Status(status);
+        }
+        let now = self.current(kind, key).map_or(0, |served| served.version);
+        if now.to_string() != version {
+            return Failed::Moved;
+        }
+        Failed::Status(match refusal.code.as_str() {
+            "COR0005" => Status::no_namespace(&key.namespace),
+            "COR0006" => Status::terminating(kind, &key.name, &key.namespace),
+            _ => Status::refused(kind, &key.name, refusal),
+        })
+    }
+
+    /// Sends a command in the name of an actor, and waits until what it led to is shown.
+    pub(crate) async fn decided(
+        &self,
+        actor: &str,
+        kind: Kind,
+        key: &Key,
+        command: Vec<u8>,
+    ) -> Result<(), Refused> {
+        let Some(service) = kind.0.service else {
+            return Err(Refused::Status(Status::no_such_path()));
+        };
+        let to = AggregateId {
+            service,
+            kind: kind.0.token.to_owned(),
+            scope: Some(key.namespace.clone()).filter(|_| kind.0.namespaced),
+            name: key.name.clone(),
+        };
+        let outcome = self.client_of(actor).command(&to, command.into()).await;
+        let Outcome { result, .. } = outcome.map_err(|why| Refused::Status(unanswered(&why)))?;
+        let done = match result {
+            Some(outcome::Result::Accomplished(done)) => Position(done.position),
+            Some(outcome::Result::Refused(refusal)) => return Err(Refused::Domain(refusal)),
+            None => {
+                let message = "Internal error occurred: the outcome is of a later version";
+                return Err(Refused::Status(Status::new(500, "InternalError", message)));
+            }
+        };
+        let shown = timeout(SHOWN, self.board.reached(done)).await;
+        shown.map_err(|_| {
+            let message = "Timeout: it is decided, the view of the log is behind";
+            Refused::Status(Status::new(504, "Timeout", message))
+        })
+    }
+
+    fn client_of(&self, actor: &str) -> Client {
+        self.source.client.of(Actor::new(actor))
+    }
+
+    /// An object as the view has it.
+    pub(crate) fn current(&self, kind: Kind, key: &Key) -> Option<Arc<Served>> {
+        self.board.look(|view| view.get(kind, key).cloned())
+    }
+}

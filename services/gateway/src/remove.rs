@@ -1,0 +1,146 @@
+//! Deletions: of one object, or of all that a selector means.
+
+use crate::Gateway;
+use crate::commands::Refused;
+use crate::read::{key_of, one, selects};
+use crate::requests::Asked;
+use crate::respond::{Body, document};
+use fleetlog_gateway_domain::{At, Form, Key, Kind, Served, Status, body, list, write};
+use fleetlog_objects::delete;
+use http::Response;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+impl Gateway {
+    pub(crate) async fn delete(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
+        let key = key_of(asked);
+        self.settle(At::Newest).await?;
+        let current = self.current(asked.kind, &key);
+        let current = current.ok_or_else(|| Status::not_found(asked.kind, &key.name))?;
+        let options = deletion(asked)?;
+        preconditions(asked, &options, &current)?;
+        let left = if options.dry_run { None } else { self.remove(asked, &key, &current).await? };
+        let same = |served: &Arc<Served>| served.object["metadata"]["uid"] == *uid(&current);
+        match left.filter(same) {
+            Some(left) => one(asked, 200, &left.object, self.clock.now()),
+            None => Ok(document(200, Form::Json, &deleted(asked.kind, &current))),
+        }
+    }
+
+    pub(crate) async fn delete_all(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
+        let options = list(asked.query, asked.kind)?;
+        let deletion = deletion(asked)?;
+        self.settle(At::Newest).await?;
+        let namespace = asked.place.namespace.as_deref();
+        let all = self.board.look(|view| view.list(asked.kind, namespace));
+        let mut items = vec![];
+        for (key, served) in all {
+            if !selects(&options.labels, &options.fields, &served.object) {
+                continue;
+            }
+            preconditions(asked, &deletion, &served)?;
+            let removed = match deletion.dry_run {
+                true => Ok(None),
+                false => self.remove(asked, &key, &served).await,
+            };
+            match removed {
+                // Somebody else was quicker.
+                Err(status) if status.code == 404 => continue,
+                removed => removed?,
+            };
+            items.push(served.object.clone());
+        }
+        let version = self.board.look(|view| view.version()).to_string();
+        let info = asked.kind.0;
+        let list = json!({
+            "kind": format!("{}List", info.kind), "apiVersion": info.api_version(),
+            "metadata": { "resourceVersion": version }, "items": items,
+        });
+        Ok(document(200, Form::Json, &list))
+    }
+
+    /// Has this incarnation of an object removed; answers what is left of it.
+    async fn remove(
+        &self,
+        asked: &Asked<'_>,
+        key: &Key,
+        current: &Served,
+    ) -> Result<Option<Arc<Served>>, Status> {
+        let not_written = |_| Status::not_allowed("delete", asked.kind.0.kind);
+        let uid = uid(current).as_str().unwrap_or_default();
+        let command = delete(asked.kind.0, uid).map_err(not_written)?;
+        let refusal = match self.decided(&asked.who.actor(), asked.kind, key, command).await {
+            Ok(()) => return Ok(self.current(asked.kind, key)),
+            Err(Refused::Status(status)) => return Err(status),
+            Err(Refused::Domain(refusal)) => refusal,
+        };
+        self.settle(At::Newest).await?;
+        Err(match self.current(asked.kind, key) {
+            None => Status::not_found(asked.kind, &key.name),
+            Some(_) => Status::refused(asked.kind, &key.name, &refusal),
+        })
+    }
+}
+
+fn uid(served: &Served) -> &Value {
+    &served.object["metadata"]["uid"]
+}
+
+/// How a deletion is meant: by its body, or by its parameters.
+struct Deletion {
+    dry_run: bool,
+    preconditions: Value,
+}
+
+/// Reads it. What dependants are to become is the services' to say: another policy is refused.
+fn deletion(asked: &Asked<'_>) -> Result<Deletion, Status> {
+    let by_query = write(asked.query)?.dry_run;
+    let mut options = match asked.body.is_empty() {
+        true => Value::Null,
+        false => body(asked.body, asked.content_type)?.0,
+    };
+    let by_body = match &options["dryRun"] {
+        Value::Null => false,
+        Value::Array(all) if all.is_empty() => false,
+        Value::Array(all) if *all == [json!("All")] => true,
+        other => {
+            return Err(Status::invalid_options("dryRun", &format!("Unsupported value: {other}")));
+        }
+    };
+    let policy = options["propagationPolicy"].as_str().unwrap_or("Background");
+    let other = asked.query.contains("propagationPolicy=")
+        && !asked.query.contains("propagationPolicy=Background");
+    if policy != "Background" || other || options["orphanDependents"] == json!(true) {
+        let words = "Unsupported value: supported values: \"Background\"";
+        return Err(Status::invalid_options("propagationPolicy", words));
+    }
+    let preconditions = options["preconditions"].take();
+    Ok(Deletion { dry_run: by_query || by_body, preconditions })
+}
+
+/// Refuses where a deletion names another incarnation or version.
+fn preconditions(asked: &Asked<'_>, given: &Deletion, current: &Served) -> Result<(), Status> {
+    for field in ["uid", "resourceVersion"] {
+        let wanted = given.preconditions.get(field).unwrap_or(&Value::Null);
+        let stands = &current.object["metadata"][field];
+        if !wanted.is_null() && wanted != stands {
+            let name = current.object["metadata"]["name"].as_str().unwrap_or_default();
+            let message = format!(
+                "Precondition failed: {field} in precondition: {wanted}, in object meta: {stands}"
+            );
+            return Err(Status::new(409, "Conflict", message).of(asked.kind, name));
+        }
+    }
+    Ok(())
+}
+
+/// That an object is gone; `kind` holds the plural, as clients expect.
+fn deleted(kind: Kind, last: &Served) -> Value {
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": {
+            "name": last.object["metadata"]["name"], "group": kind.0.group,
+            "kind": kind.0.plural, "uid": last.object["metadata"]["uid"],
+        },
+    })
+}
