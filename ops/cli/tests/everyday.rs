@@ -133,7 +133,7 @@ fn the_live_state_is_what_the_log_says_also_after_the_process_was_killed() {
     dev.clusters_available();
     dev.feed(&["apply", "-f", "-"], &hello("cluster1")).ok();
     let equal = dev.run(&["replay", "--verify"]).ok();
-    assert_eq!(equal.matches(" equal ").count(), 5, "{equal}");
+    assert_eq!(equal.matches(" equal ").count(), 6, "{equal}");
     let before = dev.run(&["get", "mcl", "cluster1", "-o", "json"]).json();
     dev.kill();
     let dev = Dev::start_in(temporary.path(), 1);
@@ -302,7 +302,7 @@ fn three_servers_become_highly_available_and_the_loss_of_one_is_survived() {
     let verified = topology(&["verify"]).ok();
     assert_eq!(verified, "everything is as profile ha has it\n");
     let copies = runtime.block_on(replicas(&three));
-    assert_eq!(copies.len(), 11);
+    assert_eq!(copies.len(), 12);
     assert!(copies.values().all(|others| *others == 2), "it was done when it said so: {copies:?}");
     for said in three.said().unwrap() {
         assert_eq!(said["config"]["sync_always"], json!(true), "{said}");

@@ -4,6 +4,7 @@
 
 mod support;
 
+use fleetlog_kernel::decode_token;
 use fleetlog_tools::cache;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ fn commits_of_python(said: &str) -> Vec<(u64, String, Vec<String>)> {
     let commit = |line: Value| {
         let subject = line["subject"].as_str().unwrap();
         assert!(subject.starts_with("fl.ev."), "{subject}");
-        let name = subject.rsplit('.').next().unwrap().to_owned();
+        let name = decode_token(subject.rsplit('.').next().unwrap()).unwrap();
         let types = line["types"].as_array().unwrap().iter();
         let types = types.map(|kind| kind.as_str().unwrap().to_owned()).collect();
         (line["position"].as_u64().unwrap(), name, types)

@@ -54,7 +54,7 @@ fn gw004_kubectl_finds_every_kind_and_shows_what_fleetlog_shows() {
     let dev = Dev::start(2);
     let kubectl = Kubectl::of(&dev);
     let kinds = kubectl.ok(&["api-resources", "--no-headers"]);
-    assert_eq!(kinds.lines().count(), 11, "{kinds}");
+    assert_eq!(kinds.lines().count(), 28, "{kinds}");
     for short in ["mcl", "mclsets", "mca", "mwrs", "placements"] {
         kubectl.ok(&["get", short, "-A"]);
     }
@@ -77,6 +77,7 @@ fn gw036_kubectl_applies_waits_labels_edits_and_deletes() {
     let dev = Dev::start(2);
     let kubectl = Kubectl::of(&dev);
     let file = |name: &str| format!("{DEMO}/{name}.yaml");
+    kubectl.ok(&["create", "namespace", "shop"]);
     let applied = kubectl.ok(&["apply", "-f", &file("fleet"), "-f", &file("boutique")]);
     assert_eq!(applied.matches(" created").count(), 4, "{applied}");
     let generation =
@@ -117,6 +118,9 @@ fn what_kubectl_sends_wrongly_is_refused_in_words_and_who_sent_it_is_in_the_log(
         )
     };
     let create = ["create", "-f", "-"];
+    let nowhere = kubectl.refused(&create, &placement("{}"));
+    assert!(nowhere.contains("namespaces \"t\" not found"), "{nowhere}");
+    kubectl.ok(&["create", "namespace", "t"]);
     let strict = kubectl.refused(&create, &placement("{foo: 1}"));
     assert!(strict.contains("unknown field \"spec.foo\""), "{strict}");
     let wrong = kubectl.refused(&create, &placement("{numberOfClusters: many}"));
@@ -131,4 +135,62 @@ fn what_kubectl_sends_wrongly_is_refused_in_words_and_who_sent_it_is_in_the_log(
     std::fs::write(&file, other).unwrap();
     let words = kubectl.refused(&["--kubeconfig", file.to_str().unwrap(), "get", "mcl"], "");
     assert!(words.contains("User \"eve\" cannot list resource \"managedclusters\""), "{words}");
+}
+
+#[test]
+fn kubectl_makes_plain_objects_and_grants_rights() {
+    let dev = Dev::start(1);
+    let kubectl = Kubectl::of(&dev);
+    kubectl.ok(&["create", "namespace", "team"]);
+    let of_team = |words: &[&str]| kubectl.ok(&[words, &["-n", "team"]].concat());
+    of_team(&["create", "secret", "generic", "pass", "--from-literal=user=a"]);
+    of_team(&["create", "configmap", "set", "--from-literal=a=1"]);
+    let path = "jsonpath={.data.user}";
+    assert_eq!(of_team(&["get", "secret", "pass", "-o", path]), "YQ==");
+    let shown = dev.run(&["get", "secret/team/pass", "-o", "json"]).json();
+    assert_eq!(shown["data"]["user"], "YQ==", "fleetlog shows the same");
+    // A second apply is a three-way patch of a kind that Kubernetes has built in.
+    let map = |value: &str| {
+        format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: m, namespace: team}}, \
+             data: {{a: \"{value}\"}}}}"
+        )
+    };
+    kubectl.run(&["apply", "-f", "-"], &map("1")).ok();
+    let second = kubectl.run(&["apply", "-f", "-"], &map("2")).ok();
+    assert!(second.contains("configured"), "{second}");
+    assert_eq!(of_team(&["get", "cm", "m", "-o", "jsonpath={.data.a}"]), "2");
+    let role = ["create", "role", "reader", "--verb=get,list", "--resource=placements"];
+    of_team(&role);
+    of_team(&["create", "serviceaccount", "bot"]);
+    of_team(&["create", "rolebinding", "reads", "--role=reader", "--serviceaccount=team:bot"]);
+    let bot = "--as=system:serviceaccount:team:bot";
+    let can = |words: &[&str]| {
+        kubectl.run(&[&["auth", "can-i"], words, &[bot, "-n", "team"]].concat(), "").out
+    };
+    assert_eq!(can(&["get", "placements"]).trim(), "yes");
+    assert_eq!(can(&["delete", "placements"]).trim(), "no");
+    assert!(can(&["--list"]).contains("placements.cluster.open-cluster-management.io"));
+    let token = of_team(&["create", "token", "bot"]);
+    let by_token = |words: &[&str]| {
+        let token = format!("--token={}", token.trim());
+        // A client certificate would come before the token.
+        let file = dev.dir().join("bare");
+        std::fs::write(&file, without_users(&dev)).unwrap();
+        let config = format!("--kubeconfig={}", file.display());
+        kubectl.run(&[words, &["-n", "team", &token, &config]].concat(), "")
+    };
+    assert!(by_token(&["get", "placements"]).err.contains("No resources found"));
+    assert_ne!(by_token(&["get", "secrets"]).code, 0);
+    let whoami = by_token(&["auth", "whoami"]).ok();
+    assert!(whoami.contains("system:serviceaccount:team:bot"), "{whoami}");
+    kubectl.ok(&["delete", "namespace", "team", "--timeout=20s"]);
+    let gone = kubectl.refused(&["get", "secrets", "pass", "-n", "team"], "");
+    assert!(gone.contains("not found"), "{gone}");
+}
+
+/// The kubeconfig without its user.
+fn without_users(dev: &Dev) -> String {
+    let config = std::fs::read_to_string(dev.dir().join("kubeconfig")).unwrap();
+    config.replace("client-certificate-data", "x-certificate").replace("client-key-data", "x-key")
 }

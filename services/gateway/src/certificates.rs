@@ -1,8 +1,10 @@
 //! The gateway's own certificate authority: made at the first start and kept in its folder. It
 //! signs the server's certificate, anew at each start, and those of users.
 
+use crate::subject::replaced;
 use crate::tokens::Tokens;
 use anyhow::{Context as _, Result};
+use data_encoding::BASE64;
 use fleetlog_kernel::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -113,10 +115,10 @@ impl Certificates {
     pub fn user(&self, user: &str, groups: &[&str], at: Timestamp) -> Result<Signed> {
         let mut params = CertificateParams::new(vec![])?;
         params.distinguished_name.push(DnType::CommonName, user);
-        for group in groups {
-            params.distinguished_name.push(DnType::OrganizationName, *group);
-        }
-        self.sign(params, ExtendedKeyUsagePurpose::ClientAuth, at)
+        let signed = self.sign(params, ExtendedKeyUsagePurpose::ClientAuth, at)?;
+        let der = CertificateDer::from_pem_slice(signed.certificate.as_bytes())?;
+        let der = replaced(&der, user, groups, &KeyPair::from_pem(&self.key)?)?;
+        Ok(Signed { certificate: pem(&der), key: signed.key })
     }
 
     fn sign(
@@ -133,6 +135,14 @@ impl Certificates {
         let certificate = params.signed_by(&key, &issuer)?.pem();
         Ok(Signed { certificate, key: key.serialize_pem() })
     }
+}
+
+/// A certificate as text (RFC 7468).
+fn pem(der: &[u8]) -> String {
+    let text = BASE64.encode(der);
+    let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
+    let lines: String = lines.collect();
+    format!("-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n")
 }
 
 /// The authority's parameters; only its name and key count for what it signs.
@@ -167,4 +177,30 @@ pub fn write_secret(path: &Path, text: &str) -> Result<()> {
     let mut file = options.open(&beside).with_context(step)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(step)?;
     fs::rename(&beside, path).with_context(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::of_certificate;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_certificate_says_its_user_and_each_of_his_groups(
+            user in "[a-zA-Z0-9:é.-]{1,60}",
+            groups in prop::collection::vec("[a-z:]{1,200}", 0..12),
+        ) {
+            let authority = Certificates::create(Timestamp::of_seconds(1_800_000_000)).unwrap();
+            let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+            let user = format!("u{user}");
+            let signed = authority.user(&user, &groups, Timestamp::of_seconds(1_800_000_000)).unwrap();
+            let der = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap();
+            let caller = of_certificate(&der).unwrap();
+            prop_assert_eq!(&caller.user, &user);
+            prop_assert_eq!(&caller.groups[..groups.len()], &groups[..]);
+        }
+    }
 }

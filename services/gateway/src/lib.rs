@@ -15,7 +15,9 @@ mod requests;
 mod respond;
 mod reviews;
 mod source;
+mod subject;
 mod tokens;
+mod turns;
 mod watch;
 mod who;
 mod write;
@@ -35,6 +37,8 @@ use fleetlog_chassis::{Clock, Ids, Tasks, Watched};
 use fleetlog_kernel::Actor;
 use source::Source;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+use turns::Turns;
 
 /// The user of the gateway's own questions.
 const ACTOR: &str = "gateway";
@@ -53,7 +57,12 @@ pub struct Ground {
     pub certificates: Certificates,
     /// The URL that clients are told.
     pub url: String,
+    /// How many requests that are no watches may be in hand at once.
+    pub at_once: usize,
 }
+
+/// As many requests in hand as suit most machines.
+pub const AT_ONCE: usize = 2_048;
 
 /// A running gateway. Clones are one.
 #[derive(Clone)]
@@ -66,6 +75,8 @@ pub struct Gateway {
     tokens: Arc<Tokens>,
     /// What every hub has from the start is there.
     founded: Arc<Watched<bool>>,
+    places: Arc<Semaphore>,
+    turns: Arc<Turns>,
 }
 
 impl Gateway {
@@ -74,14 +85,25 @@ impl Gateway {
     /// # Errors
     /// A key that cannot be used.
     pub fn start(ground: Ground) -> anyhow::Result<Self> {
-        let Ground { broker, clock, ids, tasks, certificates, url } = ground;
+        let Ground { broker, clock, ids, tasks, certificates, url, at_once } = ground;
+        let places = Arc::new(Semaphore::new(at_once));
         let of_commands = ids.clone();
         let client = Client::new(broker, Actor::new(ACTOR), move || of_commands.command());
         let (board, source) = (Arc::new(Board::default()), Source { client });
         let feed = Feed { source: source.clone(), board: board.clone() };
         tasks.spawn("gateway-feed", feed.run(tasks.clone()));
         let (tokens, founded) = (Arc::new(certificates.tokens()?), Arc::default());
-        let gateway = Self { board, source, clock, ids, tasks, tokens, founded };
+        let gateway = Self {
+            board,
+            source,
+            clock,
+            ids,
+            tasks,
+            tokens,
+            founded,
+            places,
+            turns: Arc::default(),
+        };
         let first = first::objects(&url, &certificates.certificate);
         gateway.tasks.spawn("gateway-first-objects", gateway.clone().start_with(first));
         Ok(gateway)

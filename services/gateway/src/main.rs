@@ -5,7 +5,9 @@ use clap::Parser;
 use fleetlog_bus::{Credentials, JetStream};
 use fleetlog_chassis::process::{LogFormat, Signals, start_logging};
 use fleetlog_chassis::{Clock, Ids, Tasks};
-use fleetlog_gateway::{Certificates, Gateway, Ground, Listener, certificates, kubeconfig, tls};
+use fleetlog_gateway::{
+    AT_ONCE, Certificates, Gateway, Ground, Listener, certificates, kubeconfig, tls,
+};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,8 +79,15 @@ async fn run(flags: Flags) -> Result<()> {
     let admin = kubeconfig(&own, &url, ("admin", &["system:masters"]), clock.now())?;
     certificates::write_secret(&flags.dir.join("kubeconfig"), &admin)?;
     let ids = Arc::new(Ids::Random);
-    let ground =
-        Ground { broker, clock, ids, tasks: tasks.clone(), certificates: own, url: url.clone() };
+    let ground = Ground {
+        broker,
+        clock,
+        ids,
+        tasks: tasks.clone(),
+        certificates: own,
+        url: url.clone(),
+        at_once: AT_ONCE,
+    };
     let gateway = Gateway::start(ground)?;
     listener.open(&gateway, config);
     tracing::info!("serving the hub API at {url}");

@@ -5,7 +5,7 @@ use crate::commands::Refused;
 use crate::read::{key_of, one, selects};
 use crate::requests::Asked;
 use crate::respond::{Body, document};
-use fleetlog_gateway_domain::{At, Form, Key, Kind, Served, Status, body, list, write};
+use fleetlog_gateway_domain::{At, Form, Key, Kind, Served, Status, Taken, body, list, write};
 use fleetlog_objects::delete;
 use http::Response;
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ fn deletion(asked: &Asked<'_>) -> Result<Deletion, Status> {
     let by_query = write(asked.query)?.dry_run;
     let mut options = match asked.body.is_empty() {
         true => Value::Null,
-        false => body(asked.body, asked.content_type)?.0,
+        false => body(asked.body, asked.content_type, Taken::Binary)?.0,
     };
     let by_body = match &options["dryRun"] {
         Value::Null => false,

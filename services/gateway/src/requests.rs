@@ -1,6 +1,6 @@
 //! One request: who may do it, what it is about, who answers it.
 
-use crate::respond::{Body, document, refused, text, whole, with_type};
+use crate::respond::{Body, complete, compressed, document, refused, text};
 use crate::{Gateway, Who};
 use bytes::Bytes;
 use fleetlog_gateway_domain::{
@@ -8,7 +8,7 @@ use fleetlog_gateway_domain::{
     index, resources, route, watches,
 };
 use futures::FutureExt as _;
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
@@ -51,7 +51,11 @@ impl Gateway {
     pub async fn answer_as(&self, who: &Who, request: &Request<Bytes>) -> Response<Body> {
         // A fault of one answer ends that answer alone.
         let answered = AssertUnwindSafe(self.answered(who, request)).catch_unwind().await;
+        let accepted = request.headers().get(ACCEPT_ENCODING).and_then(|given| given.to_str().ok());
         match answered {
+            Ok(Ok(response)) if accepted.is_some_and(|given| given.contains("gzip")) => {
+                compressed(response)
+            }
             Ok(Ok(response)) => response,
             Ok(Err(status)) => refused(&status),
             Err(_) => {
@@ -143,6 +147,10 @@ impl Gateway {
         if verb == Verb::Watch {
             return self.watch(&asked).await;
         }
+        let Ok(_place) = self.places.try_acquire() else {
+            let message = "too many requests are in hand, ask again";
+            return Err(Status { retry_after: 1, ..Status::new(429, "TooManyRequests", message) });
+        };
         let answered = timeout(WITHIN, self.done(verb, &asked)).await;
         answered.unwrap_or_else(|_| {
             let message = "Timeout: what became of the request is not known yet";
@@ -237,7 +245,7 @@ fn discovery(request: &Request<Bytes>, core: bool) -> Response<Body> {
     let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let (code, body) = if known == Some(tag.as_str()) { (304, String::new()) } else { (200, body) };
     let content_type = if aggregated { AGGREGATED } else { "application/json" };
-    let mut response = with_type(code, content_type, whole(body));
+    let mut response = complete(code, content_type, body);
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);
     }

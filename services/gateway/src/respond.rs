@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use fleetlog_gateway_domain::{Form, Status};
 use futures::{Stream, StreamExt as _, stream};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY, WARNING,
+};
 use http::{Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
@@ -13,14 +15,46 @@ use std::convert::Infallible;
 /// A body of an answer.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
 
+/// Bodies above this are compressed for who takes that, in bytes.
+const COMPRESSED: usize = 128 * 1_024;
+
+/// All bytes of an answer, beside its body.
+#[derive(Clone)]
+struct Whole(Bytes);
+
 /// A whole body.
-pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
-    let frame = Ok(Frame::data(bytes.into()));
-    StreamBody::new(stream::iter([frame])).boxed_unsync()
+fn whole(bytes: Bytes) -> Body {
+    StreamBody::new(stream::iter([Ok(Frame::data(bytes))])).boxed_unsync()
+}
+
+/// An answer that is known to its end.
+pub(crate) fn complete(code: u16, content_type: &str, bytes: impl Into<Bytes>) -> Response<Body> {
+    let bytes = bytes.into();
+    let mut response = with_type(code, content_type, whole(bytes.clone()));
+    response.extensions_mut().insert(Whole(bytes));
+    response
+}
+
+/// The same answer, compressed if it is large and known to its end.
+pub(crate) fn compressed(mut response: Response<Body>) -> Response<Body> {
+    use std::io::Write as _;
+    let Some(Whole(bytes)) = response.extensions_mut().remove::<Whole>() else { return response };
+    if bytes.len() <= COMPRESSED {
+        return response;
+    }
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    let Ok(packed) = encoder.write_all(&bytes).and_then(|()| encoder.finish()) else {
+        return response;
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    *response.body_mut() = whole(packed.into());
+    response
 }
 
 /// An answer with a content type.
-pub(crate) fn with_type(code: u16, content_type: &str, body: Body) -> Response<Body> {
+fn with_type(code: u16, content_type: &str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
@@ -33,7 +67,7 @@ pub(crate) fn with_type(code: u16, content_type: &str, body: Body) -> Response<B
 
 /// A text.
 pub(crate) fn text(code: u16, text: &str) -> Response<Body> {
-    with_type(code, "text/plain; charset=utf-8", whole(text.to_owned()))
+    complete(code, "text/plain; charset=utf-8", text.to_owned())
 }
 
 /// A document, as JSON or, where that was asked for, as YAML.
@@ -41,10 +75,10 @@ pub(crate) fn document(code: u16, form: Form, document: &Value) -> Response<Body
     match form {
         Form::Yaml => {
             let text = fleetlog_objects::to_yaml(document);
-            with_type(code, "application/yaml", whole(text))
+            complete(code, "application/yaml", text)
         }
         Form::Json | Form::Table(_) | Form::Metadata => {
-            with_type(code, "application/json", whole(document.to_string()))
+            complete(code, "application/json", document.to_string())
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::requests::Asked;
 use crate::respond::{Body, warn};
 use fleetlog_gateway_domain::reviews::{answered, user_info};
 use fleetlog_gateway_domain::token::{Account, ISSUER, claims, life};
-use fleetlog_gateway_domain::{At, Status, body, created, write};
+use fleetlog_gateway_domain::{At, Status, Taken, body, created, write};
 use fleetlog_kernel::Timestamp;
 use http::Response;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ impl Gateway {
     /// Answers a review.
     pub(crate) async fn review(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let options = write(asked.query)?;
-        let mut given = body(asked.body, asked.content_type)?;
+        let mut given = body(asked.body, asked.content_type, Taken::Binary)?;
         // Nothing is kept under the name, so none is needed.
         given.0["metadata"]["name"] = json!("review");
         let namespace = asked.place.namespace.as_deref();
@@ -54,7 +54,7 @@ impl Gateway {
 
     /// Makes a token of a service account.
     pub(crate) async fn token(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
-        let (mut request, _) = body(asked.body, asked.content_type)?;
+        let (mut request, _) = body(asked.body, asked.content_type, Taken::Binary)?;
         let kind = request["kind"].as_str().unwrap_or("TokenRequest");
         if kind != "TokenRequest" {
             return Err(Status::bad(format!(

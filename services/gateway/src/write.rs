@@ -6,8 +6,8 @@ use crate::read::{key_of, one};
 use crate::requests::Asked;
 use crate::respond::{Body, warn};
 use fleetlog_gateway_domain::{
-    At, Caller, Checked, Key, Kind, PatchKind, Served, Status, Way, WriteOptions, admit, body,
-    created, find, is_unchanged, named, patched, updated, write,
+    At, Caller, Checked, Key, Kind, PatchKind, Served, Status, Taken, Way, WriteOptions, admit,
+    body, created, find, is_unchanged, named, patched, updated, write,
 };
 use fleetlog_kernel::Position;
 use http::Response;
@@ -25,7 +25,7 @@ impl Gateway {
         if asked.kind.0.namespaced && namespace.is_none() {
             return Err(Status::not_allowed("create", asked.kind.0.kind));
         }
-        let (given, twice) = body(asked.body, asked.content_type)?;
+        let (given, twice) = body(asked.body, asked.content_type, Taken::of(asked.kind))?;
         let mut tries = 0;
         loop {
             let mut given = given.clone();
@@ -111,7 +111,7 @@ impl Gateway {
 
     pub(crate) async fn update(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let options = write(asked.query)?;
-        let given = body(asked.body, asked.content_type)?;
+        let given = body(asked.body, asked.content_type, Taken::of(asked.kind))?;
         let key = key_of(asked);
         let part = asked.place.subresource.is_some();
         self.settle(At::Newest).await?;
@@ -134,6 +134,8 @@ impl Gateway {
     pub(crate) async fn patch(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let (options, kind) = (write(asked.query)?, PatchKind::of(asked.kind, asked.content_type)?);
         let key = key_of(asked);
+        let queue = self.turns.of(asked.kind, &key);
+        let _turn = queue.lock().await;
         let mut tries = 0;
         loop {
             self.settle(At::Newest).await?;

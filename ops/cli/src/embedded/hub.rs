@@ -187,7 +187,15 @@ impl EmbeddedHub {
         fleetlog_gateway::certificates::write_secret(&file, &admin)?;
         let ids = Arc::new(Ids::Random);
         let certificates = own;
-        let ground = fleetlog_gateway::Ground { broker, clock, ids, tasks, certificates, url };
+        let ground = fleetlog_gateway::Ground {
+            broker,
+            clock,
+            ids,
+            tasks,
+            certificates,
+            url,
+            at_once: fleetlog_gateway::AT_ONCE,
+        };
         let gateway = Gateway::start(ground)?;
         gateway.ready().await;
         listener.open(&gateway, config);

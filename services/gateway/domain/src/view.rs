@@ -11,7 +11,7 @@ use std::sync::Arc;
 const HELD: usize = 8_192;
 
 /// An object's place among those of its kind; lists are in this order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The namespace; empty for kinds without.
     pub namespace: String,

@@ -3,6 +3,7 @@
 
 use crate::kinds::Kind;
 use crate::options::Unknown;
+use crate::protobuf;
 use crate::status::{Cause, Status};
 use fleetlog_objects::{Refusal, Schemas, check_names, settle_values};
 use serde_json::{Value, json};
@@ -36,14 +37,35 @@ pub struct Checked {
     pub warnings: Vec<String>,
 }
 
-/// Reads a body, JSON or YAML.
+/// In which forms a body is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// JSON or YAML.
+    Text,
+    /// Kubernetes' binary form too.
+    Binary,
+}
+
+impl Taken {
+    /// For the objects of a kind: Kubernetes' own are taken in its binary form.
+    #[must_use]
+    pub fn of(kind: Kind) -> Self {
+        if kind.is_built_in() || kind.is_review() { Self::Binary } else { Self::Text }
+    }
+}
+
+/// Reads a body.
 ///
 /// # Errors
 /// 400 for a text that is neither, 415 for another content type.
-pub fn body(bytes: &[u8], content_type: &str) -> Result<Body, Status> {
+pub fn body(bytes: &[u8], content_type: &str, taken: Taken) -> Result<Body, Status> {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    if kind == protobuf::CONTENT_TYPE && taken == Taken::Binary {
+        return Ok((protobuf::read(bytes)?, vec![]));
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| Status::bad("the body is no UTF-8 text"))?;
     let unreadable = |why: Refusal| Status::bad(why.to_string());
-    match content_type.split(';').next().unwrap_or_default().trim() {
+    match kind {
         "application/yaml" => {
             let mut documents = fleetlog_objects::yaml(text).map_err(unreadable)?;
             match documents.len() {
@@ -53,8 +75,14 @@ pub fn body(bytes: &[u8], content_type: &str) -> Result<Body, Status> {
         }
         "" | "application/json" => fleetlog_objects::json(text).map_err(unreadable),
         _ => {
-            let message = "the body of the request was in an unknown format - accepted media types \
-                           include: application/json, application/yaml";
+            let more = match taken {
+                Taken::Binary => ", application/vnd.kubernetes.protobuf",
+                Taken::Text => "",
+            };
+            let message = format!(
+                "the body of the request was in an unknown format - accepted media types include: \
+                 application/json, application/yaml{more}"
+            );
             Err(Status::new(415, "UnsupportedMediaType", message))
         }
     }
@@ -445,20 +473,26 @@ mod tests {
 
     #[test]
     fn bodies_are_json_or_yaml() {
-        assert_eq!(body(b"{\"a\":1}", "application/json").unwrap().0, json!({"a": 1}));
-        assert_eq!(body(b"a: 1", "application/yaml").unwrap().0, json!({"a": 1}));
-        assert_eq!(body(b"{\"a\":1,\"a\":2}", "").unwrap().1, ["a"]);
-        assert_eq!(body(b"a: 1\n---\nb: 1", "application/yaml").unwrap_err().code, 400);
-        assert_eq!(body(b"{}", "application/vnd.kubernetes.protobuf").unwrap_err().code, 415);
-        assert_eq!(body(&[0xff], "").unwrap_err().code, 400);
-        assert_eq!(body("[".repeat(1_000).as_bytes(), "").unwrap_err().code, 400);
+        assert_eq!(body(b"{\"a\":1}", "application/json", Taken::Text).unwrap().0, json!({"a": 1}));
+        assert_eq!(body(b"a: 1", "application/yaml", Taken::Text).unwrap().0, json!({"a": 1}));
+        assert_eq!(body(b"{\"a\":1,\"a\":2}", "", Taken::Text).unwrap().1, ["a"]);
+        assert_eq!(
+            body(b"a: 1\n---\nb: 1", "application/yaml", Taken::Text).unwrap_err().code,
+            400
+        );
+        assert_eq!(
+            body(b"{}", "application/vnd.kubernetes.protobuf", Taken::Text).unwrap_err().code,
+            415
+        );
+        assert_eq!(body(&[0xff], "", Taken::Text).unwrap_err().code, 400);
+        assert_eq!(body("[".repeat(1_000).as_bytes(), "", Taken::Text).unwrap_err().code, 400);
     }
 
     proptest! {
         #[test]
         fn no_body_makes_it_panic(text in "\\PC{0,80}") {
-            let _ = body(text.as_bytes(), "application/yaml");
-            if let Ok(read) = body(text.as_bytes(), "") {
+            let _ = body(text.as_bytes(), "application/yaml", Taken::Binary);
+            if let Ok(read) = body(text.as_bytes(), "", Taken::Text) {
                 let _ = created(cluster(), None, read, Unknown::Warn);
             }
         }

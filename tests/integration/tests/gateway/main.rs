@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod access;
+mod operation;
 mod plain;
 mod reads;
+mod socket;
 mod stage;
 mod watches;
 mod writes;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fleetlog_bus::{Memory, SharedBroker, StoredMessage};
 use fleetlog_chassis::{Bounds, Bus, Clock, Ids, Tasks};
-use fleetlog_gateway::{Body, Caller, Certificates, Gateway, Ground};
+use fleetlog_gateway::{AT_ONCE, Body, Caller, Certificates, Gateway, Ground};
 use fleetlog_kernel::HubId;
 use fleetlog_messages::subject::Subject;
 use futures::StreamExt as _;
@@ -43,44 +43,53 @@ impl Answered {
 /// The hub; its services end with it.
 pub struct Stage {
     pub gateway: Gateway,
-    broker: SharedBroker,
-    tasks: Tasks,
+    pub broker: SharedBroker,
+    pub tasks: Tasks,
+    services: Tasks,
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
         self.tasks.abort();
+        self.services.abort();
     }
+}
+
+/// A hub's streams, empty.
+pub fn memory() -> SharedBroker {
+    Memory::new(fleetlog_topology::streams(), fleetlog_topology::queues())
+}
+
+/// Starts every service.
+pub async fn serve(broker: &SharedBroker, tasks: &Tasks) {
+    let ground = || fleetlog_chassis::Ground {
+        bus: Bus::new(broker.clone(), tasks),
+        clock: Clock::System,
+        ids: Arc::new(Ids::Random),
+        tasks: tasks.clone(),
+        bounds: Bounds::default(),
+    };
+    let work_key = KeyPair::new_account();
+    let (account, role) = (KeyPair::new_account().public_key(), KeyPair::new_account());
+    let hub = HubId::new("hub");
+    let settings = fleetlog_registration::Settings::new(hub, account, role, work_key.public_key());
+    fleetlog_registration::start(ground(), settings).await.unwrap().live().await;
+    let settings = fleetlog_placement::Settings::default();
+    fleetlog_placement::start(ground(), settings).await.unwrap().live().await;
+    let settings = fleetlog_work::Settings::new(work_key);
+    fleetlog_work::start(ground(), settings).await.unwrap().live().await;
+    let settings = fleetlog_addon::Settings::default();
+    fleetlog_addon::start(ground(), settings).await.unwrap().live().await;
+    let settings = fleetlog_core::Settings::default();
+    fleetlog_core::start(ground(), settings).await.unwrap().live().await;
 }
 
 impl Stage {
     pub async fn new() -> Self {
-        let (streams, queues) = (fleetlog_topology::streams(), fleetlog_topology::queues());
-        let broker: SharedBroker = Memory::new(streams, queues);
-        let tasks = Tasks::default();
-        let ground = || fleetlog_chassis::Ground {
-            bus: Bus::new(broker.clone(), &tasks),
-            clock: Clock::System,
-            ids: Arc::new(Ids::Random),
-            tasks: tasks.clone(),
-            bounds: Bounds::default(),
-        };
-        let work_key = KeyPair::new_account();
-        let (account, role) = (KeyPair::new_account().public_key(), KeyPair::new_account());
-        let hub = HubId::new("hub");
-        let settings =
-            fleetlog_registration::Settings::new(hub, account, role, work_key.public_key());
-        fleetlog_registration::start(ground(), settings).await.unwrap().live().await;
-        let settings = fleetlog_placement::Settings::default();
-        fleetlog_placement::start(ground(), settings).await.unwrap().live().await;
-        let settings = fleetlog_work::Settings::new(work_key);
-        fleetlog_work::start(ground(), settings).await.unwrap().live().await;
-        let settings = fleetlog_addon::Settings::default();
-        fleetlog_addon::start(ground(), settings).await.unwrap().live().await;
-        let settings = fleetlog_core::Settings::default();
-        fleetlog_core::start(ground(), settings).await.unwrap().live().await;
+        let (broker, tasks, services) = (memory(), Tasks::default(), Tasks::default());
+        serve(&broker, &services).await;
         let gateway = gateway(&broker, &tasks).await;
-        let stage = Self { gateway, broker, tasks };
+        let stage = Self { gateway, broker, tasks, services };
         stage.post("/api/v1/namespaces", json!({"metadata": {"name": "t"}})).await.ok();
         stage
     }
@@ -128,6 +137,11 @@ impl Stage {
         let all: Vec<_> =
             [("content-type", "application/json")].iter().chain(headers).copied().collect();
         read(self.gateway.answer(shown, &request(method, path, &all, body)).await).await
+    }
+
+    /// Ends every service at once.
+    pub fn end_services(&self) {
+        self.services.abort();
     }
 
     /// Asks everything to stop, as a process does that is told to end.
@@ -183,14 +197,20 @@ impl Stage {
 }
 
 async fn gateway(broker: &SharedBroker, tasks: &Tasks) -> Gateway {
+    let gateway = begun(broker, tasks, AT_ONCE);
+    gateway.ready().await;
+    gateway
+}
+
+/// A gateway that may not be ready yet.
+pub fn begun(broker: &SharedBroker, tasks: &Tasks, at_once: usize) -> Gateway {
     let (broker, tasks) = (broker.clone(), tasks.clone());
     let clock = Clock::System;
     let certificates = Certificates::create(clock.now()).unwrap();
     let url = "https://hub.example:6443".to_owned();
-    let ground = Ground { broker, clock, ids: Arc::new(Ids::Random), tasks, certificates, url };
-    let gateway = Gateway::start(ground).unwrap();
-    gateway.ready().await;
-    gateway
+    let ids = Arc::new(Ids::Random);
+    let ground = Ground { broker, clock, ids, tasks, certificates, url, at_once };
+    Gateway::start(ground).unwrap()
 }
 
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Request<Bytes> {

@@ -216,29 +216,6 @@ async fn gw077_a_collection_is_deleted_by_selector() {
 }
 
 #[tokio::test]
-async fn of_many_writers_none_loses_its_change() {
-    let stage = Stage::new().await;
-    stage.cluster("c1").await;
-    let path = format!("{CLUSTERS}/c1");
-    let patch = async |number: usize| {
-        let body = json!({"metadata": {"labels": {(format!("l{number}")): "x"}}});
-        loop {
-            let answered = stage.patch(&path, body.clone()).await;
-            match answered.code {
-                200 => return version(&answered.ok()).to_owned(),
-                409 => {}
-                _ => panic!("{answered:?}"),
-            }
-        }
-    };
-    let versions: BTreeSet<String> = join_all((0..50).map(patch)).await.into_iter().collect();
-    assert_eq!(versions.len(), 50, "each change has a version of its own");
-    let labels = stage.get(&path).await.ok()["metadata"]["labels"].clone();
-    let ours = labels.as_object().unwrap().keys().filter(|key| key.starts_with('l')).count();
-    assert_eq!(ours, 50);
-}
-
-#[tokio::test]
 async fn gw111_a_deciders_refusal_is_told_with_its_code_and_advice() {
     let stage = Stage::new().await;
     let path = "/apis/cluster.open-cluster-management.io/v1beta2/namespaces/t/\
@@ -280,4 +257,11 @@ async fn gw067_ocm_kinds_are_not_taken_as_protobuf() {
     let headers = [("content-type", "application/vnd.kubernetes.protobuf")];
     let protobuf = read(stage.send("POST", PLACEMENTS, &headers, json!({})).await).await;
     assert_eq!(protobuf.code, 415);
+}
+
+#[tokio::test]
+async fn gw056_an_absent_object_cannot_be_patched() {
+    let stage = Stage::new().await;
+    let absent = stage.patch(&format!("{CLUSTERS}/c9"), json!({"spec": {}})).await;
+    assert_eq!(absent.refused(), (404, "NotFound"));
 }

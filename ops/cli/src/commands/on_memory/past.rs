@@ -44,6 +44,37 @@ metadata: {name: load, namespace: c1}
 status: {scores: [{name: cpu, value: 90}]}
 ";
 
+const PLAIN: &str = "
+{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: shop}, stringData: {a: b}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: m, namespace: shop}, data: {a: b}}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: shop}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: r, namespace: shop},
+  rules: []}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding,
+  metadata: {name: b, namespace: shop}, roleRef: {kind: Role, name: r}}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: r}, rules: []}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: b},
+  roleRef: {kind: ClusterRole, name: r}}
+---
+{apiVersion: certificates.k8s.io/v1, kind: CertificateSigningRequest, metadata: {name: c},
+  spec: {request: eA==, signerName: example.com/x, usages: [client auth]}}
+---
+{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition,
+  metadata: {name: things.example.com},
+  spec: {group: example.com, names: {plural: things}}}
+---
+{apiVersion: addon.open-cluster-management.io/v1alpha1, kind: AddOnDeploymentConfig,
+  metadata: {name: d, namespace: shop}, spec: {}}
+";
+
 const FORMS: [Output; 5] = [Output::Table, Output::Wide, Output::Json, Output::Yaml, Output::Name];
 
 async fn end(stage: &Stage) -> u64 {
@@ -64,6 +95,7 @@ async fn every_kind_is_served_as_it_was_in_every_form() {
     let stage = Stage::new().await;
     stage.apply(FLEET).await.unwrap();
     stage.apply(ADDON).await.unwrap();
+    stage.apply(PLAIN).await.unwrap();
     stage.made_work().await;
     let scope = ScopeArgs { namespace: None, all_namespaces: true };
     let kinds: Vec<&str> = kinds::served().map(|info| info.plural).collect();
