@@ -196,7 +196,8 @@ mod tests {
             let authority = Certificates::create(Timestamp::of_seconds(1_800_000_000)).unwrap();
             let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
             let user = format!("u{user}");
-            let signed = authority.user(&user, &groups, Timestamp::of_seconds(1_800_000_000)).unwrap();
+            let at = Timestamp::of_seconds(1_800_000_000);
+            let signed = authority.user(&user, &groups, at).unwrap();
             let der = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap();
             let caller = of_certificate(&der).unwrap();
             prop_assert_eq!(&caller.user, &user);

@@ -12,6 +12,7 @@ mod leases;
 mod machine;
 mod nudges;
 mod parse;
+mod rights;
 mod shell;
 mod sight;
 mod told;

@@ -2,6 +2,7 @@
 //! questions answered from it. Synchronous; what waits lies in the modules beside it.
 
 use crate::parse;
+use crate::rights::{self, hub_id};
 use bytes::Bytes;
 use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Unreadable};
 use fleetlog_kernel::{Decider, Position, Projection, Reaction, Service};
@@ -15,6 +16,7 @@ use fleetlog_messages::registration::{
 use fleetlog_messages::registration_v2::{self, BindingEvent};
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_registration_domain::reaction::{Follow, Follows};
+use fleetlog_registration_domain::rights::{of_cluster, shared};
 use fleetlog_registration_domain::{Binding, Change, Cluster, ClusterSet, Fleet, Refusal, event};
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -26,6 +28,8 @@ pub const CLUSTER: &str = "cluster";
 pub const SET: &str = "clusterset";
 /// The token of leases of several clusters: commands alone, no aggregate is of it.
 pub(crate) const LEASE: &str = "lease";
+/// The row that says that the hub speaks Kubernetes.
+const KUBERNETES: &str = "kubernetes";
 /// The token of bindings.
 pub const BINDING: &str = "binding";
 
@@ -81,11 +85,18 @@ impl Machine for Registration {
 
     const SERVICE: Service = Service::Registration;
 
+    /// 2: whether the hub speaks Kubernetes is known.
+    const VERSION: u32 = 2;
+
     fn apply(&mut self, commit: &Recorded) -> Result<(), Unreadable> {
-        if commit.aggregate.service != Self::SERVICE {
-            return Ok(());
-        }
-        let changes = changes(commit).map_err(|reason| Unreadable::of(commit, reason))?;
+        let unreadable = |reason| Unreadable::of(commit, reason);
+        let changes = match commit.aggregate.service {
+            Self::SERVICE => changes(commit).map_err(unreadable)?,
+            Service::Core if commit.aggregate == hub_id() => {
+                vec![Change::Kubernetes(rights::speaks(commit).map_err(unreadable)?)]
+            }
+            _ => return Ok(()),
+        };
         changes.iter().for_each(|change| self.fleet.apply(change, commit.position));
         self.follows = (commit.position, Follows(&self.fleet).react(&changes));
         Ok(())
@@ -96,7 +107,7 @@ impl Machine for Registration {
         if *position != commit.position {
             return vec![];
         }
-        follows.iter().map(effect).collect()
+        follows.iter().flat_map(effects).collect()
     }
 
     fn decide(&self, request: &Request) -> Result<Vec<Decided>, Denied> {
@@ -152,12 +163,14 @@ impl Machine for Registration {
             .map(|(name, cluster)| row(format!("{CLUSTER}/{name}"), cluster.0.encode_to_vec()));
         let sets =
             sets.iter().map(|(name, set)| row(format!("{SET}/{name}"), set.0.encode_to_vec()));
-        bindings.chain(clusters).chain(sets).collect()
+        let speaks = self.fleet.speaks_kubernetes().then(|| row(KUBERNETES.to_owned(), vec![]));
+        bindings.chain(clusters).chain(sets).chain(speaks).collect()
     }
 
     fn restore(rows: &[Row]) -> Result<Self, String> {
         let (mut clusters, mut sets, mut bindings) =
             (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut speaks = false;
         for row in rows {
             let key: Vec<&str> = row.key.split('/').collect();
             match key.as_slice() {
@@ -173,10 +186,12 @@ impl Machine for Registration {
                     let state: BindingState = read(row)?;
                     bindings.insert(((*namespace).to_owned(), (*name).to_owned()), Binding(state));
                 }
+                [KUBERNETES] => speaks = true,
                 _ => return Err(format!("row \"{}\" is of no kind", row.key)),
             }
         }
-        Ok(Self { fleet: Fleet::of(clusters, sets, bindings), ..Self::default() })
+        let fleet = Fleet::of(clusters, sets, bindings).speaking(speaks);
+        Ok(Self { fleet, ..Self::default() })
     }
 }
 
@@ -218,8 +233,17 @@ fn changes(commit: &Recorded) -> Result<Vec<Change>, String> {
     commit.events.iter().map(change).collect()
 }
 
-fn effect(follow: &Follow) -> Effect<Own> {
+fn effects(follow: &Follow) -> Vec<Effect<Own>> {
     match follow {
+        Follow::Rights { cluster, standing } => rights::told(of_cluster(cluster, *standing)),
+        Follow::Shared { needed } => rights::told(shared(*needed)),
+        other => effect(other).into_iter().collect(),
+    }
+}
+
+fn effect(follow: &Follow) -> Option<Effect<Own>> {
+    Some(match follow {
+        Follow::Rights { .. } | Follow::Shared { .. } => return None,
         Follow::Count { set } => Effect::Own(Own::Count(set.clone())),
         Follow::Lease { cluster, lasts } => {
             Effect::Own(Own::Lease { cluster: cluster.clone(), lasts: *lasts })
@@ -233,7 +257,7 @@ fn effect(follow: &Follow) -> Effect<Own> {
         Follow::Restore { name, set } => {
             Effect::Tell { to: set_id(name), payload: restore_set(set).encode_to_vec().into() }
         }
-    }
+    })
 }
 
 /// The command that puts a built-in set right.

@@ -1,5 +1,5 @@
-//! Bodies in Kubernetes' binary form (spec/gateway 0, fact 1): what typed clients send for the kinds
-//! that Kubernetes has built in, as the JSON that it stands for. Answers are JSON always.
+//! Bodies in Kubernetes' binary form (spec/gateway 0, fact 1): what typed clients send for the
+//! kinds that Kubernetes has built in, as the JSON that it stands for. Answers are JSON always.
 
 mod fields;
 mod kinds;

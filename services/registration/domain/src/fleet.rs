@@ -4,6 +4,7 @@
 use crate::binding::Binding;
 use crate::cluster::Cluster;
 use crate::command::ClusterCommand;
+use crate::rights::Standing;
 use crate::set::{ClusterSet, Members};
 use fleetlog_kernel::{Decider, Position, Projection, Timestamp};
 use fleetlog_messages::registration::{cluster_event, cluster_set_event};
@@ -22,6 +23,8 @@ pub enum Change {
     Set(String, cluster_set_event::Event),
     /// Of a binding: namespace and name.
     Binding((String, String), binding_event::Event),
+    /// The hub speaks Kubernetes from now on, or no more.
+    Kubernetes(bool),
 }
 
 /// Everything that registration has decided.
@@ -32,6 +35,8 @@ pub struct Fleet {
     bindings: BTreeMap<(String, String), Binding>,
     /// Derived: how each set selects, and how many.
     members: BTreeMap<String, (Members, u64)>,
+    /// Clusters are given rights, as objects of Kubernetes.
+    kubernetes: bool,
     due: Due,
 }
 
@@ -43,6 +48,10 @@ pub struct Due {
     pub counts: BTreeSet<String>,
     /// Clusters whose lease must be written anew, with its length.
     pub leases: BTreeMap<String, Duration>,
+    /// Clusters whose rights changed, and how they stand.
+    pub rights: BTreeMap<String, Standing>,
+    /// Whether the roles that all agents share are needed, where that changed.
+    pub shared: Option<bool>,
 }
 
 static NO_CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::default);
@@ -61,6 +70,18 @@ impl Fleet {
         let names: Vec<String> = fleet.sets.keys().cloned().collect();
         names.iter().for_each(|name| fleet.regroup(name));
         fleet
+    }
+
+    /// The same fleet on a hub that speaks Kubernetes, or does not.
+    #[must_use]
+    pub fn speaking(self, kubernetes: bool) -> Self {
+        Self { kubernetes, ..self }
+    }
+
+    /// Whether clusters are given rights, as objects of Kubernetes.
+    #[must_use]
+    pub const fn speaks_kubernetes(&self) -> bool {
+        self.kubernetes
     }
 
     /// A cluster; the unborn one when there is none of the name.
@@ -174,6 +195,7 @@ impl Fleet {
     fn apply_cluster(&mut self, name: &str, event: &cluster_event::Event, position: Position) {
         use cluster_event::Event;
         let before = self.clusters.remove(name).unwrap_or_default();
+        let (was, accepted) = (before.object().is_some(), before.accepted());
         let moves = matches!(event, Event::Specified(_) | Event::Deleted(_));
         let labels = if moves { before.labels().cloned() } else { None };
         let (awaited, grace) = (before.awaits_beats(), before.grace());
@@ -187,9 +209,48 @@ impl Fleet {
         if moves {
             self.resettle(labels.as_ref(), after.labels());
         }
-        if after.object().is_some() {
+        let is = after.object().is_some();
+        if is {
             self.clusters.insert(name.to_owned(), after);
         }
+        self.note_rights(name, event, (accepted, was != is));
+    }
+
+    /// Notes what follows for the rights of a cluster that came, went, or stands otherwise now.
+    fn note_rights(
+        &mut self,
+        name: &str,
+        event: &cluster_event::Event,
+        (accepted, came_or_went): (bool, bool),
+    ) {
+        use cluster_event::Event;
+        if !self.kubernetes {
+            return;
+        }
+        let standing = match event {
+            Event::Accepted(_) => Some(Standing::Accepted),
+            Event::Denied(_) if accepted => Some(Standing::Denied),
+            Event::Deleted(_) => Some(Standing::Gone),
+            _ => None,
+        };
+        if let Some(standing) = standing {
+            self.due.rights.insert(name.to_owned(), standing);
+        }
+        match (came_or_went, self.clusters.len()) {
+            (true, 0) => self.due.shared = Some(false),
+            (true, 1) if !matches!(event, Event::Deleted(_)) => self.due.shared = Some(true),
+            _ => {}
+        }
+    }
+
+    fn apply_kubernetes(&mut self, speaks: bool, position: Position) {
+        let begins = speaks && !self.kubernetes;
+        self.kubernetes = speaks;
+        let accepted = self.clusters.iter().filter(|(_, cluster)| begins && cluster.accepted());
+        let rights = accepted.map(|(name, _)| (name.clone(), Standing::Accepted)).collect();
+        let shared = (begins && !self.clusters.is_empty()).then_some(true);
+        let due = self.due_at(position);
+        (due.rights, due.shared) = (rights, shared);
     }
 
     fn apply_set(&mut self, name: &str, event: &cluster_set_event::Event, position: Position) {
@@ -233,6 +294,7 @@ impl Projection for Fleet {
             Change::Cluster(name, event) => self.apply_cluster(name, event, position),
             Change::Set(name, event) => self.apply_set(name, event, position),
             Change::Binding(key, event) => self.apply_binding(key, event, position),
+            Change::Kubernetes(speaks) => self.apply_kubernetes(*speaks, position),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod names;
 mod object;
 pub mod reaction;
 pub mod refusal;
+pub mod rights;
 pub mod set;
 
 pub use binding::Binding;

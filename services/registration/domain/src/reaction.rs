@@ -3,6 +3,7 @@
 
 use crate::fleet::{Change, Fleet};
 use crate::names;
+use crate::rights::Standing;
 use crate::set::built_in;
 use fleetlog_kernel::Reaction;
 use fleetlog_messages::registration::ManagedClusterSet;
@@ -30,6 +31,18 @@ pub enum Follow {
         /// Whether it exists.
         exists: bool,
     },
+    /// Give a cluster its rights, or take them.
+    Rights {
+        /// The cluster.
+        cluster: String,
+        /// How it stands.
+        standing: Standing,
+    },
+    /// See that the roles which all agents share are there, or not.
+    Shared {
+        /// Whether they are needed.
+        needed: bool,
+    },
     /// Put a built-in set right.
     Restore {
         /// The set's name.
@@ -54,10 +67,15 @@ impl Reaction for Follows<'_> {
             .leases
             .iter()
             .map(|(cluster, lasts)| Follow::Lease { cluster: cluster.clone(), lasts: *lasts });
-        let mut follows: Vec<Follow> = counts.chain(leases).collect();
+        let rights = due.rights.iter().map(|(cluster, standing)| Follow::Rights {
+            cluster: cluster.clone(),
+            standing: *standing,
+        });
+        let shared = due.shared.map(|needed| Follow::Shared { needed });
+        let mut follows: Vec<Follow> = counts.chain(leases).chain(shared).chain(rights).collect();
         for change in changes {
             let about = match change {
-                Change::Cluster(..) => continue,
+                Change::Cluster(..) | Change::Kubernetes(_) => continue,
                 Change::Set(name, _) => {
                     repair(self.0, name).into_iter().chain(bounds_of(self.0, name)).collect()
                 }

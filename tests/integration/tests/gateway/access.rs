@@ -2,6 +2,7 @@
 
 use crate::stage::{CLUSTERS, Stage};
 use fleetlog_gateway::Caller;
+use fleetlog_test_support::eventually;
 use serde_json::{Value, json};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
@@ -271,4 +272,77 @@ async fn everybody_may_read_what_joining_needs_and_no_more() {
     assert_eq!(ask(info).await.code, 200);
     assert_eq!(ask("/api/v1/namespaces/kube-public/configmaps").await.code, 403);
     assert_eq!(ask("/api/v1/namespaces/kube-public/configmaps/kube-root-ca.crt").await.code, 403);
+}
+
+/// What an agent's reviews ask for: verb, group, resource, namespace, name.
+const CHECKS: [(&str, &str, &str, &str, &str); 13] = [
+    ("create", "certificates.k8s.io", "certificatesigningrequests", "", ""),
+    ("get", "certificates.k8s.io", "certificatesigningrequests", "", ""),
+    ("watch", "certificates.k8s.io", "certificatesigningrequests", "", ""),
+    ("renew", "register.open-cluster-management.io", "managedclusters/clientcertificates", "", ""),
+    ("get", OCM, "managedclusters", "", "c1"),
+    ("watch", OCM, "managedclusters", "", "c1"),
+    ("patch", OCM, "managedclusters/status", "", "c1"),
+    ("update", "coordination.k8s.io", "leases", "c1", ""),
+    ("list", "addon.open-cluster-management.io", "managedclusteraddons", "c1", ""),
+    ("patch", "addon.open-cluster-management.io", "managedclusteraddons/status", "c1", ""),
+    ("watch", "work.open-cluster-management.io", "manifestworks", "c1", ""),
+    ("patch", "work.open-cluster-management.io", "manifestworks", "c1", ""),
+    ("create", "events.k8s.io", "events", "c1", ""),
+];
+
+/// The checks that an agent of c1 passes.
+async fn passed(stage: &Stage) -> Vec<(&'static str, &'static str)> {
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let groups =
+        ["system:open-cluster-management:c1", "system:open-cluster-management:managed-clusters"];
+    let agent = ("system:open-cluster-management:c1:a", groups.as_slice());
+    let mut passed = vec![];
+    for (verb, group, resource, namespace, name) in CHECKS {
+        let (resource_of, part) = resource.split_once('/').unwrap_or((resource, ""));
+        let attributes = json!({"verb": verb, "group": group, "resource": resource_of,
+            "subresource": part, "namespace": namespace, "name": name});
+        let review = json!({"spec": {"resourceAttributes": attributes}});
+        let answered = stage.ask(agent, ("POST", path), review).await.ok();
+        if answered["status"]["allowed"] == true {
+            passed.push((verb, resource));
+        }
+    }
+    passed
+}
+
+#[tokio::test]
+async fn gw087_an_accepted_agent_may_do_its_work_and_a_denied_one_see_its_cluster() {
+    let stage = Stage::new().await;
+    assert_eq!(passed(&stage).await, []);
+    stage.cluster("c1").await;
+    let all = async || (passed(&stage).await.len() == CHECKS.len()).then_some(());
+    eventually("the agent has its rights", all).await.unwrap();
+    let space = stage.get("/api/v1/namespaces/c1").await.ok();
+    let label = &space["metadata"]["labels"]["open-cluster-management.io/cluster-name"];
+    assert_eq!(label, "c1");
+    let role = format!("{RBAC}/clusterroles/open-cluster-management:managedcluster:c1");
+    assert_eq!(stage.get(&role).await.ok()["rules"].as_array().unwrap().len(), 4);
+    let deny = json!({"spec": {"hubAcceptsClient": false}});
+    stage.patch(&format!("{CLUSTERS}/c1"), deny).await.ok();
+    let less = async || {
+        let role = stage.get(&role).await.ok();
+        (role["rules"].as_array().unwrap().len() == 1).then_some(())
+    };
+    eventually("the role shrinks", less).await.unwrap();
+    let binding = format!(
+        "{RBAC}/namespaces/c1/rolebindings/\
+                           open-cluster-management:managedcluster:c1:registration"
+    );
+    let gone = async || (stage.get(&binding).await.code == 404).then_some(());
+    eventually("the binding of registration goes", gone).await.unwrap();
+    let left = passed(&stage).await;
+    assert!(
+        left.contains(&("get", "managedclusters")) && left.contains(&("watch", "managedclusters"))
+    );
+    assert!(!left.contains(&("create", "certificatesigningrequests")), "{left:?}");
+    stage.delete(&format!("{CLUSTERS}/c1"), Value::Null).await.ok();
+    let none = async || passed(&stage).await.is_empty().then_some(());
+    eventually("nothing is left of its rights", none).await.unwrap();
+    assert_eq!(stage.get("/api/v1/namespaces/c1").await.code, 200, "its namespace stays");
 }

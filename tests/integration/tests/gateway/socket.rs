@@ -16,16 +16,16 @@ use tokio_rustls::TlsConnector;
 const WHOAMI: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const DAY: i64 = 24 * 60 * 60;
 
-struct Socket {
-    _stage: Stage,
-    own: Certificates,
+pub struct Socket {
+    pub stage: Stage,
+    pub own: Certificates,
     other: Certificates,
-    address: std::net::SocketAddr,
+    pub address: std::net::SocketAddr,
 }
 
 impl Socket {
     /// A gateway that trusts clients of its own authority and of another.
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let stage = Stage::new().await;
         let now = Clock::System.now();
         let (own, other) = (Certificates::create(now).unwrap(), Certificates::create(now).unwrap());
@@ -34,7 +34,7 @@ impl Socket {
         let names = ["localhost".to_owned()];
         let config = tls(&own, &names, std::slice::from_ref(&other.certificate), now).unwrap();
         listener.open(&stage.gateway, config);
-        Self { _stage: stage, own, other, address }
+        Self { stage, own, other, address }
     }
 
     /// Sends a request over a connection of its own; `None` when that is refused.
