@@ -27,7 +27,7 @@ impl Drop for Running {
     }
 }
 
-/// `hub_idle_mib`: the process of the four services and its nats-server.
+/// `hub_idle_mib`: the process of the five services and its nats-server.
 ///
 /// # Errors
 /// A hub that does not start.

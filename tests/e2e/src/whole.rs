@@ -57,7 +57,7 @@ pub struct Fleetlog {
 }
 
 impl Fleetlog {
-    /// A hub with its four services, each of which answers.
+    /// A hub with its five services, each of which answers.
     ///
     /// # Errors
     /// A server that cannot be had, or a service that does not come up.

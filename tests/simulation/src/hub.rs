@@ -1,4 +1,4 @@
-//! The hub: the broker in memory and the four services on it, each of which can die and start
+//! The hub: the broker in memory and the five services on it, each of which can die and start
 //! again. They are the libraries that the processes run, with the chassis' own loops.
 
 use crate::bug::Bug;

@@ -1,4 +1,4 @@
-//! The commands against the four services on the in-memory broker: what a user's day comes to,
+//! The commands against the five services on the in-memory broker: what a user's day comes to,
 //! without a server. What agents add is tested with `fleetlog dev`.
 
 #[cfg(test)]

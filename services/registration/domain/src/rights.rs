@@ -1,6 +1,6 @@
 //! What a cluster's agent may do on a hub that speaks Kubernetes: its namespace, its roles and
-//! their bindings (spec registration-placement 6), as objects that the core service keeps. A hub whose
-//! namespace [`HUB`] nobody ever made speaks no Kubernetes, and has none of it.
+//! their bindings (spec registration-placement 6), as objects that the core service keeps. A hub
+//! whose namespace [`HUB`] nobody ever made speaks no Kubernetes, and has none of it.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The hub API against the four services on the in-memory broker: what a client of Kubernetes may
+//! The hub API against the five services on the in-memory broker: what a client of Kubernetes may
 //! count on, without sockets. kubectl itself is tried with `fleetlog dev`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 

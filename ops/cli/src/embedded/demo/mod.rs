@@ -34,7 +34,7 @@ pub async fn run(args: DemoArgs) -> Done {
     };
     let mut view = View::new(args.json);
     view.line("Fleetlog runs a fleet of Kubernetes clusters from an event log.");
-    view.heading("A hub: nats-server with JetStream, and four services that meet only on it");
+    view.heading("A hub: nats-server with JetStream, and five services that meet only on it");
     let progress = |step: &str| eprintln!("   {step}");
     let hub = EmbeddedHub::start(&dir, None, &progress).await?;
     let figures = {
