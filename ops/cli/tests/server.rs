@@ -51,7 +51,7 @@ fn a_killed_server_is_started_again_and_the_hub_goes_on_where_it_was() {
     let log = dev.run(&["log"]).ok();
     assert!(!log.contains("is silent"), "the hub's own absence moved something:\n{log}");
     let equal = dev.run(&["replay", "--verify"]).ok();
-    assert_eq!(equal.matches(" equal ").count(), 5, "{equal}");
+    assert_eq!(equal.matches(" equal ").count(), 6, "{equal}");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use fleetlog_core_domain::projection::{NAMESPACE, kind_of};
 use fleetlog_core_domain::{Plain, Refusal, World};
 use fleetlog_kernel::{Service, Uid};
 use fleetlog_messages::core::{
-    ApplyObject, DeleteObject, EnsureObject, ObjectCommand, ObjectEvent, object_command,
-    object_event,
+    ApplyObject, DeleteObject, DestroyKeys, EnsureObject, ObjectCommand, ObjectEvent,
+    object_command, object_event,
 };
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_rules::metadata::Change;
@@ -53,6 +53,16 @@ pub(crate) fn settles(target: &AggregateId, payload: &Bytes) -> bool {
     target.kind == NAMESPACE && matches!(command(), Some(object_command::Command::Empty(_)))
 }
 
+/// The keys that core has told itself to destroy.
+pub(crate) fn destroyed(request: &Request) -> Vec<String> {
+    let own = matches!(request.origin, Origin::Service { from: Service::Core, .. });
+    let read = || ObjectCommand::decode(request.payload.clone()).ok()?.command;
+    match own.then(read).flatten() {
+        Some(object_command::Command::Destroy(DestroyKeys { keys })) => keys,
+        _ => vec![],
+    }
+}
+
 fn denied(refusal: Refusal) -> Denied {
     Denied::Refused((&refusal).into())
 }
@@ -73,6 +83,10 @@ fn command(world: &World, request: &Request) -> Result<Command, Denied> {
         object_command::Command::Empty(_) => {
             from_service(request, "EmptyNamespace")?;
             Command::Empty(world.left(&request.target.name))
+        }
+        object_command::Command::Destroy(_) => {
+            from_service(request, "DestroyKeys")?;
+            Command::Destroyed
         }
     })
 }

@@ -8,9 +8,10 @@ use fleetlog_core_domain::projection::kind_of;
 use fleetlog_core_domain::{Follow, World};
 use fleetlog_kernel::{Position, Reaction as _, Service};
 use fleetlog_messages::common::{Query, Refusal, Row};
-use fleetlog_messages::core::{EmptyNamespace, ObjectCommand, object_command};
+use fleetlog_messages::core::{DestroyKeys, EmptyNamespace, ObjectCommand, object_command};
 use fleetlog_messages::envelope::Recorded;
 use prost::Message as _;
+use std::convert::Infallible;
 
 /// The core service as a machine.
 #[derive(Debug, Default)]
@@ -19,10 +20,6 @@ pub struct Core {
     /// The commit that was applied last; no part of the state.
     last: Option<Position>,
 }
-
-/// What the service does itself: a key is not needed any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destroy(pub String);
 
 impl Core {
     /// Everything that the service knows.
@@ -33,7 +30,7 @@ impl Core {
 }
 
 impl Machine for Core {
-    type Effect = Destroy;
+    type Effect = Infallible;
 
     const SERVICE: Service = Service::Core;
 
@@ -46,7 +43,7 @@ impl Machine for Core {
         Ok(())
     }
 
-    fn react(&self, commit: &Recorded) -> Vec<Effect<Destroy>> {
+    fn react(&self, commit: &Recorded) -> Vec<Effect<Infallible>> {
         if self.last != Some(commit.position) {
             return vec![];
         }
@@ -71,7 +68,7 @@ impl Machine for Core {
 }
 
 /// What is derived of others goes with what it is derived from: that cannot be deleted.
-fn effect(follow: Follow) -> Option<Effect<Destroy>> {
+fn effect(follow: Follow) -> Option<Effect<Infallible>> {
     Some(match follow {
         Follow::Delete(to) => {
             let info = kind_of(to.service, &to.kind)?;
@@ -82,6 +79,9 @@ fn effect(follow: Follow) -> Option<Effect<Destroy>> {
             let command = Some(object_command::Command::Empty(EmptyNamespace {}));
             Effect::Tell { to, payload: ObjectCommand { command }.encode_to_vec().into() }
         }
-        Follow::Destroy(key) => Effect::Own(Destroy(key)),
+        Follow::Destroy(to, keys) => {
+            let command = Some(object_command::Command::Destroy(DestroyKeys { keys }));
+            Effect::Tell { to, payload: ObjectCommand { command }.encode_to_vec().into() }
+        }
     })
 }

@@ -2,13 +2,13 @@
 //! happens to many objects of a namespace that goes is counted once.
 
 use crate::answer::take_sealed;
-use crate::handlers::settles;
-use crate::machine::{Core, Destroy};
+use crate::handlers::{destroyed, settles};
+use crate::machine::Core;
 use crate::{sealing, seals};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, Keys};
-use fleetlog_chassis::{Context, Ground, Origin, Shell};
+use fleetlog_chassis::{Context, Ground, Origin, Request, Shell, Unprepared};
 use fleetlog_messages::common::Query;
 use fleetlog_messages::subject::AggregateId;
 use futures::future::BoxFuture;
@@ -42,6 +42,13 @@ struct Around {
 
 #[async_trait]
 impl Shell<Core> for Around {
+    /// The keys of a secret that is gone are destroyed before that is known to be done.
+    async fn prepare(&self, request: &mut Request) -> Result<(), Unprepared> {
+        let keys = destroyed(request);
+        let destroyed = keys.into_iter().map(|key| async move { self.keys.destroy(&key).await });
+        Ok(stream::iter(destroyed).buffer_unordered(AT_ONCE).try_collect::<()>().await?)
+    }
+
     fn patience(&self, from: &Origin, to: &AggregateId, payload: &Bytes) -> Duration {
         let told = matches!(from, Origin::Service { .. });
         if told && settles(to, payload) { self.settings.settle_after } else { Duration::ZERO }
@@ -53,12 +60,6 @@ impl Shell<Core> for Around {
         }
         let opened = objects.into_iter().map(|bytes| self.opened(bytes, query.without_bodies));
         stream::iter(opened).buffered(AT_ONCE).try_collect().await
-    }
-
-    async fn perform(&self, effects: Vec<Destroy>) -> Result<(), Fault> {
-        let destroyed =
-            effects.into_iter().map(|Destroy(key)| async move { self.keys.destroy(&key).await });
-        stream::iter(destroyed).buffer_unordered(AT_ONCE).try_collect().await
     }
 }
 

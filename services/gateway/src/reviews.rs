@@ -16,6 +16,7 @@ impl Gateway {
     pub(crate) async fn review(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let options = write(asked.query)?;
         let mut given = body(asked.body, asked.content_type, Taken::Binary)?;
+        whole(&given.0)?;
         // Nothing is kept under the name, so none is needed.
         given.0["metadata"]["name"] = json!("review");
         let namespace = asked.place.namespace.as_deref();
@@ -55,6 +56,7 @@ impl Gateway {
     /// Makes a token of a service account.
     pub(crate) async fn token(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let (mut request, _) = body(asked.body, asked.content_type, Taken::Binary)?;
+        whole(&request)?;
         let kind = request["kind"].as_str().unwrap_or("TokenRequest");
         if kind != "TokenRequest" {
             return Err(Status::bad(format!(
@@ -96,4 +98,14 @@ impl Gateway {
             json!({ "token": token, "expirationTimestamp": fleetlog_rules::time(end) });
         one(asked, 201, &request, now)
     }
+}
+
+/// Refuses a body whose parts are no maps.
+fn whole(object: &Value) -> Result<(), Status> {
+    let is_map = |part: &Value| part.is_object() || part.is_null();
+    let parts = ["metadata", "spec", "status"];
+    if object.is_object() && parts.iter().all(|part| is_map(&object[*part])) {
+        return Ok(());
+    }
+    Err(Status::bad("the body is no object with metadata, spec and status"))
 }

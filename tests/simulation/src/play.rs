@@ -144,7 +144,11 @@ impl Run {
 
     /// Waits until every cluster is available: from here on there is one to choose.
     pub(crate) async fn all_available(&mut self) -> Result<(), Breach> {
+        let until = Instant::now() + SETTLED_WITHIN;
         while !self.invariants.history.liveness.all_available(CLUSTERS.len()) {
+            if Instant::now() >= until {
+                return Err(format!("{SETTLED_WITHIN:?} on: a cluster is not available").into());
+            }
             self.pause(Duration::from_secs(1)).await?;
             self.check().await?;
         }

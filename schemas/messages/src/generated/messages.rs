@@ -240,6 +240,7 @@ pub const MESSAGES: &[MessageInfo] = &[
     MessageInfo::of::<core::DeleteObject>("fleetlog.core.v1.DeleteObject"),
     MessageInfo::of::<core::EnsureObject>("fleetlog.core.v1.EnsureObject"),
     MessageInfo::of::<core::EmptyNamespace>("fleetlog.core.v1.EmptyNamespace"),
+    MessageInfo::of::<core::DestroyKeys>("fleetlog.core.v1.DestroyKeys"),
     MessageInfo::of::<core::ObjectEvent>("fleetlog.core.v1.ObjectEvent"),
     MessageInfo::of::<core::ObjectWritten>("fleetlog.core.v1.ObjectWritten"),
     MessageInfo::of::<core::ObjectDeletionRequested>("fleetlog.core.v1.ObjectDeletionRequested"),

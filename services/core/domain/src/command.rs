@@ -57,6 +57,8 @@ pub enum Command {
     },
     /// A namespace that is going may be empty.
     Empty(Left),
+    /// Keys that were destroyed on the way here: nothing is left to do.
+    Destroyed,
 }
 
 /// An object as it should be.

@@ -28,6 +28,7 @@ impl Plain {
             Command::Ensure { object, once } => apply::ensure(self, asked, object, *once, at),
             Command::Delete { uid, by } => delete(self, asked, (uid, by), at),
             Command::Empty(left) => Ok(empty(self, left, at)),
+            Command::Destroyed => Ok(vec![]),
         }
     }
 }

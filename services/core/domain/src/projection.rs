@@ -30,8 +30,8 @@ pub struct Noticed {
     pub doomed: Vec<AggregateId>,
     /// A namespace that is going, and may be empty.
     pub emptier: Option<String>,
-    /// Keys of secrets that are gone.
-    pub keys: Vec<String>,
+    /// A secret that is gone, and its keys.
+    pub keys: Option<(AggregateId, Vec<String>)>,
 }
 
 /// What lies in one namespace: the names of each kind of each service.
@@ -133,7 +133,7 @@ impl World {
         let there = plain.object().is_some();
         let waits = plain.object().is_some_and(|o| is_terminating(o) && !finalizers(o).is_empty());
         if !there {
-            self.noticed.keys = keys;
+            self.noticed.keys = (!keys.is_empty()).then(|| (id.clone(), keys));
             self.objects.remove(id);
         }
         if let Some(scope) = &id.scope {

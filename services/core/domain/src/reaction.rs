@@ -12,8 +12,8 @@ pub enum Follow {
     Delete(AggregateId),
     /// A namespace may be empty.
     Empty(AggregateId),
-    /// A key is not needed any more.
-    Destroy(String),
+    /// The keys of a secret that is gone are not needed any more.
+    Destroy(AggregateId, Vec<String>),
 }
 
 impl Reaction for &World {
@@ -25,7 +25,7 @@ impl Reaction for &World {
         let noticed = self.noticed();
         let doomed = noticed.doomed.iter().cloned().map(Follow::Delete);
         let emptier = noticed.emptier.iter().map(|name| Follow::Empty(namespace_id(name)));
-        let keys = noticed.keys.iter().cloned().map(Follow::Destroy);
+        let keys = noticed.keys.iter().cloned().map(|(id, keys)| Follow::Destroy(id, keys));
         doomed.chain(emptier).chain(keys).collect()
     }
 }

@@ -131,6 +131,14 @@ fn has(list: &[String], wanted: &str) -> bool {
 }
 
 impl Rule {
+    /// What allows everything.
+    #[must_use]
+    pub fn everything() -> Self {
+        let any = || vec![ANY.to_owned()];
+        let (verbs, api_groups, resources, paths) = (any(), any(), any(), any());
+        Self { verbs, api_groups, resources, paths, ..Self::default() }
+    }
+
     fn allows(&self, ask: &Ask) -> bool {
         if !has(&self.verbs, &ask.verb) {
             return false;
@@ -312,14 +320,7 @@ impl Access {
     /// Everything that somebody may do in a namespace: rules of resources, and of paths.
     #[must_use]
     pub fn listed(&self, caller: &Caller, namespace: &str) -> (Vec<Value>, Vec<Value>) {
-        let everything = Rule {
-            verbs: vec![ANY.to_owned()],
-            api_groups: vec![ANY.to_owned()],
-            resources: vec![ANY.to_owned()],
-            paths: vec![ANY.to_owned()],
-            ..Rule::default()
-        };
-        let master = caller.is_master().then_some(everything);
+        let master = caller.is_master().then(Rule::everything);
         let held = self.held(caller, namespace).flat_map(|(_, rules)| rules);
         let (mut resources, mut paths) = (vec![], vec![]);
         for rule in master.into_iter().chain(held) {
@@ -347,11 +348,13 @@ impl Access {
         wanted.iter().filter(|rule| !rule.parts().iter().all(covered)).cloned().collect()
     }
 
-    /// The rules that a role has now, by the reference of a binding in a namespace.
+    /// The rules that a role has now, by the reference of a binding in a namespace; `None` where
+    /// there is no such role.
     #[must_use]
-    pub fn rules_of(&self, kind: &str, name: &str, namespace: &str) -> Vec<Rule> {
+    pub fn rules_of(&self, kind: &str, name: &str, namespace: &str) -> Option<Vec<Rule>> {
         let scope = (kind == "Role").then(|| namespace.to_owned());
-        self.rules(&(scope, name.to_owned()))
+        let place = (scope, name.to_owned());
+        self.roles.contains_key(&place).then(|| self.rules(&place))
     }
 }
 

@@ -74,10 +74,14 @@ type Write<'a> = (&'a str, Option<&'a Value>, &'a Value);
 /// Nobody writes a role with more than he holds himself, unless he may escalate it.
 fn grants(access: &Access, caller: &Caller, kind: Kind, write: Write<'_>) -> Result<(), Status> {
     let (name, before, after) = write;
-    if before.is_some_and(|before| before["rules"] == after["rules"]) {
+    let same = |field: &str| before.is_some_and(|before| before[field] == after[field]);
+    let gathers = !after["aggregationRule"].is_null();
+    if same("rules") && (same("aggregationRule") || !gathers) {
         return Ok(());
     }
-    let wanted = rules(after);
+    // What a role gathers others decide, later too: who lets it gather must hold everything.
+    let wanted =
+        if gathers && !same("aggregationRule") { vec![Rule::everything()] } else { rules(after) };
     held(access, caller, kind, (name, after, &wanted), ("escalate", kind.0.plural, name))
 }
 
@@ -91,9 +95,16 @@ fn binds(access: &Access, caller: &Caller, kind: Kind, write: Write<'_>) -> Resu
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let namespace = text(&after["metadata"]["namespace"]);
     let (of, role) = (text(&after["roleRef"]["kind"]), text(&after["roleRef"]["name"]));
-    let wanted = access.rules_of(&of, &role, &namespace);
-    let plural = if of == "Role" { "roles" } else { "clusterroles" };
-    held(access, caller, kind, (name, after, &wanted), ("bind", plural, &role))
+    let Some(wanted) = access.rules_of(&of, &role, &namespace) else {
+        // What is not there may be made later, by somebody who knows nothing of this.
+        let wanted = [Rule::everything()];
+        return held(access, caller, kind, (name, after, &wanted), ("bind", plural(&of), &role));
+    };
+    held(access, caller, kind, (name, after, &wanted), ("bind", plural(&of), &role))
+}
+
+fn plural(kind: &str) -> &'static str {
+    if kind == "Role" { "roles" } else { "clusterroles" }
 }
 
 fn held(
@@ -225,6 +236,22 @@ mod tests {
             "metadata": { "name": "x", "namespace": "n" },
             "roleRef": { "kind": "ClusterRole", "name": "r" },
         });
+        let gathers = json!({
+            "metadata": { "name": "x" },
+            "aggregationRule": { "clusterRoleSelectors": [{ "matchLabels": { "a": "b" } }] },
+        });
+        let cluster_role = find(RBAC, "v1", "clusterroles").unwrap();
+        assert_eq!(code(&secrets, cluster_role, None, &gathers), 403);
+        let all = json!([
+            { "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"] },
+            { "verbs": ["*"], "nonResourceURLs": ["*"] },
+        ]);
+        assert_eq!(code(&all, cluster_role, None, &gathers), 200);
+        let nowhere = json!({
+            "metadata": { "name": "x", "namespace": "n" },
+            "roleRef": { "kind": "Role", "name": "later" },
+        });
+        assert_eq!(code(&secrets, binding, None, &nowhere), 403);
         // The role that is bound is the one that the caller has.
         assert_eq!(code(&secrets, binding, None, &bound), 200);
         let other = json!({

@@ -5,6 +5,7 @@ use crate::member::Member;
 use crate::stage::{Stage, is_well};
 use fleetlog_agent::Standing;
 use fleetlog_messages::common::SyncRequest;
+use fleetlog_test_support::eventually;
 use nkeys::KeyPair;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub async fn an_agent_asks_until_it_is_accepted_and_reports_its_cluster(member: 
         "apiVersion": "cluster.open-cluster-management.io/v1alpha1", "kind": "ClusterClaim",
         "metadata": { "name": stage.shop }, "spec": { "value": "gold" },
     });
+    // The agent makes the kind itself, as it begins.
+    let served = async || stage.api.get(claims).await;
+    eventually("the claims' kind is served", served).await.unwrap();
     stage.api.create(claims, object).await;
     let tier = stage.hub.facts(|facts| {
         facts.cluster_claims.iter().any(|claim| claim.value.as_deref() == Some("gold"))

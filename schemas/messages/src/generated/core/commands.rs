@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ObjectCommand {
-    #[prost(oneof = "object_command::Command", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "object_command::Command", tags = "1, 2, 3, 4, 5")]
     pub command: ::core::option::Option<object_command::Command>,
 }
 /// Nested message and enum types in `ObjectCommand`.
@@ -23,6 +23,8 @@ pub mod object_command {
         Ensure(super::EnsureObject),
         #[prost(message, tag = "4")]
         Empty(super::EmptyNamespace),
+        #[prost(message, tag = "5")]
+        Destroy(super::DestroyKeys),
     }
 }
 /// Create or change.
@@ -100,3 +102,12 @@ pub struct EnsureObject {
 #[serde(default)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EmptyNamespace {}
+/// A secret is gone: so are its keys to be (told by core to itself).
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DestroyKeys {
+    #[prost(string, repeated, tag = "1")]
+    #[serde(rename = "keys", skip_serializing_if = "crate::wire::is_default")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
