@@ -30,4 +30,4 @@ pub use refusal::Refusal;
 pub use schema::{Schema, Schemas};
 pub use text::{documents, json, to_yaml, yaml};
 pub use typed::{Loss, ReadError, read, write};
-pub use values::settle_values;
+pub use values::{LAST_APPLIED, put_values, settle_values, value_names};

@@ -5,10 +5,17 @@ use fleetlog_kernel::{NameError, dns_label, dns_subdomain};
 use fleetlog_messages::KindInfo;
 use serde_json::Value;
 
+/// The most bytes of a name: it is part of a subject.
+const LONGEST: usize = 253;
+
 /// Names of roles and their bindings.
 fn path_segment(name: &str) -> Result<(), NameError> {
     if name == "." || name == ".." || name.contains(['/', '%']) {
         let rule = "a path segment is not \".\" or \"..\" and has no '/' and no '%'";
+        return Err(NameError { name: name.to_owned(), rule });
+    }
+    if name.len() > LONGEST {
+        let rule = "a name has at most 253 bytes";
         return Err(NameError { name: name.to_owned(), rule });
     }
     Ok(())

@@ -7,6 +7,12 @@ use fleetlog_messages::KindInfo;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// Where `kubectl apply` keeps the whole manifest, the values of a secret among it.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// As what that is sealed among the values: no value can have this name.
+const APPLIED: &str = "/last-applied";
+
 fn is_secret(info: &KindInfo) -> bool {
     info.group.is_empty() && info.kind == "Secret"
 }
@@ -43,15 +49,40 @@ pub fn settle_values(info: &KindInfo, object: &mut Value) -> Vec<Refusal> {
     wrong.map(refusal).collect()
 }
 
-/// Takes the values of a secret out of it; `None` for other kinds, and for one without.
+/// Takes the values of a secret out of it, and what `kubectl apply` repeats of them; `None` for
+/// other kinds, and for one without.
 pub(crate) fn take_values(info: &KindInfo, object: &mut Value) -> Option<BTreeMap<String, String>> {
     if !is_secret(info) {
         return None;
     }
-    let Some(Value::Object(data)) = object.as_object_mut()?.remove("data") else { return None };
-    let text = |(name, value): (String, Value)| Some((name, value.as_str()?.to_owned()));
-    let values: BTreeMap<String, String> = data.into_iter().filter_map(text).collect();
+    let data = object.as_object_mut()?.remove("data");
+    let data = data.as_ref().and_then(Value::as_object).into_iter().flatten();
+    let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    let mut values: BTreeMap<String, String> = data.filter_map(text).collect();
+    if let Some(notes) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+        && let Some(Value::String(applied)) = notes.remove(LAST_APPLIED)
+    {
+        values.insert(APPLIED.to_owned(), applied);
+    }
     (!values.is_empty()).then_some(values)
+}
+
+/// The names of values that people may know: how they are counted.
+pub fn value_names(values: BTreeMap<String, String>) -> Vec<String> {
+    values.into_keys().filter(|name| name != APPLIED).collect()
+}
+
+/// Puts the values of a secret back that were taken out of it.
+pub fn put_values(object: &mut Value, mut values: Map<String, Value>) {
+    if let Some(applied) = values.remove(APPLIED)
+        && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        let notes = metadata.entry("annotations").or_insert_with(|| json!({}));
+        notes.as_object_mut().map(|notes| notes.insert(LAST_APPLIED.to_owned(), applied));
+    }
+    if !values.is_empty() {
+        object["data"] = Value::Object(values);
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +102,20 @@ mod tests {
             BTreeMap::from([("a", "eQ=="), ("b", "eA==")].map(|(k, v)| (k.into(), v.into())))
         );
         assert_eq!(object, json!({}));
+    }
+
+    #[test]
+    fn what_was_applied_is_taken_out_with_the_values_and_put_back() {
+        let whole = json!({
+            "metadata": {"name": "s", "annotations": {"a": "b", LAST_APPLIED: "{\"data\": 1}"}},
+            "data": {"a": "eA=="},
+        });
+        let mut object = whole.clone();
+        let values = take_values(Secret::INFO, &mut object).unwrap();
+        assert_eq!(object, json!({"metadata": {"name": "s", "annotations": {"a": "b"}}}));
+        assert_eq!(value_names(values.clone()), ["a"]);
+        put_values(&mut object, values.into_iter().map(|(k, v)| (k, v.into())).collect());
+        assert_eq!(object, whole);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use fleetlog_core_domain::{Plain, Refusal, World};
 use fleetlog_kernel::Service;
 use fleetlog_messages::common::Query;
 use fleetlog_messages::core::Sealed;
+use fleetlog_messages::subject::AggregateId;
 use fleetlog_rules::labels::{Labels, Selector};
 use serde_json::{Value, json};
 
@@ -17,10 +18,17 @@ const SEALED: &str = "sealed";
 /// The objects that a question asks for, in the order of their names; none when there are none.
 pub(crate) fn objects(world: &World, query: &Query) -> Result<Vec<Bytes>, Refusal> {
     let selector = Selector::parse(&query.label_selector).map_err(Refusal::Selector)?;
-    if kind_of(Service::Core, &query.kind).is_none() {
+    let Some(info) = kind_of(Service::Core, &query.kind) else {
         return Err(Refusal::Kind { kind: query.kind.clone() });
-    }
+    };
     let namespace = Some(query.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    if !query.name.is_empty() && info.namespaced == namespace.is_some() {
+        let (kind, name) = (query.kind.clone(), query.name.clone());
+        let scope = namespace.map(str::to_owned);
+        let id = AggregateId { service: Service::Core, kind, scope, name };
+        let found = world.object(&id).and_then(|plain| served(plain, &selector));
+        return Ok(found.into_iter().collect());
+    }
     let found = world.objects(&query.kind, namespace);
     let found = found.filter(|(id, _)| query.name.is_empty() || query.name == id.name);
     Ok(found.filter_map(|(_, plain)| served(plain, &selector)).collect())

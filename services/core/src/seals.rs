@@ -2,6 +2,7 @@
 
 use crate::machine::Core;
 use crate::sealing::seal;
+use bytes::Bytes;
 use fleetlog_bus::{Fault, Headers, Keys, Message};
 use fleetlog_chassis::Context;
 use fleetlog_chassis::listen::{bury, listen, reply};
@@ -10,6 +11,7 @@ use fleetlog_kernel::Service;
 use fleetlog_messages::common;
 use fleetlog_messages::core::{RefusedToSeal, SealValues, Sealed, ValuesSealed};
 use fleetlog_messages::subject;
+use fleetlog_objects::value_names;
 use prost::Message as _;
 use std::sync::Arc;
 
@@ -28,7 +30,9 @@ async fn answer(context: &Context<Core>, keys: &Keys, message: Message) -> Resul
     let answer = match read(&message) {
         Ok(values) => sealed(context, keys, values).await,
         Err(reason) => {
-            bury(context, &message, reason.clone()).await?;
+            // What it hands over may be values: they are kept nowhere.
+            let bare = Message { payload: Bytes::new(), ..message.clone() };
+            bury(context, &bare, reason.clone()).await?;
             Err((&Refusal::Invalid { why: reason }).into())
         }
     };
@@ -74,5 +78,5 @@ async fn sealed(
         let reason = fault.to_string();
         fault.refusal().unwrap_or_else(|| (&Refusal::OutOfReach { reason }).into())
     })?;
-    Ok(Sealed { key: name, body: sealing.body, names: values.into_keys().collect() })
+    Ok(Sealed { key: name, body: sealing.body, names: value_names(values) })
 }

@@ -71,9 +71,9 @@ impl Around {
         let Some(sealed) = take_sealed(&mut object) else { return Ok(bytes) };
         if !bare
             && let Some(key) = self.keys.get(&sealed.key).await?
-            && let Some(values) = sealing::open(&key, &sealed.body)
+            && let Some(Value::Object(values)) = sealing::open(&key, &sealed.body)
         {
-            object["data"] = values;
+            fleetlog_objects::put_values(&mut object, values);
         }
         Ok(fleetlog_objects::canonical(&object).into())
     }

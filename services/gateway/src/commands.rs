@@ -9,7 +9,7 @@ use fleetlog_gateway_domain::{At, Key, Kind, Served, Status};
 use fleetlog_kernel::{Actor, Position};
 use fleetlog_messages::common::{Outcome, Refusal, outcome};
 use fleetlog_messages::subject::AggregateId;
-use fleetlog_objects::{Applying, How, apply, strip_served, with_sealed};
+use fleetlog_objects::{Applying, How, LAST_APPLIED, apply, strip_served, with_sealed};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::time::{Duration, timeout};
@@ -74,7 +74,11 @@ impl Gateway {
             given.as_object_mut().map(|fields| fields.remove("status"));
         }
         let current = self.current(kind, key);
-        let same = current.is_some_and(|current| current.object.get("data") == object.get("data"));
+        let values = |object: &Value| {
+            let applied = object["metadata"]["annotations"].get(LAST_APPLIED).cloned();
+            (object.get("data").cloned(), applied)
+        };
+        let same = current.is_some_and(|current| values(&current.object) == values(object));
         let how = How {
             resource_version: version.clone(),
             replace_metadata: true,

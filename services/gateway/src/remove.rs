@@ -99,6 +99,9 @@ fn deletion(asked: &Asked<'_>) -> Result<Deletion, Status> {
         true => Value::Null,
         false => body(asked.body, asked.content_type, Taken::Binary)?.0,
     };
+    if !options.is_object() && !options.is_null() {
+        return Err(Status::bad("the body is no DeleteOptions"));
+    }
     let by_body = match &options["dryRun"] {
         Value::Null => false,
         Value::Array(all) if all.is_empty() => false,

@@ -5,14 +5,17 @@ use crate::Gateway;
 use crate::identity::is_reserved;
 use fleetlog_gateway_domain::access::AUTHENTICATED;
 use fleetlog_gateway_domain::{Ask, Caller, Status, find};
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
 
 const USER: &str = "impersonate-user";
 const GROUP: &str = "impersonate-group";
 const UID: &str = "impersonate-uid";
 const EXTRA: &str = "impersonate-extra-";
+
+/// The most bytes of what is said of somebody: his name is in subjects and headers of the log.
+const LONGEST: usize = 1_024;
 
 /// Who a request is of.
 #[derive(Clone, Debug)]
@@ -64,17 +67,22 @@ impl Gateway {
 
 /// Whom the headers speak for.
 fn impersonated(headers: &HeaderMap) -> Result<Option<Caller>, Status> {
-    let texts = |name: &str| -> Vec<String> {
-        let all = headers.get_all(name).iter();
-        all.filter_map(|value| value.to_str().ok().map(str::to_owned)).collect()
+    // What cannot be read must not be taken for nobody: the caller's own rights would count.
+    let read = |value: &HeaderValue| {
+        let text = String::from_utf8(value.as_bytes().to_vec()).ok();
+        let text = text.filter(|text| text.len() <= LONGEST);
+        text.ok_or_else(|| Status::bad("an Impersonate header is no text, or too long"))
+    };
+    let texts = |name: &str| -> Result<Vec<String>, Status> {
+        headers.get_all(name).iter().map(read).collect()
     };
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
-        if let (Some(key), Ok(value)) = (name.as_str().strip_prefix(EXTRA), value.to_str()) {
-            extra.entry(key.to_owned()).or_default().push(value.to_owned());
+        if let Some(key) = name.as_str().strip_prefix(EXTRA) {
+            extra.entry(key.to_owned()).or_default().push(read(value)?);
         }
     }
-    let (user, groups, uid) = (texts(USER), texts(GROUP), texts(UID));
+    let (user, groups, uid) = (texts(USER)?, texts(GROUP)?, texts(UID)?);
     if user.is_empty() {
         if groups.is_empty() && uid.is_empty() && extra.is_empty() {
             return Ok(None);

@@ -121,6 +121,14 @@ impl Gateway {
             }
             let namespace = asked.place.namespace.as_deref();
             let made = created(asked.kind, namespace, given, options.unknown)?;
+            let name = made.object["metadata"]["name"].as_str().unwrap_or_default();
+            if name != key.name {
+                let message = format!(
+                    "the name of the object ({name}) does not match the name on the URL ({})",
+                    key.name
+                );
+                return Err(Status::bad(message));
+            }
             return self.add(asked, made, options).await;
         };
         let how = (Way::Put, part);

@@ -174,7 +174,9 @@ impl World {
             return;
         }
         self.noticed.emptier = Some(scope.clone());
-        if new {
+        // A work or an installation that is made anew here is still wanted by somebody: the
+        // namespace waits and says so, for else each would undo the other's for ever.
+        if new && !matches!(id.service, Service::Work | Service::Addon) {
             self.noticed.doomed.push(id.clone());
         }
     }

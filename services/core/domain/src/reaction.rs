@@ -5,6 +5,9 @@ use crate::projection::{World, namespace_id};
 use fleetlog_kernel::Reaction;
 use fleetlog_messages::subject::AggregateId;
 
+/// How many keys one command names: it has to fit a message.
+const KEYS: usize = 1_000;
+
 /// What follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Follow {
@@ -25,7 +28,9 @@ impl Reaction for &World {
         let noticed = self.noticed();
         let doomed = noticed.doomed.iter().cloned().map(Follow::Delete);
         let emptier = noticed.emptier.iter().map(|name| Follow::Empty(namespace_id(name)));
-        let keys = noticed.keys.iter().cloned().map(|(id, keys)| Follow::Destroy(id, keys));
+        let keys = noticed.keys.iter().flat_map(|(id, keys)| {
+            keys.chunks(KEYS).map(|keys| Follow::Destroy(id.clone(), keys.to_vec()))
+        });
         doomed.chain(emptier).chain(keys).collect()
     }
 }

@@ -107,11 +107,14 @@ fn what_no_object_may_be_is_refused_by_its_code() {
         assert_eq!(refused.code(), code, "{refused}");
         assert!(!refused.advice().is_empty());
     }
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"},
-        "data": {"a": "eA=="},
-    });
-    assert_eq!(stage.apply(&secret).unwrap_err().code(), "COR0016");
+    let secret = |field: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"},
+            field: {"a": "eA=="},
+        })
+    };
+    assert_eq!(stage.apply(&secret("data")).unwrap_err().code(), "COR0016");
+    assert_eq!(stage.apply(&secret("sealed")).unwrap_err().code(), "COR0008");
     assert_eq!(stage.delete("namespace", "", "default").unwrap_err().code(), "COR0002");
     stage.apply(&namespace("default")).unwrap();
     assert_eq!(stage.delete("namespace", "", "default").unwrap_err().code(), "COR0015");

@@ -175,6 +175,15 @@ impl Rule {
         parts
     }
 
+    /// How many single things that are.
+    #[must_use]
+    pub fn breadth(&self) -> usize {
+        let names = self.resource_names.len().max(1);
+        let things = self.api_groups.len().saturating_mul(self.resources.len());
+        let each = things.saturating_mul(names).saturating_add(self.paths.len());
+        self.verbs.len().saturating_mul(each)
+    }
+
     fn covers(&self, part: &Part<'_>) -> bool {
         if !has(&self.verbs, part.verb) {
             return false;

@@ -69,6 +69,9 @@ fn needs(kind: Kind, name: &str, before: Option<&Value>, after: &Value) -> Vec<(
     needs
 }
 
+/// How many single rights of a role are looked for in what its writer holds.
+const BROADEST: usize = 10_000;
+
 type Write<'a> = (&'a str, Option<&'a Value>, &'a Value);
 
 /// Nobody writes a role with more than he holds himself, unless he may escalate it.
@@ -118,6 +121,11 @@ fn held(
     let ask = Ask { namespace: namespace.into(), ..Ask::on(verb, (RBAC, resource), role) };
     if access.allows(caller, &ask).is_some() {
         return Ok(());
+    }
+    let broad = wanted.iter().map(Rule::breadth).fold(0, usize::saturating_add);
+    if broad > BROADEST {
+        let message = format!("the rules name {broad} single rights, {BROADEST} can be judged");
+        return Err(Status::new(422, "Invalid", message).of(kind, name));
     }
     let lacking = access.lacks(caller, namespace, wanted);
     if lacking.is_empty() {
@@ -252,6 +260,12 @@ mod tests {
             "roleRef": { "kind": "Role", "name": "later" },
         });
         assert_eq!(code(&secrets, binding, None, &nowhere), 403);
+        let many: Vec<String> = (0..10_000).map(|n| format!("r{n}")).collect();
+        let broad = json!({
+            "metadata": { "name": "x" },
+            "rules": [{ "verbs": many, "apiGroups": [""], "resources": many }],
+        });
+        assert_eq!(code(&secrets, cluster_role, None, &broad), 422);
         // The role that is bound is the one that the caller has.
         assert_eq!(code(&secrets, binding, None, &bound), 200);
         let other = json!({

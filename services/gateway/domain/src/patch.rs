@@ -12,6 +12,9 @@ const MOST: usize = 10_000;
 /// How much all copies of one JSON patch may come to, in bytes.
 const COPIED: usize = 3 * 1_024 * 1_024;
 
+/// How deep an object may be: what is deeper cannot be read back.
+const DEEPEST: usize = 128;
+
 /// A kind of patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatchKind {
@@ -83,12 +86,40 @@ pub fn patched(kind: PatchKind, object: &Value, body: &[u8]) -> Result<Value, St
     Ok(after)
 }
 
+/// How deep an operation puts what value, if it may make the object deeper, and whether that is one
+/// of the object's own.
+fn put<'a>(object: &'a Value, operation: &'a PatchOperation) -> (usize, Option<&'a Value>, bool) {
+    match operation {
+        PatchOperation::Add(add) => (add.path.count(), Some(&add.value), false),
+        PatchOperation::Replace(replace) => (replace.path.count(), Some(&replace.value), false),
+        PatchOperation::Copy(copy) => (copy.path.count(), copy.from.resolve(object).ok(), true),
+        PatchOperation::Move(moved) if moved.path.count() > moved.from.count() => {
+            (moved.path.count(), moved.from.resolve(object).ok(), true)
+        }
+        _ => (0, None, false),
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(all) => 1 + all.iter().map(depth).max().unwrap_or(0),
+        Value::Object(all) => 1 + all.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// Operation by operation; what is copied is counted, for copies of copies grow without bound.
 fn operated(object: &mut Value, patch: &[PatchOperation]) -> Result<(), Status> {
     let mut copied = 0;
     for (number, operation) in patch.iter().enumerate() {
-        if let PatchOperation::Copy(copy) = operation {
-            copied += copy.from.resolve(object).map_or(0, |value| value.to_string().len());
+        let (path, value, counts) = put(object, operation);
+        if counts {
+            copied += value.map_or(0, |value| value.to_string().len());
+        }
+        if value.is_some_and(|value| path + depth(value) > DEEPEST) {
+            let message =
+                format!("operation {number} of the patch makes more than {DEEPEST} levels");
+            return Err(Status::new(422, "Invalid", message));
         }
         if copied > COPIED {
             let message = format!("a JSON patch may copy {COPIED} bytes in all");
@@ -143,6 +174,24 @@ mod tests {
         let many = format!("[{}]", vec![double; 60].join(","));
         let object = json!({"a": ["x".repeat(1_000)]});
         assert_eq!(patched(PatchKind::Json, &object, many.as_bytes()).unwrap_err().code, 413);
+    }
+
+    #[test]
+    fn moves_make_no_object_that_is_too_deep_to_be_let_go() {
+        let deep = format!("{}1{}", "{\"a\":".repeat(60), "}".repeat(60));
+        let path = "/a".repeat(60);
+        let step = |to: &str, from: &str| {
+            format!(
+                r#"{{"op":"add","path":"/{to}","value":{deep}}},
+                {{"op":"move","from":"/{from}","path":"/{to}{path}"}}"#
+            )
+        };
+        let steps: Vec<_> =
+            (0..40).map(|i| if i % 2 == 0 { step("x", "y") } else { step("y", "x") }).collect();
+        let body = format!(r#"[{{"op":"add","path":"/y","value":1}},{}]"#, steps.join(","));
+        let refused = patched(PatchKind::Json, &json!({}), body.as_bytes()).unwrap_err();
+        assert_eq!(refused.code, 422);
+        assert!(refused.message.contains("128 levels"), "{}", refused.message);
     }
 
     #[test]

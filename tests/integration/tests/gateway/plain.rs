@@ -36,17 +36,22 @@ async fn what_every_hub_has_is_there_from_the_start() {
     assert_eq!(stage.get(NAMESPACES).await.ok()["items"], before["items"]);
 }
 
+/// What `kubectl apply` keeps of what it sent.
+const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 #[tokio::test]
 async fn a_secret_is_read_back_and_is_nowhere_in_the_clear() {
     let stage = Stage::new().await;
     let object = json!({
-        "metadata": {"name": "s"}, "data": {"a": "Z2VoZWlt"}, "stringData": {"b": "geheim"},
+        "metadata": {"name": "s", "annotations": {APPLIED: "{\"stringData\":\"geheim\"}"}},
+        "data": {"a": "Z2VoZWlt"}, "stringData": {"b": "geheim"},
     });
     let made = stage.post(SECRETS, object).await.ok();
     assert_eq!(made["data"], json!({"a": "Z2VoZWlt", "b": "Z2VoZWlt"}));
     assert_eq!((&made["type"], made.get("stringData")), (&json!("Opaque"), None));
     let found = stage.get(&format!("{SECRETS}/s")).await.ok();
     assert_eq!(found["data"], made["data"]);
+    assert_eq!(found["metadata"]["annotations"][APPLIED], "{\"stringData\":\"geheim\"}");
     for stream in ["EVENTS", "CMD", "RESULT"] {
         for text in ["Z2VoZWlt", "geheim"] {
             assert!(!stage.holds(stream, text).await, "{stream} has \"{text}\"");

@@ -3,7 +3,7 @@
 use crate::command::Asked;
 use crate::object::{metadata, text};
 use crate::refusal::Refusal;
-use fleetlog_objects::{Schemas, check_names};
+use fleetlog_objects::{LAST_APPLIED, Schemas, check_names};
 use fleetlog_rules::labels;
 use fleetlog_rules::metadata::check;
 use serde_json::Value;
@@ -84,6 +84,11 @@ fn check_content(asked: &Asked, object: &Value) -> Result<(), Refusal> {
         "Secret" if has_entries(object, "data") || has_entries(object, "stringData") => {
             Err(Refusal::Unsealed)
         }
+        "Secret" if metadata(object).annotations.contains_key(LAST_APPLIED) => {
+            Err(Refusal::Unsealed)
+        }
+        // Served secrets have it: nobody makes one of the values of another.
+        "Secret" if object.get("sealed").is_some() => invalid("sealed: it is the hub's own field"),
         "CustomResourceDefinition" => {
             let (plural, group) = (text(object, "/spec/names/plural"), text(object, "/spec/group"));
             if format!("{plural}.{group}") == asked.id.name {
