@@ -115,6 +115,8 @@ impl Gateway {
         place: &Place,
         request: &Request<Bytes>,
     ) -> Result<Response<Body>, Status> {
+        // Before the roles are read in, nobody is known to lack anything.
+        self.is_there()?;
         let query = request.uri().query().unwrap_or_default();
         let verb = Verb::of(request.method().as_str(), place, watches(query)?);
         let kind = find(&place.group, &place.version, &place.resource);
@@ -143,7 +145,6 @@ impl Gateway {
         let form = Form::of(header(ACCEPT).unwrap_or_default())?;
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
         let asked = Asked { who, kind, place, query, form, content_type, body: request.body() };
-        self.is_there().await?;
         if verb == Verb::Watch {
             return self.watch(&asked).await;
         }
@@ -174,7 +175,7 @@ impl Gateway {
     }
 
     /// Refuses while the view is not read in.
-    async fn is_there(&self) -> Result<(), Status> {
+    pub(crate) fn is_there(&self) -> Result<(), Status> {
         if self.board.is_ready() {
             return Ok(());
         }

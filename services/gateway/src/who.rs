@@ -46,6 +46,7 @@ impl Gateway {
             Some(given) if !shown.is_known() => {
                 let bearer = given.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
                 // Who shows a bad token is not nobody.
+                self.is_there()?;
                 let unknown = || Status::new(401, "Unauthorized", "Unauthorized");
                 self.bearer(bearer.unwrap_or_default().trim()).ok_or_else(unknown)?
             }

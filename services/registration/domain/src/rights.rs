@@ -58,7 +58,7 @@ pub fn of_cluster(cluster: &str, standing: Standing) -> Vec<Want> {
         name: format!("{own}:{part}"),
     };
     let (role, binding) = (global("clusterrole"), global("clusterrolebinding"));
-    match standing {
+    let mut wants = match standing {
         Standing::Accepted => vec![
             Want::Ensure(
                 Whose { kind: "namespace", namespace: None, name: cluster.to_owned() },
@@ -82,7 +82,15 @@ pub fn of_cluster(cluster: &str, standing: Standing) -> Vec<Want> {
             Want::Remove(binding),
             Want::Remove(role),
         ],
-    }
+    };
+    // A cluster that is called like a shared role has none of its own, for it would be that one.
+    wants.retain(|(Want::Ensure(whose, _) | Want::Remove(whose))| !is_shared(&whose.name));
+    wants
+}
+
+fn is_shared(name: &str) -> bool {
+    let part = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix(':'));
+    part.is_some_and(|part| part == "registration" || part == "work")
 }
 
 /// The roles that all agents share: there while there is a cluster.
@@ -185,6 +193,18 @@ mod tests {
             _ => None,
         });
         role.unwrap()["rules"].as_array().unwrap().len()
+    }
+
+    #[test]
+    fn no_cluster_takes_the_roles_that_all_share() {
+        for standing in [Standing::Accepted, Standing::Denied, Standing::Gone] {
+            let names = |cluster: &str| -> Vec<String> {
+                let wants = of_cluster(cluster, standing).into_iter();
+                wants.map(|(Want::Ensure(whose, _) | Want::Remove(whose))| whose.name).collect()
+            };
+            assert!(names("c1").contains(&format!("{PREFIX}:c1")));
+            assert!(!names("work").contains(&format!("{PREFIX}:work")));
+        }
     }
 
     #[test]
