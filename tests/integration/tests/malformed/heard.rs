@@ -108,7 +108,10 @@ pub fn what_was_buried_was_unreadable(asked: &[Mail], letters: &[DeadLetter]) {
         if unheard.iter().any(|prefix| mail.subject.starts_with(prefix)) {
             continue;
         }
-        let own = |l: &&DeadLetter| l.subject == mail.subject && l.payload == mail.payload;
+        // What is handed over to be sealed may be secret: it is kept nowhere.
+        let secret = mail.subject.starts_with("fl.put.core.");
+        let kept = if secret { &[][..] } else { &mail.payload[..] };
+        let own = |l: &&DeadLetter| l.subject == mail.subject && l.payload == kept;
         let at = left.iter().position(own).unwrap_or_else(|| panic!("no letter for {mail:?}"));
         let letter = left.swap_remove(at);
         assert!(!letter.reason.is_empty() && letter.stream.is_empty(), "{letter:?}");
