@@ -201,7 +201,7 @@ fn allowed(kind: Kind, place: &Place, verb: Verb) -> Result<(), Status> {
 }
 
 /// What must be allowed for a verb on a place.
-fn ask(place: &Place, verb: &str, name: String) -> Ask {
+pub(crate) fn ask(place: &Place, verb: &str, name: String) -> Ask {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     // A namespace lies in itself, so that who has rights in one may read it.
     let of_itself = place.group.is_empty() && place.resource == "namespaces";

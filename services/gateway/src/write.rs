@@ -3,7 +3,7 @@
 use crate::Gateway;
 use crate::commands::Failed;
 use crate::read::{key_of, one};
-use crate::requests::Asked;
+use crate::requests::{Asked, ask};
 use crate::respond::{Body, warn};
 use fleetlog_gateway_domain::{
     At, Caller, Checked, Key, Kind, PatchKind, Served, Status, Taken, Way, WriteOptions, admit,
@@ -109,6 +109,14 @@ impl Gateway {
         self.board.access(|access| admit(access, caller, asked.kind, before, after))
     }
 
+    /// Refuses to make an object by an update for who may only update what is there.
+    fn may_make(&self, asked: &Asked<'_>, key: &Key) -> Result<(), Status> {
+        let caller = &asked.who.caller;
+        let ask = ask(asked.place, "create", key.name.clone());
+        let rule = self.board.access(|access| access.allows(caller, &ask).is_some());
+        rule.then_some(()).ok_or_else(|| Status::forbidden(&caller.user, "create", asked.place))
+    }
+
     pub(crate) async fn update(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let options = write(asked.query)?;
         let given = body(asked.body, asked.content_type, Taken::of(asked.kind))?;
@@ -119,6 +127,7 @@ impl Gateway {
             if part || !asked.kind.is_put_into_being() {
                 return Err(Status::not_found(asked.kind, &key.name));
             }
+            self.may_make(asked, &key)?;
             let namespace = asked.place.namespace.as_deref();
             let made = created(asked.kind, namespace, given, options.unknown)?;
             let name = made.object["metadata"]["name"].as_str().unwrap_or_default();

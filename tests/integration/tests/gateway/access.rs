@@ -51,6 +51,25 @@ async fn gw085_a_role_of_one_name_allows_lists_and_watches_of_that_name() {
 }
 
 #[tokio::test]
+async fn who_may_update_what_is_there_does_not_make_it_by_that() {
+    let stage = Stage::new().await;
+    let path = format!("{RBAC}/clusterroles/m");
+    let rules = |verbs: &[&str]| json!([{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": verbs}]);
+    let put = async |name: &str| {
+        let object = json!({"metadata": {"name": name}, "rules": []});
+        let answered = stage.ask(("carol", &[]), ("PUT", &path), object).await;
+        (answered.code, answered.body["message"].as_str().unwrap_or_default().to_owned())
+    };
+    give(&stage, "r", "carol", rules(&["update"])).await;
+    let (code, told) = put("m").await;
+    assert!(code == 403 && told.contains("cannot create"), "{code} {told}");
+    give(&stage, "r", "carol", rules(&["update", "create"])).await;
+    let (code, told) = put("other").await;
+    assert!(code == 400 && told.contains("does not match the name on the URL"), "{code} {told}");
+    assert_eq!(put("m").await.0, 201);
+}
+
+#[tokio::test]
 async fn gw090_a_binding_is_effective_at_once_and_in_its_namespace() {
     let stage = Stage::new().await;
     let ask = async || stage.ask(("u", &[]), ("GET", MAPS), Value::Null).await.code;
