@@ -54,8 +54,10 @@ async fn gw085_a_role_of_one_name_allows_lists_and_watches_of_that_name() {
 async fn who_may_update_what_is_there_does_not_make_it_by_that() {
     let stage = Stage::new().await;
     let path = format!("{RBAC}/clusterroles/m");
-    let groups = ["rbac.authorization.k8s.io"];
-    let rules = |verbs: &[&str]| json!([{"apiGroups": groups, "resources": ["clusterroles"], "verbs": verbs}]);
+    let rules = |verbs: &[&str]| {
+        let groups = ["rbac.authorization.k8s.io"];
+        json!([{"apiGroups": groups, "resources": ["clusterroles"], "verbs": verbs}])
+    };
     let put = async |name: &str| {
         let object = json!({"metadata": {"name": name}, "rules": []});
         let answered = stage.ask(("carol", &[]), ("PUT", &path), object).await;
