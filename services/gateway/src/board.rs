@@ -68,6 +68,10 @@ impl Board {
     /// Takes in all objects of a kind.
     pub fn load(&self, kind: Kind, objects: Vec<Value>, at: Position) {
         let mut state = self.state();
+        // What went since an earlier time that they were taken in allows nothing any more.
+        for (key, _) in state.view.list(kind, None) {
+            state.access.note(kind.0.kind, &key, None);
+        }
         for object in &objects {
             state.access.note(kind.0.kind, &Key::of(object), Some(object));
         }
@@ -180,6 +184,29 @@ mod tests {
 
     fn of(name: Option<&str>) -> Interest {
         Interest { kind: kind(), namespace: None, name: name.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_binding_that_went_between_two_loads_allows_nothing() {
+        let board = Board::default();
+        let of = |plural| find("rbac.authorization.k8s.io", "v1", plural).unwrap();
+        let role = json!({
+            "metadata": {"name": "r"},
+            "rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+        });
+        let binding = json!({
+            "metadata": {"name": "b"}, "roleRef": {"kind": "ClusterRole", "name": "r"},
+            "subjects": [{"kind": "User", "name": "u"}],
+        });
+        board.load(of("clusterroles"), vec![role], Position(1));
+        let bindings = |all| board.load(of("clusterrolebindings"), all, Position(1));
+        let caller = fleetlog_gateway_domain::Caller { user: "u".into(), ..Default::default() };
+        let ask = fleetlog_gateway_domain::Ask::on("get", ("", "secrets"), "x");
+        let may = || board.access(|access| access.allows(&caller, &ask).is_some());
+        bindings(vec![binding]);
+        assert!(may());
+        bindings(vec![]);
+        assert!(!may());
     }
 
     #[test]
