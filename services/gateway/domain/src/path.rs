@@ -124,6 +124,8 @@ pub fn route(path: &str) -> Route {
 fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
     let text = |text: &&str| (**text).to_owned();
     let (namespace, rest) = match rest {
+        // A part of the namespace itself, and no kind in it.
+        ["namespaces", _, "status" | "finalize"] if group.is_empty() => (None, rest),
         ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (Some(text(namespace)), rest),
         rest => (None, rest),
     };
@@ -186,6 +188,8 @@ mod tests {
         assert_eq!((all.namespace, all.name), (None, None));
         let Route::Objects(ns) = route("/api/v1/namespaces/a") else { panic!("no place") };
         assert_eq!((ns.resource.as_str(), ns.name.as_deref()), ("namespaces", Some("a")));
+        let Route::Objects(part) = route("/api/v1/namespaces/a/status") else { panic!("none") };
+        assert_eq!((part.namespace, part.subresource.as_deref()), (None, Some("status")));
         assert_eq!(route("/apis/"), Route::Apis);
         assert_eq!(route("/nothing"), Route::Unknown);
         assert_eq!(route("/readyz/ping"), Route::Health("readyz"));

@@ -219,6 +219,20 @@ async fn gw078_a_namespace_is_emptied_before_it_goes() {
 }
 
 #[tokio::test]
+async fn the_status_of_a_namespace_is_a_part_of_it_and_no_kind_in_it() {
+    let stage = Stage::new().await;
+    let path = format!("{NAMESPACES}/kube-public/status");
+    assert_eq!(stage.get(&path).await.ok()["status"]["phase"], "Active");
+    let told = json!({"type": "Told", "status": "True", "reason": "R", "message": "m",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let patch = json!({"metadata": {"labels": {"a": "b"}}, "status": {"conditions": [told]}});
+    let after = stage.patch(&path, patch).await.ok();
+    assert_eq!(after["status"]["conditions"][0]["type"], "Told");
+    assert_eq!(after["status"]["phase"], "Active");
+    assert_eq!(after["metadata"]["labels"].get("a"), None, "only the status is written here");
+}
+
+#[tokio::test]
 async fn gw078_an_empty_namespace_goes_at_once() {
     let stage = Stage::new().await;
     stage.delete(&format!("{NAMESPACES}/t"), Value::Null).await.ok();
