@@ -4,6 +4,7 @@
 pub mod cel;
 pub mod condition;
 pub mod duration;
+pub mod finalizers;
 pub mod labels;
 pub mod membership;
 pub mod metadata;

@@ -5,6 +5,7 @@ use fleetlog_messages::common::{ManagedFieldsEntry, ObjectMeta, OwnerReference, 
 use fleetlog_messages::placement::Toleration;
 use fleetlog_messages::registration::Taint;
 use fleetlog_rules::condition::{self, Say, Status};
+use fleetlog_rules::finalizers::{self, Left, Wish};
 use fleetlog_rules::metadata::{self, Birth, Change};
 use fleetlog_rules::taint::{self, Standing, TolerationError, Until};
 
@@ -176,5 +177,42 @@ fn a_toleration_that_means_nothing_is_refused_in_ocms_words() {
     assert_eq!(
         TolerationError::EmptyKey.to_string(),
         "If the key is empty, operator must be Exists."
+    );
+}
+
+fn kept_by(finalizers: &[&str]) -> ObjectMeta {
+    let finalizers = finalizers.iter().map(|&one| one.to_owned()).collect();
+    ObjectMeta { generation: Some(3), finalizers, ..ObjectMeta::default() }
+}
+
+#[test]
+fn what_is_kept_waits_and_is_marked_once() {
+    assert_eq!(finalizers::wish(&kept_by(&[])), Wish::Granted);
+    let mut meta = kept_by(&["x/a"]);
+    assert_eq!(finalizers::wish(&meta), Wish::Waits);
+    let at = |seconds| Time { seconds, ..Time::default() };
+    finalizers::terminate(&mut meta, Some(&at(7)));
+    let marked = meta.clone();
+    assert_eq!(meta.deletion_timestamp, Some(at(7)));
+    assert_eq!((meta.deletion_grace_period_seconds, meta.generation), (Some(0), Some(4)));
+    assert_eq!(finalizers::wish(&meta), Wish::Repeated);
+    finalizers::terminate(&mut meta, Some(&at(9)));
+    assert_eq!(meta, marked);
+}
+
+#[test]
+fn what_is_on_its_way_out_takes_no_new_finalizer_and_goes_with_the_last() {
+    let before = kept_by(&["x/a", "x/b"]);
+    assert_eq!(finalizers::write(&before, &kept_by(&["x/c"])), Ok(Left::Stays));
+    assert_eq!(finalizers::write(&before, &kept_by(&[])), Ok(Left::Stays));
+    let mut going = before;
+    finalizers::terminate(&mut going, None);
+    assert_eq!(finalizers::write(&going, &kept_by(&["x/b"])), Ok(Left::Stays));
+    assert_eq!(finalizers::write(&going, &kept_by(&[])), Ok(Left::Goes));
+    let late = finalizers::write(&going, &kept_by(&["x/b", "x/c", "x/d"])).unwrap_err();
+    assert_eq!(
+        late.to_string(),
+        "no new finalizers can be added if the object is being deleted, found new finalizers \
+         \"x/c\", \"x/d\""
     );
 }
