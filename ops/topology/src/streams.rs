@@ -22,6 +22,7 @@ pub fn streams() -> Vec<StreamSpec> {
         keys(),
         work(),
         status(),
+        kevents(),
         lease(),
         timer(),
         dlq(),
@@ -65,6 +66,7 @@ fn plain(name: &'static str, subjects: &[&str]) -> StreamSpec {
         subjects: subjects.iter().map(|&s| s.to_owned()).collect(),
         storage: Storage::File,
         max_age: None,
+        max_bytes: None,
         per_subject: None,
         when_full: WhenFull::DropOldest,
         duplicate_window: 2 * MINUTE,
@@ -163,6 +165,18 @@ fn status() -> StreamSpec {
     }
 }
 
+/// Events of Kubernetes, for people: no truth, and bounded however many are told.
+fn kevents() -> StreamSpec {
+    StreamSpec {
+        max_age: Some(60 * MINUTE),
+        max_bytes: Some(256 * 1_024 * 1_024),
+        per_subject: Some(1),
+        message_ttl: true,
+        marker_ttl: Some(MINUTE),
+        ..plain("KEVENTS", &["fl.kev.>"])
+    }
+}
+
 /// Liveness and leadership; the marker of an expired lease outlives any outage of a service.
 fn lease() -> StreamSpec {
     StreamSpec {
@@ -170,7 +184,7 @@ fn lease() -> StreamSpec {
         per_subject: Some(1),
         message_ttl: true,
         marker_ttl: Some(DAY),
-        ..plain("LEASE", &["fl.lease.*", "fl.lead.*"])
+        ..plain("LEASE", &["fl.lease.*", "fl.klease.>", "fl.lead.*"])
     }
 }
 

@@ -40,7 +40,10 @@ pub(crate) fn stream(spec: &StreamSpec) -> Value {
     if spec.storage == Storage::FileAsync {
         config["persist_mode"] = json!("async");
     }
-    with_common(config)
+    let bytes = spec.max_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+    let mut config = with_common(config);
+    config["max_bytes"] = json!(bytes.unwrap_or(-1));
+    config
 }
 
 /// The stream under an object store, as every client expects it.

@@ -36,10 +36,14 @@ pub struct KindInfo {
 pub struct Column {
     /// The heading.
     pub name: &'static str,
-    /// `string`, `integer`, `boolean`, `date`, or `count`: of the entries.
+    /// `string`, `integer`, `boolean`, `date`, `count`: of the entries, or `reference`: a kind in
+    /// small letters and a name.
     pub kind: &'static str,
-    /// Where the value lies, in kubectl's JSON path; with braces a text of several.
+    /// Where the value lies, in kubectl's JSON path; with braces a text of several, with `|` the
+    /// first of several.
     pub json_path: &'static str,
+    /// Above 0: shown to those who ask for a wide table.
+    pub priority: i32,
 }
 
 impl KindInfo {

@@ -3,12 +3,16 @@
 
 mod agents;
 mod aggregate;
+mod passing;
 
 pub use agents::{
     Report, ask, asking_cluster, asks, beat_now, echo_of, join, joins, lease, lease_mark, leases,
     live, of_lease, of_report, report, reports_for,
 };
 pub use aggregate::AggregateId;
+pub use passing::{
+    kubernetes_event, kubernetes_events, kubernetes_lease, kubernetes_leases, of_passing,
+};
 
 use fleetlog_kernel::{Actor, CommandId, ContentHash, Service, decode_token, encode_token};
 use std::fmt;

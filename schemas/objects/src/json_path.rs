@@ -1,11 +1,18 @@
 //! The part of kubectl's JSON path that printer columns use: fields, `[*]`, `[N]`, and
-//! `[?(@.field=="text")]`; and texts with paths in braces.
+//! `[?(@.field=="text")]`; texts with paths in braces; and several paths of which the first that
+//! finds something counts.
 
 use serde_json::Value;
 
-/// The values that a path finds; none for a path of another form.
+/// The values that a path finds, of several with `|` between the first that finds anything; none
+/// for a path of another form.
 #[must_use]
 pub fn find<'a>(value: &'a Value, path: &str) -> Vec<&'a Value> {
+    let is_something = |found: &Vec<&Value>| found.iter().any(|value| !value.is_null());
+    path.split('|').map(|path| walked(value, path)).find(is_something).unwrap_or_default()
+}
+
+fn walked<'a>(value: &'a Value, path: &str) -> Vec<&'a Value> {
     let mut found = vec![value];
     let mut rest = path.trim();
     while !rest.is_empty() {
@@ -37,6 +44,15 @@ pub fn filled(value: &Value, template: &str) -> Option<String> {
     }
     filled.push_str(rest);
     Some(filled)
+}
+
+/// A reference to an object as tables show it: the kind in small letters, and the name.
+#[must_use]
+pub fn reference(text: &str) -> String {
+    match text.split_once('/') {
+        Some((kind, name)) => format!("{}/{name}", kind.to_lowercase()),
+        None => text.to_owned(),
+    }
 }
 
 /// How many entries the list or map has that a path finds.
@@ -99,6 +115,8 @@ mod tests {
         assert_eq!(filled(&value, "{.x}-").unwrap(), "-");
         assert_eq!((filled(&value, ".r.k"), filled(&value, "{.r")), (None, None));
         assert_eq!((count(&value, ".d"), count(&value, ".e")), (2, 0));
+        assert_eq!(find(&value, ".x|.r.k|.r.n"), ["Role"]);
+        assert_eq!((reference("Role/Aa"), reference("a")), ("role/Aa".into(), "a".into()));
     }
     use serde_json::json;
 

@@ -60,6 +60,21 @@ struct Watch {
 }
 
 impl Board {
+    /// Of a stream that others write to as well.
+    pub fn of_shared() -> Self {
+        let board = Self::default();
+        board.state().view = View::of_shared();
+        board
+    }
+
+    /// Forgets everything, whoever watches included: what is shown is read anew.
+    pub fn begin_anew(&self) {
+        self.ready.set(false);
+        let mut state = self.state();
+        state.view = View::of_shared();
+        state.watches.clear();
+    }
+
     /// Reads the view.
     pub fn look<R>(&self, look: impl FnOnce(&View) -> R) -> R {
         look(&self.state().view)

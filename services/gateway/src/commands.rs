@@ -15,7 +15,9 @@ use std::sync::Arc;
 use tokio::time::{Duration, timeout};
 
 /// How long a write may wait for the view after it is decided.
-const SHOWN: Duration = Duration::from_secs(10);
+pub(crate) const SHOWN: Duration = Duration::from_secs(10);
+/// The version of what is not there.
+const NONE: &str = "0";
 /// The code of core that there is such an object already.
 const EXISTS: &str = "COR0003";
 
@@ -60,6 +62,13 @@ impl Gateway {
         version: String,
     ) -> Result<Value, Failed> {
         let (kind, part) = (asked.kind, asked.place.subresource.is_some());
+        if let Some(lane) = self.lane(kind) {
+            let current = self.current(kind, key).filter(|now| now.version.to_string() == version);
+            if current.is_none() && version != NONE {
+                return Err(Failed::Moved);
+            }
+            return self.keep(lane, (kind, key), object, current.as_deref()).await;
+        }
         let mut given = object.clone();
         let managed = given["metadata"]["managedFields"].take();
         let status = given["status"].take();
@@ -112,7 +121,7 @@ impl Gateway {
 
     /// A refusal as it is to be told: that the object has moved meanwhile, or what was refused.
     async fn refused(&self, kind: Kind, key: &Key, version: &str, refusal: &Refusal) -> Failed {
-        if let Err(status) = self.settle(At::Newest).await {
+        if let Err(status) = self.settle(kind, At::Newest).await {
             return Failed::Status(status);
         }
         let now = self.current(kind, key).map_or(0, |served| served.version);
@@ -166,6 +175,6 @@ impl Gateway {
 
     /// An object as the view has it.
     pub(crate) fn current(&self, kind: Kind, key: &Key) -> Option<Arc<Served>> {
-        self.board.look(|view| view.get(kind, key).cloned())
+        self.board_of(kind).look(|view| view.get(kind, key).cloned())
     }
 }

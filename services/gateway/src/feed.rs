@@ -74,7 +74,7 @@ impl Feed {
     /// Takes in everything there is; answers where the oldest of the answers stood.
     async fn load(&self) -> Result<Position, ClientError> {
         let (mut oldest, mut newest) = (Position(u64::MAX), Position::START);
-        for kind in served().filter(|kind| !kind.is_review()) {
+        for kind in served().filter(|kind| kind.0.service.is_some()) {
             let (at, objects) = self.source.objects(kind, Query::default()).await?;
             (oldest, newest) = (oldest.min(at), newest.max(at));
             self.board.load(kind, objects, at);

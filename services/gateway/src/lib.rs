@@ -9,6 +9,7 @@ mod first;
 pub mod identity;
 mod kubeconfig;
 mod listen;
+mod passing;
 mod read;
 mod remove;
 mod requests;
@@ -34,7 +35,9 @@ use board::Board;
 use feed::Feed;
 use fleetlog_bus::{Client, SharedBroker};
 use fleetlog_chassis::{Clock, Ids, Tasks, Watched};
+use fleetlog_gateway_domain::Passing;
 use fleetlog_kernel::Actor;
+use passing::Lane;
 use source::Source;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -68,6 +71,9 @@ pub const AT_ONCE: usize = 2_048;
 #[derive(Clone)]
 pub struct Gateway {
     board: Arc<Board>,
+    /// What is kept beside the log.
+    lanes: Arc<[Arc<Lane>; 2]>,
+    broker: SharedBroker,
     source: Source,
     clock: Clock,
     ids: Arc<Ids>,
@@ -88,13 +94,20 @@ impl Gateway {
         let Ground { broker, clock, ids, tasks, certificates, url, at_once } = ground;
         let places = Arc::new(Semaphore::new(at_once));
         let of_commands = ids.clone();
-        let client = Client::new(broker, Actor::new(ACTOR), move || of_commands.command());
+        let lanes = [Passing::Lease, Passing::Event];
+        let lanes = Arc::new(lanes.map(|passing| Arc::new(Lane::new(passing, broker.clone()))));
+        for lane in lanes.iter() {
+            tasks.spawn("gateway-lane", lane.clone().run(tasks.clone()));
+        }
+        let client = Client::new(broker.clone(), Actor::new(ACTOR), move || of_commands.command());
         let (board, source) = (Arc::new(Board::default()), Source { client });
         let feed = Feed { source: source.clone(), board: board.clone() };
         tasks.spawn("gateway-feed", feed.run(tasks.clone()));
         let (tokens, founded) = (Arc::new(certificates.tokens()?), Arc::default());
         let gateway = Self {
             board,
+            lanes,
+            broker,
             source,
             clock,
             ids,
@@ -106,12 +119,21 @@ impl Gateway {
         };
         let first = first::objects(&url, &certificates.certificate);
         gateway.tasks.spawn("gateway-first-objects", gateway.clone().start_with(first));
+        gateway.tasks.spawn("gateway-namespaces", gateway.clone().follow_namespaces());
         Ok(gateway)
     }
 
     /// Waits until requests are answered.
     pub async fn ready(&self) {
         self.board.ready().await;
+        for lane in self.lanes.iter() {
+            lane.board.ready().await;
+        }
         self.founded.until(|founded| founded.then_some(())).await;
+    }
+
+    /// Whether everything is read in.
+    fn is_ready(&self) -> bool {
+        self.board.is_ready() && self.lanes.iter().all(|lane| lane.board.is_ready())
     }
 }

@@ -5,7 +5,7 @@ use crate::requests::Asked;
 use crate::respond::{Body, document};
 use fleetlog_bus::ClientError;
 use fleetlog_gateway_domain::{
-    At, Fields, Form, Include, Key, Kind, ListOptions, Served, Status, Token, list, partial,
+    At, Fields, Form, Include, Key, Kind, ListOptions, Served, Status, Token, View, list, partial,
     table_of,
 };
 use fleetlog_kernel::{Position, Timestamp};
@@ -21,11 +21,15 @@ const WAIT: Duration = Duration::from_secs(3);
 impl Gateway {
     pub(crate) async fn get(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let options = list(asked.query, asked.kind)?;
-        self.settle(options.at).await?;
+        self.settle(asked.kind, options.at).await?;
         let key = key_of(asked);
-        let found = self.board.look(|view| view.get(asked.kind, &key).cloned());
+        let found = self.current(asked.kind, &key).map(|found| found.object.clone());
+        let found = match found {
+            Some(found) => Some(found),
+            None => self.first_heartbeat(asked, &key).await,
+        };
         let found = found.ok_or_else(|| Status::not_found(asked.kind, &key.name))?;
-        one(asked, 200, &found.object, self.clock.now())
+        one(asked, 200, &found, self.clock.now())
     }
 
     pub(crate) async fn list(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
@@ -61,13 +65,15 @@ impl Gateway {
             _ => None,
         });
         let Some(version) = exact else {
-            self.settle(options.at).await?;
-            return Ok(self.board.look(|view| (view.version(), view.list(kind, namespace))));
+            self.settle(asked.kind, options.at).await?;
+            let board = self.board_of(kind);
+            return Ok(board.look(|view| (view.version(), view.list(kind, namespace))));
         };
-        self.settle(At::NotOlder(version)).await?;
-        let held = self.board.look(|view| view.list_at(kind, namespace, version));
+        self.settle(kind, At::NotOlder(version)).await?;
+        let held = self.board_of(kind).look(|view| view.list_at(kind, namespace, version));
         let mut found = match held {
             Some(found) => found,
+            None if self.lane(kind).is_some() => return Err(self.expired(kind, version, from)),
             None => self.past(kind, namespace, version).await?,
         };
         if let Some(token) = from {
@@ -75,6 +81,15 @@ impl Gateway {
             found.retain(|(key, _)| *key > last);
         }
         Ok((version, found))
+    }
+
+    /// That what passed is not held any more; a list goes on from the newest state after the last
+    /// key that it gave.
+    fn expired(&self, kind: Kind, version: u64, from: Option<&Token>) -> Status {
+        let newest = self.board_of(kind).look(View::version);
+        let resume = from.map(|token| Token::new(newest, &token.last()).text());
+        let message = format!("too old resource version: {version} ({newest})");
+        Status { resume: resume.unwrap_or_default(), ..Status::expired(message) }
     }
 
     /// Objects as they were before anything that is held: the services ask the log.
@@ -98,22 +113,26 @@ impl Gateway {
         Ok(found)
     }
 
-    /// Waits until the view is as new as was asked.
-    pub(crate) async fn settle(&self, at: At) -> Result<(), Status> {
+    /// Waits until the view of a kind is as new as was asked.
+    pub(crate) async fn settle(&self, kind: Kind, at: At) -> Result<(), Status> {
+        let board = self.board_of(kind);
         let wanted = match at {
             At::Any => return Ok(()),
             At::Newest => {
-                let end = self.source.client.end().await;
+                let end = match self.lane(kind) {
+                    Some(lane) => lane.end().await,
+                    None => self.source.client.end().await,
+                };
                 end.map_err(|fault| unanswered(&ClientError::Fault(fault)))?
             }
             At::NotOlder(version) | At::Exact(version) => {
                 Position(version / Position::OBJECTS_PER_COMMIT)
             }
         };
-        let reached = timeout(WAIT, self.board.reached(wanted)).await;
+        let reached = timeout(WAIT, board.reached(wanted)).await;
         reached.map_err(|_| match at {
             At::NotOlder(version) | At::Exact(version) => {
-                Status::too_large(version, self.board.look(|view| view.version()))
+                Status::too_large(version, board.look(View::version))
             }
             At::Any | At::Newest => {
                 let message = "Timeout: the view of the log is behind, ask again";

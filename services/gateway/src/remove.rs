@@ -1,7 +1,7 @@
 //! Deletions: of one object, or of all that a selector means.
 
 use crate::Gateway;
-use crate::commands::Refused;
+use crate::commands::{Failed, Refused};
 use crate::read::{key_of, one, selects};
 use crate::requests::Asked;
 use crate::respond::{Body, document};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 impl Gateway {
     pub(crate) async fn delete(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let key = key_of(asked);
-        self.settle(At::Newest).await?;
+        self.settle(asked.kind, At::Newest).await?;
         let current = self.current(asked.kind, &key);
         let current = current.ok_or_else(|| Status::not_found(asked.kind, &key.name))?;
         let options = deletion(asked)?;
@@ -30,9 +30,9 @@ impl Gateway {
     pub(crate) async fn delete_all(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
         let options = list(asked.query, asked.kind)?;
         let deletion = deletion(asked)?;
-        self.settle(At::Newest).await?;
+        self.settle(asked.kind, At::Newest).await?;
         let namespace = asked.place.namespace.as_deref();
-        let all = self.board.look(|view| view.list(asked.kind, namespace));
+        let all = self.board_of(asked.kind).look(|view| view.list(asked.kind, namespace));
         let mut items = vec![];
         for (key, served) in all {
             if !selects(&options.labels, &options.fields, &served.object) {
@@ -50,7 +50,7 @@ impl Gateway {
             };
             items.push(served.object.clone());
         }
-        let version = self.board.look(|view| view.version()).to_string();
+        let version = self.board_of(asked.kind).look(|view| view.version()).to_string();
         let info = asked.kind.0;
         let list = json!({
             "kind": format!("{}List", info.kind), "apiVersion": info.api_version(),
@@ -66,6 +66,14 @@ impl Gateway {
         key: &Key,
         current: &Served,
     ) -> Result<Option<Arc<Served>>, Status> {
+        if let Some(lane) = self.lane(asked.kind) {
+            return self.let_go(lane, (asked.kind, key), current).await.map_err(
+                |failed| match failed {
+                    Failed::Moved => Status::conflict(asked.kind, &key.name),
+                    Failed::Status(status) => status,
+                },
+            );
+        }
         let not_written = |_| Status::not_allowed("delete", asked.kind.0.kind);
         let uid = uid(current).as_str().unwrap_or_default();
         let command = delete(asked.kind.0, uid).map_err(not_written)?;
@@ -74,7 +82,7 @@ impl Gateway {
             Err(Refused::Status(status)) => return Err(status),
             Err(Refused::Domain(refusal)) => refusal,
         };
-        self.settle(At::Newest).await?;
+        self.settle(asked.kind, At::Newest).await?;
         Err(match self.current(asked.kind, key) {
             None => Status::not_found(asked.kind, &key.name),
             Some(_) => Status::refused(asked.kind, &key.name, &refusal),

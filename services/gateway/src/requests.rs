@@ -100,7 +100,7 @@ impl Gateway {
     }
 
     fn health(&self, check: &str) -> Response<Body> {
-        if check == "readyz" && !self.board.is_ready() {
+        if check == "readyz" && !self.is_ready() {
             return text(500, "the view of the log is not read in yet");
         }
         if check == "readyz" && !self.founded.get() {
@@ -176,7 +176,7 @@ impl Gateway {
 
     /// Refuses while the view is not read in.
     pub(crate) fn is_there(&self) -> Result<(), Status> {
-        if self.board.is_ready() {
+        if self.is_ready() {
             return Ok(());
         }
         let message = "the view of the log is not read in yet";

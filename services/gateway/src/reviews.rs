@@ -21,7 +21,7 @@ impl Gateway {
         given.0["metadata"]["name"] = json!("review");
         let namespace = asked.place.namespace.as_deref();
         let made = created(asked.kind, namespace, given, options.unknown)?;
-        self.settle(At::Newest).await?;
+        self.settle(asked.kind, At::Newest).await?;
         let mut review = made.object;
         if let Some(metadata) = review["metadata"].as_object_mut() {
             metadata.remove("name");
@@ -69,7 +69,7 @@ impl Gateway {
                            than 10 minutes";
             return Err(Status::new(422, "Invalid", message));
         };
-        self.settle(At::Newest).await?;
+        self.settle(asked.kind, At::Newest).await?;
         let key = key_of(asked);
         let found = self.board.look(|view| view.get(asked.kind, &key).cloned());
         let found = found.ok_or_else(|| Status::not_found(asked.kind, &key.name))?;

@@ -40,15 +40,21 @@ impl Gateway {
             Start::After(version) => At::NotOlder(version),
             Start::Now => At::Newest,
         };
-        if let Err(late) = self.settle(at).await {
+        if let Err(late) = self.settle(asked.kind, at).await {
             return Ok(stream_of(stream::iter([error(&late)])));
         }
         let past = self.before_view(&interest, options.start).await?;
+        let board = self.board_of(asked.kind);
         let (began, changes) =
-            self.board.watch(&interest, |view| began(view, &interest, &options, past.as_deref()));
+            board.watch(&interest, |view| began(view, &interest, &options, past.as_deref()));
         let Some(began) = began else {
-            let gone = Status::expired("too old resource version: it went meanwhile, ask again");
-            return Ok(stream_of(stream::iter([error(&gone)])));
+            let asked = match options.start {
+                Start::After(version) => version,
+                Start::State(_) | Start::Now => 0,
+            };
+            let newest = board.look(View::version);
+            let words = format!("too old resource version: {asked} ({newest})");
+            return Ok(stream_of(stream::iter([error(&Status::expired(words))])));
         };
         let mut following = Following {
             gateway: self.clone(),
@@ -68,7 +74,8 @@ impl Gateway {
     /// The objects at the start of a watch that goes on from before the history.
     async fn before_view(&self, of: &Interest, start: Start) -> Result<Option<Vec<Value>>, Status> {
         let Start::After(version) = start else { return Ok(None) };
-        if self.board.look(|view| view.holds(version)) {
+        // What passed is not in the log: who comes from further back lists anew.
+        if self.lane(of.kind).is_some() || self.board.look(|view| view.holds(version)) {
             return Ok(None);
         }
         let (namespace, name) = (of.namespace.as_deref(), of.name.as_deref());
@@ -176,7 +183,7 @@ impl Following {
     /// A bookmark: everything up to its version was told. `None` for a reader that was cut off, who
     /// may have missed something.
     fn rest(&mut self) -> Option<()> {
-        let version = self.gateway.board.look(View::version);
+        let version = self.gateway.board_of(self.interest.kind).look(View::version);
         loop {
             match self.changes.try_recv() {
                 Ok(change) => self.take(&change),

@@ -53,7 +53,7 @@ impl Gateway {
         options: WriteOptions,
     ) -> Result<Response<Body>, Status> {
         let key = Key::of(&made.object);
-        self.settle(At::Newest).await?;
+        self.settle(asked.kind, At::Newest).await?;
         if self.current(asked.kind, &key).is_some() {
             return Err(Status::exists(asked.kind, &key.name));
         }
@@ -122,7 +122,7 @@ impl Gateway {
         let given = body(asked.body, asked.content_type, Taken::of(asked.kind))?;
         let key = key_of(asked);
         let part = asked.place.subresource.is_some();
-        self.settle(At::Newest).await?;
+        self.settle(asked.kind, At::Newest).await?;
         let Some(current) = self.current(asked.kind, &key) else {
             if part || !asked.kind.is_put_into_being() {
                 return Err(Status::not_found(asked.kind, &key.name));
@@ -155,7 +155,7 @@ impl Gateway {
         let _turn = queue.lock().await;
         let mut tries = 0;
         loop {
-            self.settle(At::Newest).await?;
+            self.settle(asked.kind, At::Newest).await?;
             let current = self.current(asked.kind, &key);
             let current = current.ok_or_else(|| Status::not_found(asked.kind, &key.name))?;
             let after = patched(kind, &current.object, asked.body)?;

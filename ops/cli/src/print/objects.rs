@@ -175,7 +175,8 @@ pub fn table(listing: &Listing, layout: Layout, now: Timestamp) -> String {
 }
 
 fn columns(info: &KindInfo, wide: bool) -> Vec<(&'static str, &'static str, &'static str)> {
-    let own = info.columns.iter().map(|column| (column.name, column.kind, column.json_path));
+    let own = info.columns.iter().filter(|column| wide || column.priority == 0);
+    let own = own.map(|column| (column.name, column.kind, column.json_path));
     let more = WIDE.iter().find(|(kind, _)| wide && *kind == info.kind).map(|(_, more)| *more);
     let mut all: Vec<_> = own.chain(more.into_iter().flatten().copied()).collect();
     if all.is_empty() {
@@ -191,7 +192,7 @@ fn cell(object: &Value, kind: &str, path: &str, now: Timestamp) -> String {
         return json_path::count(object, path).to_string();
     }
     if let Some(filled) = json_path::filled(object, path) {
-        return filled;
+        return if kind == "reference" { json_path::reference(&filled) } else { filled };
     }
     let found = json_path::find(object, path);
     if kind == "date" {

@@ -47,9 +47,10 @@ pub fn implementation(message: &MessageDescriptor, kind: &DynamicMessage) -> Str
 
 /// A path as a literal; one too long for a line goes on in a second one.
 fn literal(path: &str) -> String {
-    match path.find(")]") {
+    let after = path.find(")]").map(|at| at + 2).or_else(|| path.find('|'));
+    match after {
         Some(at) if path.len() > 65 => {
-            let (start, end) = path.split_at(at + 2);
+            let (start, end) = path.split_at(at);
             let (start, end) = (format!("{start:?}"), format!("{end:?}"));
             let open = start.trim_end_matches('"');
             let indent = " ".repeat(27);
@@ -66,10 +67,11 @@ fn info(message: &MessageDescriptor, kind: &DynamicMessage) -> String {
         let of = |name| text(column, name);
         let _ = write!(
             columns,
-            "crate::Column {{ name: {:?}, kind: {:?}, json_path: {} }},",
+            "crate::Column {{ name: {:?}, kind: {:?}, json_path: {}, priority: {} }},",
             of("name"),
             of("type"),
-            literal(&of("json_path"))
+            literal(&of("json_path")),
+            number(column, "priority"),
         );
     }
     let short: Vec<String> = list_of(kind, "short_names")
@@ -94,6 +96,11 @@ fn info(message: &MessageDescriptor, kind: &DynamicMessage) -> String {
         flag(kind, "namespaced"),
         text(kind, "token"),
     )
+}
+
+fn number(message: &DynamicMessage, name: &str) -> i32 {
+    let value = message.get_field_by_name(name);
+    value.and_then(|value| value.as_i32()).unwrap_or_default()
 }
 
 fn capital(name: &str) -> String {

@@ -1,5 +1,6 @@
 //! What is served: each kind with its verbs and subresources, from the descriptors of its messages.
 
+use crate::passing::Passing;
 use crate::reviews::GROUPS;
 use fleetlog_kernel::Service;
 use fleetlog_messages::{KINDS, KindInfo};
@@ -79,15 +80,21 @@ impl Kind {
     /// strategic merge patches.
     #[must_use]
     pub fn is_built_in(self) -> bool {
-        self.is_plain()
+        (self.is_plain() || Passing::of(self).is_some())
             && !self.0.group.contains("open-cluster-management")
             && self.0.group != "apiextensions.k8s.io"
+    }
+
+    /// Whether an update must name the version that it read.
+    #[must_use]
+    pub fn needs_version(self) -> bool {
+        !self.is_built_in() || Passing::of(self) == Some(Passing::Lease)
     }
 
     /// Whether a PUT makes it where there is none.
     #[must_use]
     pub fn is_put_into_being(self) -> bool {
-        self.0.group == "rbac.authorization.k8s.io"
+        self.0.group == "rbac.authorization.k8s.io" || Passing::of(self).is_some()
     }
 
     /// Whether it has the subresource `status`.
@@ -133,7 +140,8 @@ impl Kind {
 
 /// Every kind that is served, in the order of the protos.
 pub fn served() -> impl Iterator<Item = Kind> {
-    let is_served = |kind: &Kind| kind.0.service.is_some() || kind.is_review();
+    let is_served =
+        |kind: &Kind| kind.0.service.is_some() || kind.is_review() || Passing::of(*kind).is_some();
     KINDS.iter().map(|info| Kind(info)).filter(is_served)
 }
 

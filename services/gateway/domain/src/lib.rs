@@ -5,11 +5,13 @@
 pub mod access;
 mod admission;
 mod discovery;
+mod fields;
 mod form;
 mod kinds;
 mod openapi;
 mod options;
 mod page;
+pub mod passing;
 mod patch;
 mod path;
 mod protobuf;
@@ -24,14 +26,15 @@ mod write;
 pub use access::{Access, Ask, Caller};
 pub use admission::admit;
 pub use discovery::{AGGREGATED, group, groups, resources};
+pub use fields::Fields;
 pub use form::{Form, Include};
 pub use kinds::{Kind, Part, find, served};
 pub use openapi::{document, index, paths};
 pub use options::{
-    At, Fields, ListOptions, Start, Unknown, WatchOptions, WriteOptions, list, watch, watches,
-    write,
+    At, ListOptions, Start, Unknown, WatchOptions, WriteOptions, list, watch, watches, write,
 };
 pub use page::Token;
+pub use passing::{Became, Passing};
 pub use patch::{PatchKind, patched};
 pub use path::{Place, Route, Verb, route};
 pub use status::{Cause, Status};

@@ -1,12 +1,12 @@
 //! The parameters of reads and writes (spec/gateway 3.1 to 3.4, 4.2, 5.9), and which of them go
 //! together.
 
+use crate::fields::Fields;
 use crate::kinds::Kind;
 use crate::page::Token;
 use crate::path::decoded;
 use crate::status::Status;
 use fleetlog_rules::labels::Selector;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The newest page that is served at once.
@@ -89,113 +89,6 @@ pub enum Unknown {
     Ignore,
 }
 
-/// A selector of fields: what must be equal, and what must not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields {
-    equal: BTreeMap<String, String>,
-    unequal: Vec<(String, String)>,
-}
-
-/// The fields that every kind can be selected by.
-const FIELDS: [&str; 2] = ["metadata.name", "metadata.namespace"];
-
-/// The fields that a kind can be selected by beside those.
-fn more(kind: Kind) -> &'static [&'static str] {
-    match (kind.0.group, kind.0.kind) {
-        ("", "Namespace") => &["status.phase", "name"],
-        ("", "Secret") => &["type"],
-        ("certificates.k8s.io", "CertificateSigningRequest") => &["spec.signerName"],
-        _ => &[],
-    }
-}
-
-impl Fields {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// 400 for a field that the kind cannot be selected by.
-    pub fn parse(text: &str, kind: Kind) -> Result<Self, Status> {
-        let mut fields = Self::default();
-        for part in split(text) {
-            let (field, value, equal) = requirement(&part)
-                .ok_or_else(|| Status::bad(format!("invalid selector: '{part}'")))?;
-            let known = FIELDS.iter().chain(more(kind)).any(|known| *known == field);
-            let of_cluster = field == "metadata.namespace" && !kind.0.namespaced;
-            if !known || of_cluster {
-                return Err(Status::bad(format!("field label not supported: {field}")));
-            }
-            match equal {
-                true => drop(fields.equal.insert(field, value)),
-                false => fields.unequal.push((field, value)),
-            }
-        }
-        Ok(fields)
-    }
-
-    /// The one of a query; `None` for one that cannot be read.
-    #[must_use]
-    pub fn of(query: &str, kind: Kind) -> Option<Self> {
-        Self::parse(Pairs::of(query).text("fieldSelector"), kind).ok()
-    }
-
-    /// The one name that it asks for.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.equal.get("metadata.name").map(String::as_str)
-    }
-
-    /// Whether an object is meant.
-    #[must_use]
-    pub fn matches(&self, object: &Value) -> bool {
-        let of = |field: &str| {
-            let field = if field == "name" { "metadata.name" } else { field };
-            let pointer = format!("/{}", field.replace('.', "/"));
-            object.pointer(&pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        self.equal.iter().all(|(field, value)| of(field) == *value)
-            && self.unequal.iter().all(|(field, value)| of(field) != *value)
-    }
-}
-
-/// At commas that no backslash stands before.
-fn split(text: &str) -> Vec<String> {
-    let (mut parts, mut part, mut escaped) = (vec![], String::new(), false);
-    for character in text.chars() {
-        match character {
-            ',' if !escaped => parts.push(std::mem::take(&mut part)),
-            _ => part.push(character),
-        }
-        escaped = character == '\\' && !escaped;
-    }
-    parts.push(part);
-    parts.retain(|part| !part.trim().is_empty());
-    parts
-}
-
-fn requirement(part: &str) -> Option<(String, String, bool)> {
-    let at = part.find('=')?;
-    let (before, after) = (&part[..at], &part[at + 1..]);
-    let (field, equal) = match before.strip_suffix('!') {
-        Some(field) => (field, false),
-        None => (before, true),
-    };
-    let after = after.strip_prefix('=').filter(|_| equal).unwrap_or(after);
-    Some((field.trim().to_owned(), unescaped(after.trim()), equal))
-}
-
-fn unescaped(text: &str) -> String {
-    let (mut out, mut escaped) = (String::new(), false);
-    for character in text.chars() {
-        if character == '\\' && !escaped {
-            escaped = true;
-            continue;
-        }
-        out.push(character);
-        escaped = false;
-    }
-    out
-}
-
 /// The pairs of a query.
 struct Pairs(BTreeMap<String, String>);
 
@@ -249,6 +142,11 @@ impl Pairs {
             }),
         }
     }
+}
+
+/// One parameter of a query; empty where it is not given.
+pub(crate) fn parameter(query: &str, key: &str) -> String {
+    Pairs::of(query).text(key).to_owned()
 }
 
 /// Whether a query asks to watch.
@@ -392,12 +290,7 @@ mod tests {
         super::watch(query, kind())
     }
 
-    fn selector(text: &str) -> Result<Fields, Status> {
-        Fields::parse(text, kind())
-    }
-
     use proptest::prelude::*;
-    use serde_json::json;
 
     #[test]
     fn gw014_matches_that_do_not_go_together_are_422() {
@@ -451,22 +344,6 @@ mod tests {
     }
 
     #[test]
-    fn gw016_fields_select_by_name_and_others_are_400() {
-        let fields = selector("metadata.name=c1,metadata.namespace!=x").unwrap();
-        assert_eq!(fields.name(), Some("c1"));
-        assert!(fields.matches(&json!({"metadata": {"name": "c1"}})));
-        assert!(!fields.matches(&json!({"metadata": {"name": "c1", "namespace": "x"}})));
-        assert!(!fields.matches(&json!({"metadata": {"name": "c2"}})));
-        let refused = selector("spec.foo=x").unwrap_err();
-        assert_eq!(
-            (refused.code, refused.message.as_str()),
-            (400, "field label not supported: spec.foo")
-        );
-        let escaped = selector("metadata.name==a\\,b\\=c").unwrap();
-        assert_eq!(escaped.name(), Some("a,b=c"));
-    }
-
-    #[test]
     fn what_a_write_may_say_is_read() {
         assert_eq!(write("").unwrap(), WriteOptions::default());
         let strict = write("fieldValidation=Strict&dryRun=All&fieldManager=kubectl").unwrap();
@@ -478,7 +355,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_query_makes_it_panic(query in "\\PC{0,80}") {
-            let _ = (list(&query), watch(&query), write(&query), selector(&query));
+            let _ = (list(&query), watch(&query), write(&query), Fields::parse(&query, kind()));
         }
     }
 }

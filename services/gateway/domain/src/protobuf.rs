@@ -1,8 +1,10 @@
 //! Bodies in Kubernetes' binary form (spec/gateway 0, fact 1): what typed clients send for the
 //! kinds that Kubernetes has built in, as the JSON that it stands for. Answers are JSON always.
 
+mod definitions;
 mod fields;
 mod kinds;
+mod passing;
 
 use crate::status::Status;
 use fields::Fields;
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_read_as_the_json_that_they_stand_for() {
+    fn gw064_objects_are_read_as_the_json_that_they_stand_for() {
         let secret = Secret {
             metadata: named("s"),
             data: [("k".to_owned(), vec![0xff, 0])].into(),
@@ -113,6 +115,31 @@ mod tests {
             (&found["subjects"][0]["name"], &found["roleRef"]["kind"]),
             (&json!("u"), &json!("Role"))
         );
+    }
+
+    #[test]
+    fn gw065_reviews_are_read() {
+        use k8s_pb::api::authentication::v1::{TokenReview, TokenReviewSpec};
+        use k8s_pb::api::authorization::v1::{
+            ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+        };
+        let attributes = ResourceAttributes {
+            verb: Some("get".into()),
+            resource: Some("secrets".into()),
+            ..ResourceAttributes::default()
+        };
+        let spec = SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes),
+            ..SelfSubjectAccessReviewSpec::default()
+        };
+        let review = SelfSubjectAccessReview { spec: Some(spec), ..Default::default() };
+        let review = written("authorization.k8s.io/v1", "SelfSubjectAccessReview", &review);
+        let wanted = json!({"resourceAttributes": {"verb": "get", "resource": "secrets"}});
+        assert_eq!(read(&review).unwrap()["spec"], wanted);
+        let spec = TokenReviewSpec { token: Some("t".into()), ..TokenReviewSpec::default() };
+        let review = TokenReview { spec: Some(spec), ..TokenReview::default() };
+        let review = written("authentication.k8s.io/v1", "TokenReview", &review);
+        assert_eq!(read(&review).unwrap()["spec"], json!({"token": "t"}));
     }
 
     #[test]

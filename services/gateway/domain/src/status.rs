@@ -31,6 +31,8 @@ pub struct Status {
     pub causes: Vec<Cause>,
     /// After how many seconds to come again; 0 says nothing of it.
     pub retry_after: u32,
+    /// Where a list that expired may go on; empty where it may not.
+    pub resume: String,
 }
 
 impl Status {
@@ -38,7 +40,8 @@ impl Status {
     #[must_use]
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { code, reason, message, about: None, causes: vec![], retry_after: 0 }
+        let (causes, resume) = (vec![], String::new());
+        Self { code, reason, message, about: None, causes, retry_after: 0, resume }
     }
 
     /// 400.
@@ -142,7 +145,7 @@ impl Status {
         Self::new(405, "MethodNotAllowed", message)
     }
 
-    /// 410: the log keeps it, the gateway does not hold it any more.
+    /// 410: the gateway does not hold it any more.
     #[must_use]
     pub fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
@@ -243,6 +246,9 @@ impl Status {
         });
         if !details.is_empty() {
             body["details"] = Value::Object(details);
+        }
+        if !self.resume.is_empty() {
+            body["metadata"]["continue"] = json!(self.resume);
         }
         body
     }

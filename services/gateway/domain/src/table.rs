@@ -3,16 +3,16 @@
 use crate::form::Include;
 use crate::kinds::Kind;
 use fleetlog_kernel::Timestamp;
+use fleetlog_messages::Column;
 use fleetlog_messages::common::Time;
 use fleetlog_objects::{age::human, json_path};
 use serde_json::{Value, json};
 
-const AGE: (&str, &str, &str) = ("Age", "date", ".metadata.creationTimestamp");
+const AGE: [Column; 1] =
+    [Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp", priority: 0 }];
 
-fn columns(kind: Kind) -> Vec<(&'static str, &'static str, &'static str)> {
-    let own = kind.0.columns.iter().map(|column| (column.name, column.kind, column.json_path));
-    let own: Vec<_> = own.collect();
-    if own.is_empty() { vec![AGE] } else { own }
+fn columns(kind: Kind) -> &'static [Column] {
+    if kind.0.columns.is_empty() { &AGE } else { kind.0.columns }
 }
 
 /// A table of objects; `heads` says whether it describes its columns.
@@ -27,7 +27,7 @@ pub fn of<'a>(
     let columns = columns(kind);
     let row = |object: &Value| {
         let name = object["metadata"]["name"].clone();
-        let cells = columns.iter().map(|(_, kind, path)| cell(object, kind, path, now));
+        let cells = columns.iter().map(|column| cell(object, column, now));
         let cells: Vec<Value> = std::iter::once(name).chain(cells).collect();
         match include {
             Include::None => json!({ "cells": cells }),
@@ -36,36 +36,39 @@ pub fn of<'a>(
         }
     };
     let rows: Vec<Value> = objects.into_iter().map(row).collect();
-    let definitions = if heads { definitions(&columns) } else { Value::Null };
+    let definitions = if heads { definitions(columns) } else { Value::Null };
     json!({
         "kind": "Table", "apiVersion": version, "metadata": {},
         "columnDefinitions": definitions, "rows": rows,
     })
 }
 
-fn definitions(columns: &[(&str, &str, &str)]) -> Value {
+fn definitions(columns: &[Column]) -> Value {
     let name = json!({
         "name": "Name", "type": "string", "format": "name", "priority": 0,
         "description": "Name must be unique within a namespace.",
     });
-    let others = columns.iter().map(|(name, kind, path)| {
-        let description = format!("Custom resource definition column (in JSONPath format): {path}");
-        // As Kubernetes has it: counts are shown in columns of text.
-        let kind = if *kind == "count" { "string" } else { kind };
+    let others = columns.iter().map(|Column { name, kind, json_path, priority }| {
+        let description =
+            format!("Custom resource definition column (in JSONPath format): {json_path}");
+        // As Kubernetes has it: counts and references are shown in columns of text.
+        let kind = if ["count", "reference"].contains(kind) { "string" } else { kind };
         json!({
-            "name": name, "type": kind, "format": "", "priority": 0, "description": description,
+            "name": name, "type": kind, "format": "", "priority": priority,
+            "description": description,
         })
     });
     std::iter::once(name).chain(others).collect()
 }
 
 /// The first value that the path finds, in the column's type; null where there is none.
-fn cell(object: &Value, kind: &str, path: &str, now: Timestamp) -> Value {
+fn cell(object: &Value, column: &Column, now: Timestamp) -> Value {
+    let (kind, path) = (column.kind, column.json_path);
     if kind == "count" {
         return json!(json_path::count(object, path));
     }
     if let Some(filled) = json_path::filled(object, path) {
-        return json!(filled);
+        return json!(if kind == "reference" { json_path::reference(&filled) } else { filled });
     }
     let Some(found) = json_path::find(object, path).into_iter().next() else { return Value::Null };
     match (kind, found) {

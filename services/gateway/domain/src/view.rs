@@ -107,9 +107,17 @@ pub struct View {
     /// Commits that were taken in together: what was between them is not in the history either.
     /// From the version before them to that of the last, in order.
     together: VecDeque<(u64, u64)>,
+    /// Positions of others lie between those that are taken in: a step over them misses nothing.
+    shared: bool,
 }
 
 impl View {
+    /// Of a stream that others write to as well.
+    #[must_use]
+    pub fn of_shared() -> Self {
+        Self { shared: true, ..Self::default() }
+    }
+
     /// Takes in all objects of a kind, as they are at a position: how a view begins.
     pub fn load(&mut self, kind: Kind, objects: Vec<Value>, at: Position) {
         let all =
@@ -125,7 +133,7 @@ impl View {
         let mut changes: Vec<Change> =
             seen.into_iter().flat_map(|seen| self.changes(seen)).collect();
         changes.sort_by_key(|change| change.version);
-        if end > self.position.next() {
+        if end > self.position.next() && !self.shared {
             self.together.push_back((self.version(), start_of(end)));
         }
         self.position = self.position.max(end);

@@ -159,7 +159,7 @@ pub fn updated(
         return Err(Status::bad(why));
     }
     let version = of(&given, "resourceVersion");
-    if version.is_empty() && way == Way::Put && !kind.is_built_in() {
+    if version.is_empty() && way == Way::Put && kind.needs_version() {
         let message = "Invalid value: 0: must be specified for an update".to_owned();
         let field = "metadata.resourceVersion".to_owned();
         let cause = Cause { reason: "FieldValueInvalid", message, field };
@@ -181,7 +181,11 @@ pub fn updated(
     }
     for field in ["uid", "creationTimestamp", "deletionTimestamp", "generation", "resourceVersion"]
     {
-        object["metadata"][field] = current["metadata"][field].clone();
+        let Some(metadata) = object["metadata"].as_object_mut() else { continue };
+        match current["metadata"].get(field) {
+            Some(value) => drop(metadata.insert(field.to_owned(), value.clone())),
+            None => drop(metadata.remove(field)),
+        }
     }
     checked(kind, object, (twice, unknown))
 }

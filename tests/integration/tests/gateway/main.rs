@@ -5,6 +5,7 @@
 mod access;
 mod kube_rs;
 mod operation;
+mod passing;
 mod plain;
 mod reads;
 mod socket;

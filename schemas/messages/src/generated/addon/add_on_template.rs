@@ -71,6 +71,7 @@ impl crate::ApiObject for AddOnTemplate {
             name: "Addon Name",
             kind: "string",
             json_path: ".spec.addonName",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

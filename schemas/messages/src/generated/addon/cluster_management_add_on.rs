@@ -270,13 +270,20 @@ impl crate::ApiObject for ClusterManagementAddOn {
                 name: "Display Name",
                 kind: "string",
                 json_path: ".spec.addOnMeta.displayName",
+                priority: 0,
             },
             crate::Column {
                 name: "Install",
                 kind: "string",
                 json_path: ".spec.installStrategy.type",
+                priority: 0,
             },
-            crate::Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp" },
+            crate::Column {
+                name: "Age",
+                kind: "date",
+                json_path: ".metadata.creationTimestamp",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -166,16 +166,19 @@ impl crate::ApiObject for ManagedClusterAddOn {
                 name: "Available",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"Available\")].status",
+                priority: 0,
             },
             crate::Column {
                 name: "Degraded",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"Degraded\")].status",
+                priority: 0,
             },
             crate::Column {
                 name: "Progressing",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"Progressing\")].status",
+                priority: 0,
             },
         ],
     };

@@ -94,6 +94,7 @@ impl crate::ApiObject for AddOnDeploymentConfig {
             name: "Age",
             kind: "date",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -119,9 +119,24 @@ impl crate::ApiObject for CertificateSigningRequest {
         service: Some(fleetlog_kernel::Service::Core),
         token: "csr",
         columns: &[
-            crate::Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp" },
-            crate::Column { name: "SignerName", kind: "string", json_path: ".spec.signerName" },
-            crate::Column { name: "Requestor", kind: "string", json_path: ".spec.username" },
+            crate::Column {
+                name: "Age",
+                kind: "date",
+                json_path: ".metadata.creationTimestamp",
+                priority: 0,
+            },
+            crate::Column {
+                name: "SignerName",
+                kind: "string",
+                json_path: ".spec.signerName",
+                priority: 0,
+            },
+            crate::Column {
+                name: "Requestor",
+                kind: "string",
+                json_path: ".spec.username",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -54,6 +54,7 @@ impl crate::ApiObject for ClusterRole {
             name: "Created At",
             kind: "string",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -53,8 +53,13 @@ impl crate::ApiObject for ConfigMap {
         service: Some(fleetlog_kernel::Service::Core),
         token: "configmap",
         columns: &[
-            crate::Column { name: "Data", kind: "count", json_path: ".data" },
-            crate::Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp" },
+            crate::Column { name: "Data", kind: "count", json_path: ".data", priority: 0 },
+            crate::Column {
+                name: "Age",
+                kind: "date",
+                json_path: ".metadata.creationTimestamp",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -37,6 +37,7 @@ impl crate::ApiObject for CustomResourceDefinition {
             name: "Created At",
             kind: "string",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

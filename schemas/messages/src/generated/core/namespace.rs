@@ -85,8 +85,18 @@ impl crate::ApiObject for Namespace {
         service: Some(fleetlog_kernel::Service::Core),
         token: "namespace",
         columns: &[
-            crate::Column { name: "Status", kind: "string", json_path: ".status.phase" },
-            crate::Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp" },
+            crate::Column {
+                name: "Status",
+                kind: "string",
+                json_path: ".status.phase",
+                priority: 0,
+            },
+            crate::Column {
+                name: "Age",
+                kind: "date",
+                json_path: ".metadata.creationTimestamp",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

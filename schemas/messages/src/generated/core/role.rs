@@ -80,6 +80,7 @@ impl crate::ApiObject for Role {
             name: "Created At",
             kind: "string",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -75,8 +75,14 @@ impl crate::ApiObject for RoleBinding {
                 name: "Role",
                 kind: "string",
                 json_path: "{.roleRef.kind}/{.roleRef.name}",
+                priority: 0,
             },
-            crate::Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp" },
+            crate::Column {
+                name: "Age",
+                kind: "date",
+                json_path: ".metadata.creationTimestamp",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -57,9 +57,14 @@ impl crate::ApiObject for Secret {
         service: Some(fleetlog_kernel::Service::Core),
         token: "secret",
         columns: &[
-            crate::Column { name: "Type", kind: "string", json_path: ".type" },
-            crate::Column { name: "Data", kind: "count", json_path: ".data" },
-            crate::Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp" },
+            crate::Column { name: "Type", kind: "string", json_path: ".type", priority: 0 },
+            crate::Column { name: "Data", kind: "count", json_path: ".data", priority: 0 },
+            crate::Column {
+                name: "Age",
+                kind: "date",
+                json_path: ".metadata.creationTimestamp",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

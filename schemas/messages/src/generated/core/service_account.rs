@@ -84,6 +84,7 @@ impl crate::ApiObject for ServiceAccount {
             name: "Age",
             kind: "date",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

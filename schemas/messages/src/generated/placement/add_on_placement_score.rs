@@ -69,6 +69,7 @@ impl crate::ApiObject for AddOnPlacementScore {
             name: "Age",
             kind: "date",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

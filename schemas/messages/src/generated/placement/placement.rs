@@ -346,16 +346,19 @@ impl crate::ApiObject for Placement {
                 name: "Succeeded",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"PlacementSatisfied\")].status",
+                priority: 0,
             },
             crate::Column {
                 name: "Reason",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"PlacementSatisfied\")].reason",
+                priority: 0,
             },
             crate::Column {
                 name: "SelectedClusters",
                 kind: "integer",
                 json_path: ".status.numberOfSelectedClusters",
+                priority: 0,
             },
         ],
     };

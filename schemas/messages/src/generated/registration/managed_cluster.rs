@@ -197,24 +197,33 @@ impl crate::ApiObject for ManagedCluster {
                 name: "Hub Accepted",
                 kind: "boolean",
                 json_path: ".spec.hubAcceptsClient",
+                priority: 0,
             },
             crate::Column {
                 name: "Managed Cluster URLs",
                 kind: "string",
                 json_path: ".spec.managedClusterClientConfigs[*].url",
+                priority: 0,
             },
             crate::Column {
                 name: "Joined",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"ManagedClusterJoined\")].status",
+                priority: 0,
             },
             crate::Column {
                 name: "Available",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"ManagedClusterConditionAvailable\")]\
                            .status",
+                priority: 0,
             },
-            crate::Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp" },
+            crate::Column {
+                name: "Age",
+                kind: "date",
+                json_path: ".metadata.creationTimestamp",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -89,8 +89,14 @@ impl crate::ApiObject for ManagedClusterSet {
                 name: "Empty",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"ClusterSetEmpty\")].status",
+                priority: 0,
             },
-            crate::Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp" },
+            crate::Column {
+                name: "Age",
+                kind: "date",
+                json_path: ".metadata.creationTimestamp",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

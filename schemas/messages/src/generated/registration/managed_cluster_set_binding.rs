@@ -60,6 +60,7 @@ impl crate::ApiObject for ManagedClusterSetBinding {
             name: "Age",
             kind: "date",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

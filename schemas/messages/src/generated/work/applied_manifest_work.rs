@@ -93,6 +93,7 @@ impl crate::ApiObject for AppliedManifestWork {
             name: "Age",
             kind: "date",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

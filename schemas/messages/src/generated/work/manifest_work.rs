@@ -439,6 +439,7 @@ impl crate::ApiObject for ManifestWork {
             name: "Age",
             kind: "date",
             json_path: ".metadata.creationTimestamp",
+            priority: 0,
         }],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -229,21 +229,25 @@ impl crate::ApiObject for ManifestWorkReplicaSet {
                 name: "Placement",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"PlacementVerified\")].reason",
+                priority: 0,
             },
             crate::Column {
                 name: "Found",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"PlacementVerified\")].status",
+                priority: 0,
             },
             crate::Column {
                 name: "ManifestWorks",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"ManifestworkApplied\")].reason",
+                priority: 0,
             },
             crate::Column {
                 name: "Applied",
                 kind: "string",
                 json_path: ".status.conditions[?(@.type==\"ManifestworkApplied\")].status",
+                priority: 0,
             },
         ],
     };

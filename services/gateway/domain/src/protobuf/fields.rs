@@ -60,6 +60,18 @@ impl Fields {
         self.some(name, text)
     }
 
+    /// A moment with microseconds, all six digits of them, as Go reads it.
+    pub fn micro(self, name: &str, time: Option<(Option<i64>, Option<i32>)>) -> Self {
+        let text = time.and_then(|(seconds, nanos)| {
+            let micros = u32::try_from(nanos.unwrap_or_default()).ok()? / 1_000;
+            let seconds = seconds.unwrap_or_default();
+            let whole = serde_json::to_value(Time { seconds, nanos: 0, text: String::new() });
+            let whole = whole.ok()?;
+            Some(format!("{}.{micros:06}Z", whole.as_str()?.strip_suffix('Z')?))
+        });
+        self.some(name, text)
+    }
+
     /// These and others.
     pub fn with(mut self, others: Self) -> Self {
         self.0.extend(others.0);

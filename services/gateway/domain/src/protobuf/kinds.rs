@@ -1,6 +1,6 @@
 //! Each kind that is taken in the binary form, field by field.
 
-use super::Fields;
+use super::{Fields, definitions, passing};
 use data_encoding::BASE64;
 use k8s_pb::api::authentication::v1 as authentication;
 use k8s_pb::api::authorization::v1 as authorization;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 /// What is taken, by version and kind.
 #[cfg(test)]
-pub(super) const KNOWN: [(&str, &str); 17] = [
+pub(super) const KNOWN: [(&str, &str); 21] = [
     ("v1", "Namespace"),
     ("v1", "Secret"),
     ("v1", "ConfigMap"),
@@ -31,6 +31,10 @@ pub(super) const KNOWN: [(&str, &str); 17] = [
     ("authentication.k8s.io/v1", "TokenReview"),
     ("authentication.k8s.io/v1", "TokenRequest"),
     ("v1", "DeleteOptions"),
+    ("v1", "Event"),
+    ("events.k8s.io/v1", "Event"),
+    ("coordination.k8s.io/v1", "Lease"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
 ];
 
 /// The fields of an object; `None` for a kind that is not taken.
@@ -55,16 +59,20 @@ pub(super) fn object(version: &str, kind: &str, raw: &[u8]) -> Result<Option<Fie
         ("authentication.k8s.io/v1", kind) if kind != "DeleteOptions" => {
             return identity(kind, raw);
         }
+        ("v1", "Event") => passing::event(raw)?,
+        ("events.k8s.io/v1", "Event") => passing::regarding(raw)?,
+        ("coordination.k8s.io/v1", "Lease") => passing::lease(raw)?,
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => definitions::definition(raw)?,
         (_, "DeleteOptions") => deletion(read(raw)?),
         _ => return Ok(None),
     }))
 }
 
-fn read<M: Message + Default>(raw: &[u8]) -> Result<M, DecodeError> {
+pub(super) fn read<M: Message + Default>(raw: &[u8]) -> Result<M, DecodeError> {
     M::decode(raw)
 }
 
-fn with(metadata: Option<meta::ObjectMeta>) -> Fields {
+pub(super) fn with(metadata: Option<meta::ObjectMeta>) -> Fields {
     Fields::default().part("metadata", metadata.map(object_meta))
 }
 
