@@ -149,7 +149,7 @@ impl Writer {
         let verbs: &[&str] = match place.pattern.split('.').nth(1) {
             Some("qry") => &["get", "outcome", "hash", "rows", "explain", "simulate", "nonsense"],
             Some("put") => &["blob", "seal", "nonsense"],
-            _ => &[""],
+            _ => &["nobody"],
         };
         let mut mails = vec![];
         for verb in verbs {

@@ -116,6 +116,7 @@ async fn the_table_reaches_all_that_others_write_and_services_take() {
         ("c1", "fl.a.c1.renew"),
         ("c1", "fl.a.c1.sync"),
         ("c1", "fl.a.c1.blob"),
+        ("gateway", "fl.a.*.beat"),
     ]
     .map(|(label, pattern)| (label, pattern.to_owned()))
     .into();
