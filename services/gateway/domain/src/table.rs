@@ -26,9 +26,9 @@ pub fn of<'a>(
 ) -> Value {
     let columns = columns(kind);
     let row = |object: &Value| {
-        let name = object["metadata"]["name"].clone();
+        let name = is_named(columns).then(|| object["metadata"]["name"].clone());
         let cells = columns.iter().map(|column| cell(object, column, now));
-        let cells: Vec<Value> = std::iter::once(name).chain(cells).collect();
+        let cells: Vec<Value> = name.into_iter().chain(cells).collect();
         match include {
             Include::None => json!({ "cells": cells }),
             Include::Metadata => json!({ "cells": cells, "object": partial(object) }),
@@ -41,6 +41,11 @@ pub fn of<'a>(
         "kind": "Table", "apiVersion": version, "metadata": {},
         "columnDefinitions": definitions, "rows": rows,
     })
+}
+
+/// Whether the name stands before all columns; some kinds have it among them.
+fn is_named(columns: &[Column]) -> bool {
+    columns.iter().all(|column| column.name != "Name")
 }
 
 fn definitions(columns: &[Column]) -> Value {
@@ -58,7 +63,7 @@ fn definitions(columns: &[Column]) -> Value {
             "description": description,
         })
     });
-    std::iter::once(name).chain(others).collect()
+    is_named(columns).then_some(name).into_iter().chain(others).collect()
 }
 
 /// The first value that the path finds, in the column's type; null where there is none.

@@ -43,7 +43,8 @@ async fn gw017_events_are_selected_by_what_they_are_about_in_either_groups_words
     let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
     let table = stage.get_as(&format!("{EVENTS}/e1"), table).await.ok();
     let cells = &table["rows"][0]["cells"];
-    assert_eq!((&cells[0], &cells[4]), (&json!("e1"), &json!("placement/p")));
+    assert_eq!((&cells[1], &cells[3]), (&json!("Normal"), &json!("placement/p")));
+    assert_eq!(cells[9], "e1", "the name comes last, for wide tables");
     assert_eq!(stage.count("EVENTS").await, {
         stage.post(REGARDING, event("e3", "p")).await.ok();
         stage.count("EVENTS").await

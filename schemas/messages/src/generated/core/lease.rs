@@ -14,7 +14,7 @@ pub struct Lease {
     pub spec: ::core::option::Option<LeaseSpec>,
     /// Pointers of empty lists and maps that were given.
     #[prost(string, repeated, tag = "15")]
-    #[serde(rename = "empties", skip_serializing_if = "crate::wire::is_default")]
+    #[serde(skip)]
     pub empties: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The holder, and how long it may be silent.

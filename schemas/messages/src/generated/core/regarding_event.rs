@@ -53,7 +53,7 @@ pub struct RegardingEvent {
     pub deprecated_count: ::core::option::Option<i32>,
     /// Pointers of empty lists and maps that were given.
     #[prost(string, repeated, tag = "16")]
-    #[serde(rename = "empties", skip_serializing_if = "crate::wire::is_default")]
+    #[serde(skip)]
     pub empties: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 
