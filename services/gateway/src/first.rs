@@ -1,6 +1,7 @@
 //! What every hub has from the start (spec/gateway 1.10): namespaces, what clients must know of the
 //! hub, and the roles that Kubernetes and Open Cluster Management count on. Made once, by whichever
-//! gateway comes first; who changes or deletes them later has his will until the next start.
+//! gateway comes first; who changes or deletes them later has his will until the next start, and
+//! for longer where only what is missing is made: all but what clients must know of the hub.
 
 use crate::Gateway;
 use data_encoding::BASE64;
@@ -50,8 +51,8 @@ impl Gateway {
     async fn establish(&self, object: Value) {
         let Some(kind) = kind_of(&object) else { return };
         let key = Key::of(&object);
-        while self.board.look(|view| view.get(kind, &key).is_none()) {
-            match self.make(kind, &key, &object).await {
+        while let Some(version) = self.lacks(kind, &key, &object) {
+            match self.make((kind, &key), &object, version).await {
                 Ok(()) => return,
                 Err(why) => {
                     tracing::warn!(why, kind = kind.0.kind, name = key.name, "not made yet");
@@ -61,10 +62,25 @@ impl Gateway {
         }
     }
 
+    /// The version that it is to be written at, where it is not as it must be.
+    fn lacks(&self, kind: Kind, key: &Key, object: &Value) -> Option<String> {
+        match self.current(kind, key) {
+            None => Some(Position::START.resource_version(0)),
+            Some(now) => {
+                let wrong = kind.0.kind == "ConfigMap" && now.object["data"] != object["data"];
+                wrong.then(|| now.version.to_string())
+            }
+        }
+    }
+
     /// Makes it; that there is one by now is as good.
-    async fn make(&self, kind: Kind, key: &Key, object: &Value) -> Result<(), String> {
-        let none = Position::START.resource_version(0);
-        let how = How { resource_version: none, replace_metadata: true, ..How::default() };
+    async fn make(
+        &self,
+        (kind, key): (Kind, &Key),
+        object: &Value,
+        resource_version: String,
+    ) -> Result<(), String> {
+        let how = How { resource_version, replace_metadata: true, ..How::default() };
         let applying = apply(kind.0, object.clone(), &how).map_err(|why| why.to_string())?;
         let who = Caller::known(ACTOR, &[]);
         match self.decided(&who.user, kind, key, applying.command).await {

@@ -34,6 +34,7 @@ struct Flags {
     #[arg(long, env = "FLEETLOG_LISTEN", default_value = "127.0.0.1:6443")]
     listen: SocketAddr,
     /// A name or address that clients reach it by, beside the one it listens at; may be repeated.
+    /// The first is in the URL that clients are told.
     #[arg(long)]
     name: Vec<String>,
     /// File with authorities (PEM) whose clients are let in too; may be repeated.
@@ -68,14 +69,17 @@ async fn run(flags: Flags) -> Result<()> {
     let listener = Listener::bind(flags.listen).await?;
     let own = Certificates::load_or_create(&flags.dir, clock.now())?;
     let mut names = vec![listener.address.ip().to_string(), "localhost".to_owned()];
-    names.extend(flags.name);
+    names.extend(flags.name.clone());
     let mut others = vec![];
     for file in &flags.client_ca {
         let read = std::fs::read_to_string(file);
         others.push(read.with_context(|| format!("read \"{}\"", file.display()))?);
     }
     let config = tls(&own, &names, &others, clock.now())?;
-    let url = format!("https://{}", listener.address);
+    let url = match flags.name.first() {
+        Some(name) => format!("https://{name}:{}", listener.address.port()),
+        None => format!("https://{}", listener.address),
+    };
     let admin = kubeconfig(&own, &url, ("admin", &["system:masters"]), clock.now())?;
     certificates::write_secret(&flags.dir.join("kubeconfig"), &admin)?;
     let ids = Arc::new(Ids::Random);

@@ -19,6 +19,17 @@ async fn until(stage: &Stage, path: &str, code: u16) {
 }
 
 #[tokio::test]
+async fn what_clients_must_know_of_the_hub_is_put_right_at_a_start() {
+    let stage = Stage::new().await;
+    let path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
+    stage.patch(path, json!({"data": {"kubeconfig": "of a hub that was"}})).await.ok();
+    let _other = stage.another().await;
+    let info = stage.get(path).await.ok();
+    let text = info["data"]["kubeconfig"].as_str().unwrap();
+    assert!(text.contains("https://hub.example:6443"), "{text}");
+}
+
+#[tokio::test]
 async fn what_every_hub_has_is_there_from_the_start() {
     let stage = Stage::new().await;
     for name in ["default", "kube-system", "kube-public", "open-cluster-management"] {
