@@ -27,6 +27,8 @@ pub struct KindInfo {
     pub service: Option<Service>,
     /// Its token in subjects.
     pub token: &'static str,
+    /// The version that its objects are kept in; `None` for that one itself.
+    pub version_of: Option<&'static KindInfo>,
     /// What a table shows of it, beside the name.
     pub columns: &'static [Column],
 }
@@ -47,6 +49,12 @@ pub struct Column {
 }
 
 impl KindInfo {
+    /// The kind in the version that its objects are kept in.
+    #[must_use]
+    pub fn kept(&'static self) -> &'static Self {
+        self.version_of.unwrap_or(self)
+    }
+
     /// A name of the kind as it is told from those of other groups: `secrets` in the group without
     /// a name, `placements.cluster.open-cluster-management.io` elsewhere.
     #[must_use]

@@ -18,7 +18,8 @@ pub mod upcast;
 pub mod wire;
 
 pub use generated::{
-    EVENTS, KINDS, MESSAGES, addon, common, core, placement, registration, registration_v2, work,
+    EVENTS, KINDS, MESSAGES, OTHER_VERSIONS, addon, addon_v1beta1, common, core, placement,
+    registration, registration_v2, work,
 };
 pub use kind::{ApiObject, Column, KindInfo};
 

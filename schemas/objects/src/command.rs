@@ -10,7 +10,9 @@ use fleetlog_messages::addon::{
     DeleteDefinition, DeleteTemplate, TemplateCommand, add_on_command, definition_command,
     template_command,
 };
-use fleetlog_messages::core::{ApplyObject, DeleteObject, ObjectCommand, Sealed, object_command};
+use fleetlog_messages::core::{
+    ApplyObject, DeleteObject, FinalizeNamespace, ObjectCommand, Sealed, object_command,
+};
 use fleetlog_messages::placement::{
     ApplyPlacement, ApplyScore, DeletePlacement, DeleteScore, PlacementCommand, ScoreCommand,
     placement_command, score_command,
@@ -96,6 +98,14 @@ pub fn apply(info: &KindInfo, mut object: Value, how: &How) -> Result<Applying, 
     let bundle = manifests.as_deref().map(bundle_of);
     let command = command(info, object, bundle.as_ref().map(|(named, _)| named), how)?;
     Ok(Applying { command, bundle: bundle.map(|(_, body)| body), values })
+}
+
+/// The command that has the spec of a namespace wait for these alone, if it stands at this resource
+/// version.
+#[must_use]
+pub fn finalize(finalizers: Vec<String>, resource_version: String) -> Vec<u8> {
+    let finalize = FinalizeNamespace { finalizers, resource_version };
+    ObjectCommand { command: Some(object_command::Command::Finalize(finalize)) }.encode_to_vec()
 }
 
 /// The command that removes an object: of plain ones this incarnation, if `uid` names one.

@@ -6,13 +6,14 @@ use crate::near::nearest;
 use crate::refusal::{Refusal, name_of};
 use crate::schema::Schemas;
 use crate::values::settle_values;
-use fleetlog_messages::{KINDS, KindInfo};
+use crate::versions::in_version;
+use fleetlog_messages::{KINDS, KindInfo, OTHER_VERSIONS};
 use serde_json::Value;
 
 /// An object that was let in: pruned, defaults filled in, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admitted {
-    /// Its kind.
+    /// Its kind, in the version that it is kept in.
     pub info: &'static KindInfo,
     /// The object, apiVersion and kind included.
     pub object: Value,
@@ -47,11 +48,15 @@ pub fn strip_served(object: &mut Value) {
     }
 }
 
-/// The kind that apiVersion and kind of an object name.
+/// The kind that apiVersion and kind of an object name, in the version that it is kept in.
 ///
 /// # Errors
 /// A value that is no object, has neither, or is of a kind that the hub does not serve.
 pub fn kind_of(object: &Value) -> Result<&'static KindInfo, Refusal> {
+    version_of(object).map(KindInfo::kept)
+}
+
+fn version_of(object: &Value) -> Result<&'static KindInfo, Refusal> {
     if !object.is_object() {
         return Err(Refusal::NoObject { found: name_of(object) });
     }
@@ -68,7 +73,8 @@ pub fn kind_of(object: &Value) -> Result<&'static KindInfo, Refusal> {
         }),
     };
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
-    let found = KINDS.iter().find(|info| info.kind == kind && info.api_version() == api_version);
+    let mut all = KINDS.iter().chain(OTHER_VERSIONS);
+    let found = all.find(|info| info.kind == kind && info.api_version() == api_version);
     found.copied().ok_or_else(|| {
         let same = KINDS.iter().find(|info| info.kind == kind);
         let near = same.copied().or_else(|| {
@@ -80,12 +86,12 @@ pub fn kind_of(object: &Value) -> Result<&'static KindInfo, Refusal> {
     })
 }
 
-/// Lets one object in.
+/// Lets one object in: as it is in its own version, then in the one that it is kept in.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn admit(mut object: Value) -> Result<Admitted, Vec<Refusal>> {
-    let info = kind_of(&object).map_err(|refusal| vec![refusal])?;
+    let info = version_of(&object).map_err(|refusal| vec![refusal])?;
     let Some(schema) = Schemas::built_in().get(info.message) else {
         return Ok(Admitted { info, object });
     };
@@ -98,5 +104,10 @@ pub fn admit(mut object: Value) -> Result<Admitted, Vec<Refusal>> {
     {
         wrong.push(refusal);
     }
-    if wrong.is_empty() { Ok(Admitted { info, object }) } else { Err(wrong) }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let info = info.kept();
+    let object = in_version(info, &object).into_owned();
+    Ok(Admitted { info, object })
 }

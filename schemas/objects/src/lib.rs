@@ -19,8 +19,9 @@ mod schema;
 mod text;
 mod typed;
 mod values;
+mod versions;
 
-pub use command::{Applying, How, NoCommand, apply, delete, with_sealed};
+pub use command::{Applying, How, NoCommand, apply, delete, finalize, with_sealed};
 pub use door::{Admitted, admit, kind_of, strip_served};
 pub use fleetlog_messages::wire::canonical;
 pub use merge::{merge, merge_patch};
@@ -31,3 +32,4 @@ pub use schema::{Schema, Schemas};
 pub use text::{documents, json, to_yaml, yaml};
 pub use typed::{Loss, ReadError, read, write};
 pub use values::{LAST_APPLIED, put_values, settle_values, value_names};
+pub use versions::in_version;

@@ -9,8 +9,8 @@ use fleetlog_core_domain::projection::{NAMESPACE, kind_of};
 use fleetlog_core_domain::{Plain, Refusal, World};
 use fleetlog_kernel::{Service, Uid};
 use fleetlog_messages::core::{
-    ApplyObject, DeleteObject, DestroyKeys, EnsureObject, ObjectCommand, ObjectEvent,
-    object_command, object_event,
+    ApplyObject, DeleteObject, DestroyKeys, EnsureObject, FinalizeNamespace, ObjectCommand,
+    ObjectEvent, object_command, object_event,
 };
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_rules::metadata::Change;
@@ -84,11 +84,22 @@ fn command(world: &World, request: &Request) -> Result<Command, Denied> {
             from_service(request, "EmptyNamespace")?;
             Command::Empty(world.left(&request.target.name))
         }
+        object_command::Command::Finalize(given) => finalize(world, request, given)?,
         object_command::Command::Destroy(_) => {
             from_service(request, "DestroyKeys")?;
             Command::Destroyed
         }
     })
+}
+
+/// Nothing but a namespace waits for what its spec says.
+fn finalize(world: &World, request: &Request, given: FinalizeNamespace) -> Result<Command, Denied> {
+    let target = &request.target;
+    if target.kind != NAMESPACE {
+        return Err(denied(Refusal::Kind { kind: target.kind.clone() }));
+    }
+    let FinalizeNamespace { finalizers, resource_version: expected } = given;
+    Ok(Command::Finalize { finalizers, expected, left: world.left(&target.name) })
 }
 
 fn apply(given: ApplyObject) -> Result<Apply, Denied> {

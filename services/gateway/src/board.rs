@@ -136,7 +136,7 @@ impl Board {
         let (sender, changes) = mpsc::channel(BEHIND);
         let watch = Watch { namespace: interest.namespace.clone(), changes: sender };
         let mut state = self.state();
-        let place = (interest.kind.0.message, interest.name.clone());
+        let place = (interest.kind.kept().0.message, interest.name.clone());
         state.begun += 1;
         if state.begun.is_multiple_of(SWEEP) {
             state.forget();

@@ -11,6 +11,7 @@ use fleetlog_messages::common::{Outcome, Refusal, outcome};
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_objects::{Applying, How, LAST_APPLIED, apply, strip_served, with_sealed};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::time::{Duration, timeout};
 
@@ -61,7 +62,7 @@ impl Gateway {
         object: &Value,
         version: String,
     ) -> Result<Value, Failed> {
-        let (kind, part) = (asked.kind, asked.place.subresource.is_some());
+        let (kind, part) = (asked.kind.kept(), asked.place.subresource.is_some());
         if let Some(lane) = self.lane(kind) {
             let current = self.current(kind, key).filter(|now| now.version.to_string() == version);
             if current.is_none() && version != NONE {
@@ -69,7 +70,7 @@ impl Gateway {
             }
             return self.keep(lane, (kind, key), object, current.as_deref()).await;
         }
-        let mut given = object.clone();
+        let mut given = kind.said(object).into_owned();
         let managed = given["metadata"]["managedFields"].take();
         let status = given["status"].take();
         strip_served(&mut given);
@@ -120,7 +121,13 @@ impl Gateway {
     }
 
     /// A refusal as it is to be told: that the object has moved meanwhile, or what was refused.
-    async fn refused(&self, kind: Kind, key: &Key, version: &str, refusal: &Refusal) -> Failed {
+    pub(crate) async fn refused(
+        &self,
+        kind: Kind,
+        key: &Key,
+        version: &str,
+        refusal: &Refusal,
+    ) -> Failed {
         if let Err(status) = self.settle(kind, At::Newest).await {
             return Failed::Status(status);
         }
@@ -173,8 +180,13 @@ impl Gateway {
         self.source.client.of(Actor::new(actor))
     }
 
-    /// An object as the view has it.
+    /// An object as the view has it, as this version of its kind says it.
     pub(crate) fn current(&self, kind: Kind, key: &Key) -> Option<Arc<Served>> {
-        self.board_of(kind).look(|view| view.get(kind, key).cloned())
+        let served = self.board_of(kind).look(|view| view.get(kind, key).cloned())?;
+        let version = served.version;
+        match kind.said(&served.object) {
+            Cow::Borrowed(_) => Some(served),
+            Cow::Owned(object) => Some(Arc::new(Served { version, object })),
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! What every hub has from the start (spec/gateway 1.10): namespaces, what clients must know of the
-//! hub, and the roles that Kubernetes and Open Cluster Management count on. Made once, by whichever
-//! gateway comes first; who changes or deletes them later has his will until the next start, and
-//! for longer where only what is missing is made: all but what clients must know of the hub.
+//! hub, the roles that Kubernetes and Open Cluster Management count on, and the definitions of the
+//! hub's own kinds. Made once, by whichever gateway comes first; who changes or deletes them later
+//! has his will until the next start, and for longer where only what is missing is made: all but
+//! what clients must know of the hub, and definitions that nobody has changed.
 
 use crate::Gateway;
 use data_encoding::BASE64;
 use fleetlog_bus::Fault;
-use fleetlog_gateway_domain::{Caller, Key, Kind, served};
+use fleetlog_gateway_domain::{Caller, Key, Kind, definitions, is_outdated, served};
 use fleetlog_kernel::Position;
 use fleetlog_objects::{How, apply};
 use futures::{StreamExt as _, stream};
@@ -68,6 +69,7 @@ impl Gateway {
             None => Some(Position::START.resource_version(0)),
             Some(now) => {
                 let wrong = kind.0.kind == "ConfigMap" && now.object["data"] != object["data"];
+                let wrong = wrong || is_outdated(&now.object, object);
                 wrong.then(|| now.version.to_string())
             }
         }
@@ -109,7 +111,8 @@ pub(crate) fn objects(url: &str, authority: &str) -> Vec<Value> {
         "apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": { "name": JOINS, "namespace": HUB },
     });
-    namespaces.into_iter().chain([account]).chain(known(url, authority)).chain(roles()).collect()
+    let others = known(url, authority).into_iter().chain(roles()).chain(definitions());
+    namespaces.into_iter().chain([account]).chain(others).collect()
 }
 
 /// What whoever joins must know of the hub.

@@ -5,6 +5,7 @@ mod board;
 pub mod certificates;
 mod commands;
 mod feed;
+mod finalize;
 mod first;
 pub mod identity;
 mod kubeconfig;

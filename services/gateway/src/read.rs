@@ -169,6 +169,7 @@ pub(crate) fn one(
     object: &Value,
     now: Timestamp,
 ) -> Result<Response<Body>, Status> {
+    let object = &*asked.kind.said(object);
     let shown = match asked.form {
         Form::Json | Form::Yaml => object.clone(),
         Form::Metadata => partial(object),
@@ -189,7 +190,8 @@ fn many(
     metadata: Value,
     now: Timestamp,
 ) -> Result<Response<Body>, Status> {
-    let objects = objects.iter().copied();
+    let said: Vec<_> = objects.iter().map(|object| asked.kind.said(object)).collect();
+    let objects = said.iter().map(|object| &**object);
     let listed = |kind: String, version: &str, items: Value| {
         let metadata = metadata.clone();
         json!({ "kind": kind, "apiVersion": version, "metadata": metadata, "items": items })

@@ -48,7 +48,7 @@ impl Gateway {
                 Err(status) if status.code == 404 => continue,
                 removed => removed?,
             };
-            items.push(served.object.clone());
+            items.push(asked.kind.said(&served.object).into_owned());
         }
         let version = self.board_of(asked.kind).look(|view| view.version()).to_string();
         let info = asked.kind.0;

@@ -4,8 +4,8 @@ use crate::respond::{Body, complete, compressed, document, refused, text};
 use crate::{Gateway, Who};
 use bytes::Bytes;
 use fleetlog_gateway_domain::{
-    AGGREGATED, Ask, Caller, Fields, Form, Kind, Place, Route, Status, Verb, find, group, groups,
-    index, resources, route, watches,
+    AGGREGATED, Ask, Caller, FINALIZE, Fields, Form, Kind, Place, Route, Status, Verb, find, group,
+    groups, index, resources, route, watches,
 };
 use futures::FutureExt as _;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
@@ -167,6 +167,9 @@ impl Gateway {
             Verb::Create if asked.kind.is_review() => self.review(asked).await,
             Verb::Create if asked.place.subresource.is_some() => self.token(asked).await,
             Verb::Create => self.create(asked).await,
+            Verb::Update if asked.place.subresource.as_deref() == Some(FINALIZE) => {
+                self.finalize(asked).await
+            }
             Verb::Update => self.update(asked).await,
             Verb::Patch => self.patch(asked).await,
             Verb::Delete => self.delete(asked).await,

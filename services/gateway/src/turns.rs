@@ -22,7 +22,7 @@ impl Turns {
         if all.len() >= SWEEP {
             all.retain(|_, queue| queue.strong_count() > 0);
         }
-        let queue = all.entry((kind.0.message, key.clone())).or_default();
+        let queue = all.entry((kind.kept().0.message, key.clone())).or_default();
         queue.upgrade().unwrap_or_else(|| {
             let new = Arc::new(Queue::default());
             *queue = Arc::downgrade(&new);

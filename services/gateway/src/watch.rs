@@ -233,6 +233,7 @@ struct Shown {
 
 impl Shown {
     fn object(&mut self, kind: Kind, object: &Value) -> Value {
+        let object = &*kind.said(object);
         match self.form {
             Form::Json | Form::Yaml => object.clone(),
             Form::Metadata => partial(object),

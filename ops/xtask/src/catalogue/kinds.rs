@@ -82,10 +82,14 @@ fn info(message: &MessageDescriptor, kind: &DynamicMessage) -> String {
         "" => "None".to_owned(),
         name => format!("Some(fleetlog_kernel::Service::{})", capital(name)),
     };
+    let version_of = match kept(message, kind) {
+        Some(kept) => format!("Some(<{} as crate::ApiObject>::INFO)", path(&kept)),
+        None => "None".to_owned(),
+    };
     format!(
         "crate::KindInfo {{ message: {:?}, group: {:?}, version: {:?}, kind: {:?}, plural: {:?}, \
          singular: {:?}, short_names: &[{}], namespaced: {}, service: {service}, token: {:?}, \
-         columns: &[{columns}] }}",
+         version_of: {version_of}, columns: &[{columns}] }}",
         message.full_name(),
         text(kind, "group"),
         text(kind, "version"),
@@ -108,17 +112,32 @@ fn capital(name: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The file that lists every kind.
+/// The message that a kind is another version of.
+fn kept(message: &MessageDescriptor, kind: &DynamicMessage) -> Option<MessageDescriptor> {
+    message.parent_pool().get_message_by_name(&text(kind, "version_of"))
+}
+
+fn path(message: &MessageDescriptor) -> String {
+    format!("crate::{}::{}", super::groups::package(message), message.name())
+}
+
+/// The file that lists every kind, and the other versions of some.
 pub fn list(pool: &DescriptorPool) -> Result<String> {
     let mut text = "//! Every kind of API object. Generated from `schemas/proto`; do not edit.\n\n\
-        use crate::{ApiObject as _, KindInfo};\n\n\
-        /// Every kind, in the order of the protos.\n\
-        pub const KINDS: &[&KindInfo] = &["
+        use crate::{ApiObject as _, KindInfo};\n\n"
         .to_owned();
-    for message in pool.all_messages().filter(|m| of(m).is_some()) {
-        let package = super::groups::package(&message);
-        write!(text, "crate::{package}::{}::INFO,", message.name())?;
+    let lists = [
+        ("KINDS", "kind, in the version that it is kept in, in the order of the protos", false),
+        ("OTHER_VERSIONS", "other version of a kind, in the order of the protos", true),
+    ];
+    for (name, what, other) in lists {
+        write!(text, "/// Every {what}.\npub const {name}: &[&KindInfo] = &[")?;
+        for message in pool.all_messages() {
+            if of(&message).is_some_and(|kind| kept(&message, &kind).is_some() == other) {
+                write!(text, "{}::INFO,", path(&message))?;
+            }
+        }
+        text.push_str("];\n");
     }
-    text.push_str("];\n");
     Ok(text)
 }

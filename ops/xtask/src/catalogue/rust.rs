@@ -43,7 +43,7 @@ pub fn files(protos: &Protos, groups: &[Group]) -> Result<BTreeMap<String, Strin
         writeln!(root, "pub mod {package};")?;
     }
     root.push_str("mod events;\nmod kinds;\nmod messages;\npub use events::EVENTS;\n");
-    root.push_str("pub use kinds::KINDS;\npub use messages::MESSAGES;\n");
+    root.push_str("pub use kinds::{KINDS, OTHER_VERSIONS};\npub use messages::MESSAGES;\n");
     files.insert("mod.rs".to_owned(), root);
     Ok(files)
 }

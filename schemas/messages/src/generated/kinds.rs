@@ -2,7 +2,7 @@
 
 use crate::{ApiObject as _, KindInfo};
 
-/// Every kind, in the order of the protos.
+/// Every kind, in the version that it is kept in, in the order of the protos.
 pub const KINDS: &[&KindInfo] = &[
     crate::work::ManifestWork::INFO,
     crate::work::ManifestWorkReplicaSet::INFO,
@@ -36,4 +36,11 @@ pub const KINDS: &[&KindInfo] = &[
     crate::registration::ManagedCluster::INFO,
     crate::registration::ManagedClusterSet::INFO,
     crate::registration::ManagedClusterSetBinding::INFO,
+];
+/// Every other version of a kind, in the order of the protos.
+pub const OTHER_VERSIONS: &[&KindInfo] = &[
+    crate::addon_v1beta1::ClusterManagementAddOn::INFO,
+    crate::addon_v1beta1::ManagedClusterAddOn::INFO,
+    crate::addon_v1beta1::AddOnDeploymentConfig::INFO,
+    crate::addon_v1beta1::AddOnTemplate::INFO,
 ];

@@ -101,6 +101,8 @@ pub fn status(scene: Scene<'_>, at: Timestamp) -> ManagedClusterAddOnStatus {
         namespace,
         health_check: Some(HealthCheck { mode: Some("Customized".to_owned()) }),
         related_objects: served.related_objects,
+        registrations: served.registrations,
+        kube_client_driver: served.kube_client_driver,
     }
 }
 

@@ -57,6 +57,15 @@ pub enum Command {
     },
     /// A namespace that is going may be empty.
     Empty(Left),
+    /// Only what a namespace's spec waits for is meant.
+    Finalize {
+        /// All of it from now on.
+        finalizers: Vec<String>,
+        /// The resource version that it should stand at; empty: any.
+        expected: String,
+        /// How much is left in it.
+        left: Left,
+    },
     /// Keys that were destroyed on the way here: nothing is left to do.
     Destroyed,
 }

@@ -28,6 +28,9 @@ impl Plain {
             Command::Ensure { object, once } => apply::ensure(self, asked, object, *once, at),
             Command::Delete { uid, by } => delete(self, asked, (uid, by), at),
             Command::Empty(left) => Ok(empty(self, left, at)),
+            Command::Finalize { finalizers, expected, left } => {
+                apply::finalize(self, asked, (finalizers, expected), left)
+            }
             Command::Destroyed => Ok(vec![]),
         }
     }
@@ -59,14 +62,15 @@ fn empty(plain: &Plain, left: &Left, at: Timestamp) -> Vec<Event> {
     let Some(object) = plain.object().filter(|object| is_terminating(object)) else {
         return vec![];
     };
-    let waits = object.pointer("/metadata/finalizers").and_then(Value::as_array);
-    if left.objects.is_empty() && waits.is_none_or(Vec::is_empty) {
+    let others: Vec<String> =
+        finalizers(object).into_iter().filter(|other| other != namespace::FINALIZER).collect();
+    if left.objects.is_empty() && others.is_empty() {
         return vec![Event::Deleted(ObjectDeleted {})];
     }
     let mut after = object.clone();
     after["status"]["conditions"] = namespace::conditions(object, left, at);
     if left.objects.is_empty() {
-        after["spec"]["finalizers"] = Value::Array(vec![]);
+        namespace::let_go(&mut after);
     }
     if after == *object { vec![] } else { vec![written(&after, plain.sealed().cloned())] }
 }

@@ -4,6 +4,7 @@
 
 pub mod command;
 mod decide;
+mod definition;
 mod namespace;
 pub mod object;
 pub mod projection;

@@ -2,6 +2,8 @@
 //! (spec/gateway 5.7).
 
 use crate::command::Left;
+use crate::object::check_finalizer;
+use crate::refusal::Refusal;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::KindInfo;
 use serde_json::{Value, json};
@@ -30,6 +32,29 @@ pub(crate) fn settle(info: &KindInfo, object: &mut Value, name: &str, current: O
     }
     if current.get("status").is_none() {
         object["status"] = json!({ "phase": "Active" });
+    }
+}
+
+/// What a namespace waits for where its author wants this: it is `held` by the hub too while
+/// something may lie in it.
+pub(crate) fn finalizers(wanted: &[String], held: bool) -> Result<Value, Refusal> {
+    let others = wanted.iter().filter(|finalizer| *finalizer != FINALIZER);
+    let mut all: Vec<&str> = vec![];
+    for finalizer in others {
+        check_finalizer(finalizer)?;
+        if !all.contains(&finalizer.as_str()) {
+            all.push(finalizer);
+        }
+    }
+    let own = held || wanted.iter().any(|finalizer| finalizer == FINALIZER);
+    Ok(own.then_some(FINALIZER).into_iter().chain(all).collect())
+}
+
+/// The hub holds it no more.
+pub(crate) fn let_go(object: &mut Value) {
+    let all = object.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut);
+    if let Some(all) = all {
+        all.retain(|finalizer| finalizer != FINALIZER);
     }
 }
 

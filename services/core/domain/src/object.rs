@@ -1,7 +1,9 @@
 //! Objects as values: how their parts are read and written.
 
+use crate::refusal::Refusal;
 use fleetlog_messages::KindInfo;
 use fleetlog_messages::common::ObjectMeta;
+use fleetlog_rules::labels;
 use serde_json::{Map, Value};
 
 /// A text at a pointer; empty when there is none.
@@ -43,6 +45,15 @@ pub fn finalizers(object: &Value) -> Vec<String> {
             .filter(|_| object.get("kind").and_then(Value::as_str) == Some("Namespace")),
     );
     all.filter_map(|finalizer| finalizer.as_str().map(str::to_owned)).collect()
+}
+
+/// Refuses a name that no finalizer has.
+pub(crate) fn check_finalizer(finalizer: &str) -> Result<(), Refusal> {
+    let known = ["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer);
+    if known || (finalizer.contains('/') && labels::check_key(finalizer).is_ok()) {
+        return Ok(());
+    }
+    Err(Refusal::Finalizer { finalizer: finalizer.to_owned() })
 }
 
 /// Whether objects of the kind count the changes of their spec: Kubernetes' own plain kinds do not.

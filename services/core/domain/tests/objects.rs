@@ -4,7 +4,8 @@
 
 mod stage;
 
-use fleetlog_core_domain::command::Values;
+use fleetlog_core_domain::Refusal;
+use fleetlog_core_domain::command::{Command, Values};
 use fleetlog_core_domain::object::text;
 use fleetlog_messages::core::Sealed;
 use serde_json::{Value, json};
@@ -171,4 +172,104 @@ fn a_namespace_takes_along_what_lies_in_it_also_of_others() {
     stage.empty("n");
     assert_eq!(stage.object("namespace", "", "n"), None);
     assert_eq!(stage.world.rows(), []);
+}
+
+fn definition(group: &str, plural: &str, kind: &str, versions: &Value) -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {"group": group, "names": {"plural": plural, "kind": kind}, "versions": versions},
+    })
+}
+
+fn condition(object: &Value, kind: &str) -> Value {
+    let all = object["status"]["conditions"].as_array().unwrap();
+    all.iter().find(|condition| condition["type"] == kind).unwrap().clone()
+}
+
+#[test]
+fn a_definition_of_a_kind_of_the_hub_is_established_at_once() {
+    let mut stage = Stage::default();
+    let group = "cluster.open-cluster-management.io";
+    let given = |stores: &str| {
+        let version = json!([{"name": stores, "served": true, "storage": true}]);
+        definition(group, "managedclusters", "ManagedCluster", &version)
+    };
+    stage.apply(&given("v1")).unwrap();
+    let name = format!("managedclusters.{group}");
+    let made = stage.object("crd", "", &name).unwrap();
+    for (kind, reason) in
+        [("NamesAccepted", "NoConflicts"), ("Established", "InitialNamesAccepted")]
+    {
+        let condition = condition(&made, kind);
+        assert_eq!((&condition["status"], &condition["reason"]), (&json!("True"), &json!(reason)));
+    }
+    let names = &made["status"]["acceptedNames"];
+    let wanted = json!({
+        "plural": "managedclusters", "kind": "ManagedCluster", "singular": "managedcluster",
+        "listKind": "ManagedClusterList",
+    });
+    assert_eq!(names, &wanted);
+    assert_eq!(made["status"]["storedVersions"], json!(["v1"]));
+    assert_eq!(made["spec"], given("v1")["spec"], "it is kept as it was sent");
+    assert_eq!(stage.apply(&given("v1")).unwrap(), 0);
+    stage.apply(&given("v2")).unwrap();
+    let changed = stage.object("crd", "", &name).unwrap();
+    assert_eq!(changed["status"]["storedVersions"], json!(["v1", "v2"]));
+    assert_eq!(condition(&changed, "Established"), condition(&made, "Established"));
+    assert_eq!(changed["metadata"]["generation"], 2);
+}
+
+#[test]
+fn of_a_definition_of_another_kind_the_names_are_accepted() {
+    let mut stage = Stage::default();
+    stage.apply(&definition("example.com", "widgets", "Widget", &json!("odd"))).unwrap();
+    let made = stage.object("crd", "", "widgets.example.com").unwrap();
+    assert_eq!(condition(&made, "NamesAccepted")["status"], "True");
+    assert_eq!(condition(&made, "Established")["reason"], "NotServed");
+    let mut misnamed = definition("example.com", "widgets", "Widget", &json!([]));
+    misnamed["metadata"]["name"] = json!("gadgets.example.com");
+    assert!(stage.apply(&misnamed).is_err());
+}
+
+/// Has a namespace wait for these alone.
+fn finalize(stage: &mut Stage, name: &str, finalizers: &[&str]) -> Result<usize, Refusal> {
+    let left = stage.world.left(name);
+    let finalizers = finalizers.iter().map(|text| (*text).to_owned()).collect();
+    let command = Command::Finalize { finalizers, expected: String::new(), left };
+    stage.command(id("namespace", "", name), command)
+}
+
+#[test]
+fn a_namespace_that_is_finalized_keeps_what_lies_in_it_from_being_left_behind() {
+    let mut stage = Stage::default();
+    stage.apply(&namespace("n")).unwrap();
+    stage.apply(&map("n", "m", "1")).unwrap();
+    let waits = |stage: &Stage| stage.object("namespace", "", "n").unwrap()["spec"].clone();
+    finalize(&mut stage, "n", &[]).unwrap();
+    assert_eq!(waits(&stage)["finalizers"], json!(["kubernetes"]), "the hub waits too");
+    finalize(&mut stage, "n", &["a/b"]).unwrap();
+    assert_eq!(waits(&stage)["finalizers"], json!(["kubernetes", "a/b"]));
+    assert!(finalize(&mut stage, "n", &["no finalizer"]).is_err());
+    stage.delete("namespace", "", "n").unwrap();
+    finalize(&mut stage, "n", &[]).unwrap();
+    assert_eq!(waits(&stage)["finalizers"], json!(["kubernetes"]));
+    stage.delete("configmap", "n", "m").unwrap();
+    stage.empty("n");
+    assert_eq!(stage.object("namespace", "", "n"), None);
+}
+
+#[test]
+fn a_namespace_waits_for_the_finalizers_of_others_after_it_is_empty() {
+    let mut stage = Stage::default();
+    stage.apply(&namespace("n")).unwrap();
+    finalize(&mut stage, "n", &["kubernetes", "a/b"]).unwrap();
+    stage.delete("namespace", "", "n").unwrap();
+    stage.empty("n");
+    let left = stage.object("namespace", "", "n").unwrap();
+    assert_eq!(left["spec"]["finalizers"], json!(["a/b"]));
+    assert_eq!(left["status"]["phase"], "Terminating");
+    assert!(finalize(&mut stage, "n", &["a/b", "c/d"]).is_err(), "it takes no new one");
+    finalize(&mut stage, "n", &[]).unwrap();
+    assert_eq!(stage.object("namespace", "", "n"), None);
 }

@@ -1,7 +1,7 @@
 //! Discovery: which groups, versions and resources there are, aggregated and plain (spec/gateway
 //! 2).
 
-use crate::kinds::{Kind, Part, served};
+use crate::kinds::{Kind, Part, versions};
 use serde_json::{Value, json};
 
 /// The content type of the aggregated form.
@@ -10,7 +10,7 @@ pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=API
 /// Groups in the order of the protos, each with its versions.
 fn all() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut groups: Vec<(&str, Vec<&str>)> = vec![];
-    for Kind(info) in served() {
+    for Kind(info) in versions() {
         match groups.iter_mut().find(|(group, _)| *group == info.group) {
             Some((_, versions)) if versions.contains(&info.version) => {}
             Some((_, versions)) => versions.push(info.version),
@@ -87,7 +87,7 @@ fn item(group: &str, versions: &[&str]) -> Value {
 }
 
 fn of<'a>(group: &'a str, version: &'a str) -> impl Iterator<Item = Kind> + 'a {
-    served().filter(move |kind| (kind.0.group, kind.0.version) == (group, version))
+    versions().filter(move |kind| (kind.0.group, kind.0.version) == (group, version))
 }
 
 fn discovered(kind: Kind) -> Value {
@@ -165,6 +165,8 @@ pub fn resources(group: &str, version: &str) -> Option<Value> {
 mod tests {
     use super::*;
 
+    const ADDONS: &str = "addon.open-cluster-management.io";
+
     #[test]
     fn gw001_every_kind_is_discovered_with_what_can_be_done_with_it() {
         let found = groups(false, true);
@@ -175,13 +177,18 @@ mod tests {
         let core = groups(true, true);
         let plain = core["items"][0]["versions"][0]["resources"].as_array().unwrap();
         assert_eq!(core["items"][0]["metadata"]["name"], "");
-        assert_eq!(all.len() + plain.len(), served().count());
+        assert_eq!(all.len() + plain.len(), versions().count());
         let accounts = plain.iter().find(|found| found["resource"] == "serviceaccounts").unwrap();
         let token = &accounts["subresources"][0];
         assert_eq!(
             (&token["subresource"], &token["responseKind"]["kind"]),
             (&json!("token"), &json!("TokenRequest"))
         );
+        let addons = items.iter().find(|item| item["metadata"]["name"] == ADDONS).unwrap();
+        let addons = addons["versions"].as_array().unwrap();
+        assert_eq!(addons[0]["version"], "v1beta1", "what kubectl takes unasked");
+        assert_eq!(addons[1]["version"], "v1alpha1");
+        assert_eq!(addons[0]["resources"].as_array().unwrap().len(), 4);
         let of = |name: &str| *all.iter().find(|found| found["resource"] == name).unwrap();
         let cluster = of("managedclusters");
         assert_eq!(cluster["scope"], "Cluster");

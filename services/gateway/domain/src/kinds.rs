@@ -3,8 +3,10 @@
 use crate::passing::Passing;
 use crate::reviews::GROUPS;
 use fleetlog_kernel::Service;
-use fleetlog_messages::{KINDS, KindInfo};
+use fleetlog_messages::{KINDS, KindInfo, OTHER_VERSIONS};
+use fleetlog_objects::in_version;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 /// The document of all schemas, as generated from the protos.
@@ -28,6 +30,9 @@ const DERIVED: [&str; 3] = ["get", "list", "watch"];
 const ASKED: [&str; 1] = ["create"];
 /// Kinds that no user writes.
 const OF_THE_HUB: [&str; 1] = ["PlacementDecision"];
+
+/// The part of a namespace by which its spec waits for others.
+pub const FINALIZE: &str = "finalize";
 
 /// A part of an object with a path of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +122,7 @@ impl Kind {
             if self.is_status_written() { &["get", "patch", "update"] } else { &["get"] };
         let status = self.has_status().then_some(Part { name: "status", verbs, of: None });
         let other = match (self.0.group, self.0.kind) {
+            ("", "Namespace") => Some(Part { name: FINALIZE, verbs: &["update"], of: None }),
             ("", "ServiceAccount") => {
                 let of = Some(("authentication.k8s.io", "v1", "TokenRequest"));
                 Some(Part { name: "token", verbs: &ASKED, of })
@@ -124,6 +130,18 @@ impl Kind {
             _ => None,
         };
         status.into_iter().chain(other).collect()
+    }
+
+    /// The kind in the version that its objects are kept in: what the view and the services know.
+    #[must_use]
+    pub fn kept(self) -> Self {
+        Self(self.0.kept())
+    }
+
+    /// An object of any version of the kind, as this version says it.
+    #[must_use]
+    pub fn said(self, object: &Value) -> Cow<'_, Value> {
+        in_version(self.0, object)
     }
 
     /// Its schema among the generated ones.
@@ -138,15 +156,21 @@ impl Kind {
     }
 }
 
-/// Every kind that is served, in the order of the protos.
+/// Every kind that is served, in the version that it is kept in and in the order of the protos.
 pub fn served() -> impl Iterator<Item = Kind> {
     let is_served =
         |kind: &Kind| kind.0.service.is_some() || kind.is_review() || Passing::of(*kind).is_some();
     KINDS.iter().map(|info| Kind(info)).filter(is_served)
 }
 
+/// Every version of every kind that is served.
+pub fn versions() -> impl Iterator<Item = Kind> {
+    served().chain(OTHER_VERSIONS.iter().map(|info| Kind(info)))
+}
+
 /// The kind of a resource in a path.
 #[must_use]
 pub fn find(group: &str, version: &str, plural: &str) -> Option<Kind> {
-    served().find(|kind| (kind.0.group, kind.0.version, kind.0.plural) == (group, version, plural))
+    versions()
+        .find(|kind| (kind.0.group, kind.0.version, kind.0.plural) == (group, version, plural))
 }

@@ -4,6 +4,7 @@
 
 pub mod access;
 mod admission;
+mod definitions;
 mod discovery;
 mod fields;
 mod form;
@@ -25,10 +26,11 @@ mod write;
 
 pub use access::{Access, Ask, Caller};
 pub use admission::admit;
+pub use definitions::{definitions, is_outdated};
 pub use discovery::{AGGREGATED, group, groups, resources};
 pub use fields::Fields;
 pub use form::{Form, Include};
-pub use kinds::{Kind, Part, find, served};
+pub use kinds::{FINALIZE, Kind, Part, find, served, versions};
 pub use openapi::{document, index, paths};
 pub use options::{
     At, ListOptions, Start, Unknown, WatchOptions, WriteOptions, list, watch, watches, write,

@@ -1,7 +1,7 @@
 //! OpenAPI v3 documents, one for each group and version, from the same descriptors as the objects
 //! (spec/gateway 2.3): what `kubectl explain` prints and `kubectl apply` asks before it writes.
 
-use crate::kinds::{Kind, schemas, served};
+use crate::kinds::{Kind, schemas, versions};
 use fleetlog_kernel::ContentHash;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ fn place(kind: Kind) -> String {
 /// The places under `/openapi/v3/`: `api/<version>` and `apis/<group>/<version>`.
 #[must_use]
 pub fn paths() -> Vec<String> {
-    let all: BTreeSet<String> = served().map(place).collect();
+    let all: BTreeSet<String> = versions().map(place).collect();
     all.into_iter().collect()
 }
 
@@ -36,7 +36,7 @@ pub fn index() -> Value {
 /// The document of a place, with its hash; `None` when nothing is served there.
 #[must_use]
 pub fn document(path: &str) -> Option<(Value, String)> {
-    let kinds: Vec<Kind> = served().filter(|kind| place(*kind) == path).collect();
+    let kinds: Vec<Kind> = versions().filter(|kind| place(*kind) == path).collect();
     if kinds.is_empty() {
         return None;
     }

@@ -28,7 +28,7 @@ impl Key {
     }
 }
 
-/// An object as it is served.
+/// An object as it is served, in the version that it is kept in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Served {
     /// Its resource version.
@@ -196,12 +196,12 @@ impl View {
     /// One object.
     #[must_use]
     pub fn get(&self, kind: Kind, key: &Key) -> Option<&Arc<Served>> {
-        self.objects.get(kind.0.message)?.get(key)
+        self.objects.get(kind.kept().0.message)?.get(key)
     }
 
     /// The objects of a kind, of one namespace or of all, in the order of their keys.
     pub fn list(&self, kind: Kind, namespace: Option<&str>) -> Vec<(Key, Arc<Served>)> {
-        let Some(all) = self.objects.get(kind.0.message) else { return vec![] };
+        let Some(all) = self.objects.get(kind.kept().0.message) else { return vec![] };
         let first = Key { namespace: namespace.unwrap_or_default().to_owned(), ..Key::default() };
         let within = |key: &Key| namespace.is_none_or(|namespace| key.namespace == namespace);
         let found = all.range(first..).take_while(|(key, _)| within(key));
@@ -223,6 +223,7 @@ impl View {
             self.list(kind, namespace).into_iter().collect();
         let later = self.history.iter().rev().take_while(|change| change.version > version);
         let within = |key: &Key| namespace.is_none_or(|namespace| key.namespace == namespace);
+        let kind = kind.kept();
         for change in later.filter(|change| change.kind == kind && within(&change.key)) {
             match &change.before {
                 Some(before) => drop(found.insert(change.key.clone(), before.clone())),
@@ -238,6 +239,7 @@ impl View {
         if !self.holds(version) {
             return None;
         }
+        let kind = kind.kept();
         let later = self.history.iter().rev().take_while(|change| change.version > version);
         let mut found: Vec<_> = later.filter(|change| change.kind == kind).cloned().collect();
         found.reverse();
@@ -248,6 +250,7 @@ impl View {
     /// from before the history. `then` are the objects at `version`.
     #[must_use]
     pub fn from_past(&self, kind: Kind, then: Vec<Value>, version: u64) -> Vec<Arc<Change>> {
+        let kind = kind.kept();
         let then = then.into_iter().map(|object| (Key::of(&object), Arc::new(Served::of(object))));
         let then: BTreeMap<Key, Arc<Served>> = then.collect();
         let change =

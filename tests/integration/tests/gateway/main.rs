@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod access;
+mod definitions;
 mod kube_rs;
 mod operation;
 mod passing;
@@ -10,5 +11,6 @@ mod plain;
 mod reads;
 mod socket;
 mod stage;
+mod versions;
 mod watches;
 mod writes;

@@ -67,6 +67,7 @@ impl crate::ApiObject for AddOnTemplate {
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Addon),
         token: "template",
+        version_of: None,
         columns: &[crate::Column {
             name: "Addon Name",
             kind: "string",

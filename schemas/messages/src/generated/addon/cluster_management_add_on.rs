@@ -261,10 +261,11 @@ impl crate::ApiObject for ClusterManagementAddOn {
         kind: "ClusterManagementAddOn",
         plural: "clustermanagementaddons",
         singular: "clustermanagementaddon",
-        short_names: &["cma"],
+        short_names: &["cma", "cmas"],
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Addon),
         token: "definition",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Display Name",

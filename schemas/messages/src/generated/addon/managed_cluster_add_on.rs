@@ -81,6 +81,54 @@ pub struct ManagedClusterAddOnStatus {
     #[prost(message, optional, tag = "7")]
     #[serde(rename = "healthCheck", skip_serializing_if = "Option::is_none")]
     pub health_check: ::core::option::Option<HealthCheck>,
+    /// How its agent is let into the hub.
+    #[prost(message, repeated, tag = "8")]
+    #[serde(
+        rename = "registrations",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::wire::null_is_empty"
+    )]
+    pub registrations: ::prost::alloc::vec::Vec<RegistrationConfig>,
+    /// As a client of the hub's API it comes by this; its agent says which.
+    #[prost(string, optional, tag = "9")]
+    #[serde(rename = "kubeClientDriver", skip_serializing_if = "Option::is_none")]
+    pub kube_client_driver: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// One way in which the agent of an add-on is let into the hub.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegistrationConfig {
+    /// Who signs its certificate.
+    #[prost(string, optional, tag = "1")]
+    #[serde(rename = "signerName", skip_serializing_if = "Option::is_none")]
+    pub signer_name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "subject", skip_serializing_if = "Option::is_none")]
+    pub subject: ::core::option::Option<RegistrationSubject>,
+}
+/// Who it is by that certificate.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegistrationSubject {
+    #[prost(string, optional, tag = "1")]
+    #[serde(rename = "user", skip_serializing_if = "Option::is_none")]
+    pub user: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "2")]
+    #[serde(
+        rename = "groups",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::wire::null_is_empty"
+    )]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "3")]
+    #[serde(
+        rename = "organizationUnit",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::wire::null_is_empty"
+    )]
+    pub organization_unit: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An object that belongs to the add-on.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -157,10 +205,11 @@ impl crate::ApiObject for ManagedClusterAddOn {
         kind: "ManagedClusterAddOn",
         plural: "managedclusteraddons",
         singular: "managedclusteraddon",
-        short_names: &["mca", "addon", "addons"],
+        short_names: &["mca", "mcas", "addon", "addons"],
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Addon),
         token: "clusteraddon",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Available",

@@ -90,6 +90,7 @@ impl crate::ApiObject for AddOnDeploymentConfig {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Core),
         token: "addondeploymentconfig",
+        version_of: None,
         columns: &[crate::Column {
             name: "Age",
             kind: "date",

@@ -118,6 +118,7 @@ impl crate::ApiObject for CertificateSigningRequest {
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Core),
         token: "csr",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Age",

@@ -50,6 +50,7 @@ impl crate::ApiObject for ClusterRole {
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Core),
         token: "clusterrole",
+        version_of: None,
         columns: &[crate::Column {
             name: "Created At",
             kind: "string",

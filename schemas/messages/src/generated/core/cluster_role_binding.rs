@@ -37,6 +37,7 @@ impl crate::ApiObject for ClusterRoleBinding {
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Core),
         token: "clusterrolebinding",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Role",

@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ObjectCommand {
-    #[prost(oneof = "object_command::Command", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "object_command::Command", tags = "1, 2, 3, 4, 5, 6")]
     pub command: ::core::option::Option<object_command::Command>,
 }
 /// Nested message and enum types in `ObjectCommand`.
@@ -25,6 +25,8 @@ pub mod object_command {
         Empty(super::EmptyNamespace),
         #[prost(message, tag = "5")]
         Destroy(super::DestroyKeys),
+        #[prost(message, tag = "6")]
+        Finalize(super::FinalizeNamespace),
     }
 }
 /// Create or change.
@@ -110,4 +112,18 @@ pub struct DestroyKeys {
     #[prost(string, repeated, tag = "1")]
     #[serde(rename = "keys", skip_serializing_if = "crate::wire::is_default")]
     pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Only what a namespace's spec waits for is meant.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinalizeNamespace {
+    /// All of it from now on; the hub's own stays while something lies in the namespace.
+    #[prost(string, repeated, tag = "1")]
+    #[serde(rename = "finalizers", skip_serializing_if = "crate::wire::is_default")]
+    pub finalizers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Refuse unless it stands here; empty: wherever it stands.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "resourceVersion", skip_serializing_if = "crate::wire::is_default")]
+    pub resource_version: ::prost::alloc::string::String,
 }

@@ -52,6 +52,7 @@ impl crate::ApiObject for ConfigMap {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Core),
         token: "configmap",
+        version_of: None,
         columns: &[
             crate::Column { name: "Data", kind: "count", json_path: ".data", priority: 0 },
             crate::Column {

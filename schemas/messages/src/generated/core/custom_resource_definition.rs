@@ -33,6 +33,7 @@ impl crate::ApiObject for CustomResourceDefinition {
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Core),
         token: "crd",
+        version_of: None,
         columns: &[crate::Column {
             name: "Created At",
             kind: "string",

@@ -120,6 +120,7 @@ impl crate::ApiObject for Event {
         namespaced: true,
         service: None,
         token: "event",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Last Seen",

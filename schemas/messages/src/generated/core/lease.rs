@@ -57,6 +57,7 @@ impl crate::ApiObject for Lease {
         namespaced: true,
         service: None,
         token: "lease",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Holder",

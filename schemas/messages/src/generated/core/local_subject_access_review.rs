@@ -33,6 +33,7 @@ impl crate::ApiObject for LocalSubjectAccessReview {
         namespaced: true,
         service: None,
         token: "localsubjectaccessreview",
+        version_of: None,
         columns: &[],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

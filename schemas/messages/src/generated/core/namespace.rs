@@ -84,6 +84,7 @@ impl crate::ApiObject for Namespace {
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Core),
         token: "namespace",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Status",

@@ -69,6 +69,7 @@ impl crate::ApiObject for RegardingEvent {
         namespaced: true,
         service: None,
         token: "event",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Last Seen",

@@ -76,6 +76,7 @@ impl crate::ApiObject for Role {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Core),
         token: "role",
+        version_of: None,
         columns: &[crate::Column {
             name: "Created At",
             kind: "string",

@@ -70,6 +70,7 @@ impl crate::ApiObject for RoleBinding {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Core),
         token: "rolebinding",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Role",

@@ -56,6 +56,7 @@ impl crate::ApiObject for Secret {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Core),
         token: "secret",
+        version_of: None,
         columns: &[
             crate::Column { name: "Type", kind: "string", json_path: ".type", priority: 0 },
             crate::Column { name: "Data", kind: "count", json_path: ".data", priority: 0 },

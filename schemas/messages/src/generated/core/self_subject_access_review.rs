@@ -108,6 +108,7 @@ impl crate::ApiObject for SelfSubjectAccessReview {
         namespaced: false,
         service: None,
         token: "selfsubjectaccessreview",
+        version_of: None,
         columns: &[],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

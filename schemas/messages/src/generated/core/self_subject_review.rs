@@ -66,6 +66,7 @@ impl crate::ApiObject for SelfSubjectReview {
         namespaced: false,
         service: None,
         token: "selfsubjectreview",
+        version_of: None,
         columns: &[],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

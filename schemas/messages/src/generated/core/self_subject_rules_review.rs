@@ -122,6 +122,7 @@ impl crate::ApiObject for SelfSubjectRulesReview {
         namespaced: false,
         service: None,
         token: "selfsubjectrulesreview",
+        version_of: None,
         columns: &[],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

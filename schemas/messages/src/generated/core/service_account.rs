@@ -80,6 +80,7 @@ impl crate::ApiObject for ServiceAccount {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Core),
         token: "serviceaccount",
+        version_of: None,
         columns: &[crate::Column {
             name: "Age",
             kind: "date",

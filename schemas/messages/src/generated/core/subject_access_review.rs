@@ -66,6 +66,7 @@ impl crate::ApiObject for SubjectAccessReview {
         namespaced: false,
         service: None,
         token: "subjectaccessreview",
+        version_of: None,
         columns: &[],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

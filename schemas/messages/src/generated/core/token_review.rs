@@ -71,6 +71,7 @@ impl crate::ApiObject for TokenReview {
         namespaced: false,
         service: None,
         token: "tokenreview",
+        version_of: None,
         columns: &[],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -65,6 +65,7 @@ impl crate::ApiObject for AddOnPlacementScore {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Placement),
         token: "score",
+        version_of: None,
         columns: &[crate::Column {
             name: "Age",
             kind: "date",

@@ -341,6 +341,7 @@ impl crate::ApiObject for Placement {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Placement),
         token: "placement",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Succeeded",

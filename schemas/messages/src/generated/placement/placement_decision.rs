@@ -58,6 +58,7 @@ impl crate::ApiObject for PlacementDecision {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Placement),
         token: "placementdecision",
+        version_of: None,
         columns: &[crate::Column {
             name: "Age",
             kind: "date",

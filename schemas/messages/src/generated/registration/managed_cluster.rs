@@ -192,6 +192,7 @@ impl crate::ApiObject for ManagedCluster {
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Registration),
         token: "cluster",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Hub Accepted",

@@ -84,6 +84,7 @@ impl crate::ApiObject for ManagedClusterSet {
         namespaced: false,
         service: Some(fleetlog_kernel::Service::Registration),
         token: "clusterset",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Empty",

@@ -56,6 +56,7 @@ impl crate::ApiObject for ManagedClusterSetBinding {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Registration),
         token: "binding",
+        version_of: None,
         columns: &[crate::Column {
             name: "Age",
             kind: "date",

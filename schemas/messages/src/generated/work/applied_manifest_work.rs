@@ -89,6 +89,7 @@ impl crate::ApiObject for AppliedManifestWork {
         namespaced: false,
         service: None,
         token: "",
+        version_of: None,
         columns: &[crate::Column {
             name: "Age",
             kind: "date",

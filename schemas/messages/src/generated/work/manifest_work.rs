@@ -435,6 +435,7 @@ impl crate::ApiObject for ManifestWork {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Work),
         token: "manifestwork",
+        version_of: None,
         columns: &[crate::Column {
             name: "Age",
             kind: "date",

@@ -224,6 +224,7 @@ impl crate::ApiObject for ManifestWorkReplicaSet {
         namespaced: true,
         service: Some(fleetlog_kernel::Service::Work),
         token: "replicaset",
+        version_of: None,
         columns: &[
             crate::Column {
                 name: "Placement",

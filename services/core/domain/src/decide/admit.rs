@@ -1,10 +1,9 @@
 //! What every object must be before anything is decided on it (spec/gateway 5.2).
 
 use crate::command::Asked;
-use crate::object::{metadata, text};
+use crate::object::{check_finalizer, metadata, text};
 use crate::refusal::Refusal;
 use fleetlog_objects::{LAST_APPLIED, Schemas, check_names};
-use fleetlog_rules::labels;
 use fleetlog_rules::metadata::check;
 use serde_json::Value;
 
@@ -69,10 +68,7 @@ fn check_metadata(object: &Value) -> Result<(), Refusal> {
         return Err(Refusal::Annotations { size, limit: ANNOTATIONS });
     }
     for finalizer in &meta.finalizers {
-        let known = ["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer.as_str());
-        if !known && (!finalizer.contains('/') || labels::check_key(finalizer).is_err()) {
-            return Err(Refusal::Finalizer { finalizer: finalizer.clone() });
-        }
+        check_finalizer(finalizer)?;
     }
     Ok(())
 }

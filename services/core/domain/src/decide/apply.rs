@@ -2,13 +2,13 @@
 
 use super::admit::admit;
 use super::{Decision, written};
-use crate::command::{Apply, Asked, Place, Values};
-use crate::namespace;
+use crate::command::{Apply, Asked, Left, Place, Values};
 use crate::object::{
     content, finalizers, has_generation, has_status, is_terminating, metadata, set_metadata,
 };
 use crate::refusal::Refusal;
 use crate::state::Plain;
+use crate::{definition, namespace};
 use fleetlog_kernel::{Position, Timestamp};
 use fleetlog_messages::core::{ObjectDeleted, Sealed, object_event::Event};
 use fleetlog_rules::metadata::{Birth, Change, born, changed};
@@ -27,7 +27,7 @@ pub(super) fn apply(plain: &Plain, asked: &Asked, apply: &Apply, at: Timestamp) 
             };
             Ok(vec![written(&object, sealed)])
         }
-        Some(current) => change(plain, asked, current, apply),
+        Some(current) => change(plain, asked, current, (apply, at)),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn ensure(
             let (expected, values) = (String::new(), Values::Kept);
             let object = object.clone();
             let apply = Apply { object, expected, change: Change::Merge, values, status: false };
-            change(plain, asked, current, &apply)
+            change(plain, asked, current, (&apply, at))
         }
     }
 }
@@ -90,10 +90,16 @@ fn new(asked: &Asked, given: &Value, at: Timestamp) -> Value {
         fields.remove("status");
     }
     namespace::settle(asked.info, &mut object, &asked.id.name, None);
+    definition::settle(asked.info, &mut object, at);
     object
 }
 
-fn change(plain: &Plain, asked: &Asked, current: &Value, apply: &Apply) -> Decision {
+fn change(
+    plain: &Plain,
+    asked: &Asked,
+    current: &Value,
+    (apply, at): (&Apply, Timestamp),
+) -> Decision {
     if apply.status {
         return status(plain, asked, current, &apply.object);
     }
@@ -107,6 +113,7 @@ fn change(plain: &Plain, asked: &Asked, current: &Value, apply: &Apply) -> Decis
     let mut meta = changed(&before, &given, apply.change);
     set_metadata(&mut object, &meta);
     namespace::settle(asked.info, &mut object, &asked.id.name, Some(current));
+    definition::settle(asked.info, &mut object, at);
     let moved = content(asked.info, &object) != content(asked.info, current);
     if moved && has_generation(asked.info) {
         meta = metadata(&object);
@@ -158,6 +165,23 @@ fn fixed(asked: &Asked, current: &Value, after: &Value, apply: &Apply) -> Result
         _ => return Ok(()),
     };
     Err(Refusal::Immutable { object: asked.id.to_string(), field })
+}
+
+/// The finalizers of a namespace's spec are these from now on. The hub's own stays until the
+/// namespace goes and nothing is left in it, for what lies in it must not outlive it.
+pub(super) fn finalize(
+    plain: &Plain,
+    asked: &Asked,
+    (wanted, version): (&[String], &str),
+    left: &Left,
+) -> Decision {
+    expected(plain, asked, version)?;
+    let name = || asked.id.to_string();
+    let current = plain.object().ok_or_else(|| Refusal::NotFound { object: name() })?;
+    let mut after = current.clone();
+    let held = !is_terminating(current) || !left.objects.is_empty();
+    after["spec"]["finalizers"] = namespace::finalizers(wanted, held)?;
+    finalized(plain, current, &after, None)
 }
 
 /// On its way out an object takes no new finalizer, and goes with the last one.
