@@ -38,8 +38,8 @@ pub struct KindInfo {
 pub struct Column {
     /// The heading.
     pub name: &'static str,
-    /// `string`, `integer`, `boolean`, `date`, `count`: of the entries, or `reference`: a kind in
-    /// small letters and a name.
+    /// `string`, `integer`, `boolean`, `date`, `count`: of the entries, or what
+    /// `fleetlog_objects::column` computes: `reference`, `duration`, `list`, `accounts`, `approval`.
     pub kind: &'static str,
     /// Where the value lies, in kubectl's JSON path; with braces a text of several, with `|` the
     /// first of several.

@@ -46,15 +46,6 @@ pub fn filled(value: &Value, template: &str) -> Option<String> {
     Some(filled)
 }
 
-/// A reference to an object as tables show it: the kind in small letters, and the name.
-#[must_use]
-pub fn reference(text: &str) -> String {
-    match text.split_once('/') {
-        Some((kind, name)) => format!("{}/{name}", kind.to_lowercase()),
-        None => text.to_owned(),
-    }
-}
-
 /// How many entries the list or map has that a path finds.
 #[must_use]
 pub fn count(value: &Value, path: &str) -> usize {
@@ -116,7 +107,6 @@ mod tests {
         assert_eq!((filled(&value, ".r.k"), filled(&value, "{.r")), (None, None));
         assert_eq!((count(&value, ".d"), count(&value, ".e")), (2, 0));
         assert_eq!(find(&value, ".x|.r.k|.r.n"), ["Role"]);
-        assert_eq!((reference("Role/Aa"), reference("a")), ("role/Aa".into(), "a".into()));
     }
     use serde_json::json;
 

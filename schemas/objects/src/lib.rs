@@ -4,6 +4,7 @@
 
 pub mod age;
 mod check;
+pub mod column;
 mod command;
 mod door;
 mod fill;

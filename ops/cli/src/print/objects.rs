@@ -7,6 +7,7 @@ use fleetlog_kernel::Timestamp;
 use fleetlog_messages::KindInfo;
 use fleetlog_messages::common::Time;
 use fleetlog_objects::age::human;
+use fleetlog_objects::column;
 use fleetlog_objects::{json_path, to_yaml};
 use serde_json::{Value, json};
 
@@ -191,8 +192,8 @@ fn cell(object: &Value, kind: &str, path: &str, now: Timestamp) -> String {
     if kind == "count" {
         return json_path::count(object, path).to_string();
     }
-    if let Some(filled) = json_path::filled(object, path) {
-        return if kind == "reference" { json_path::reference(&filled) } else { filled };
+    if let Some(computed) = column::computed(object, kind, path) {
+        return computed;
     }
     let found = json_path::find(object, path);
     if kind == "date" {

@@ -5,11 +5,14 @@ use crate::kinds::Kind;
 use fleetlog_kernel::Timestamp;
 use fleetlog_messages::Column;
 use fleetlog_messages::common::Time;
-use fleetlog_objects::{age::human, json_path};
+use fleetlog_objects::{age::human, column::computed, json_path};
 use serde_json::{Value, json};
 
 const AGE: [Column; 1] =
     [Column { name: "Age", kind: "date", json_path: ".metadata.creationTimestamp", priority: 0 }];
+
+/// Types of columns that Kubernetes does not have.
+const COMPUTED: [&str; 6] = ["count", "reference", "duration", "list", "accounts", "approval"];
 
 fn columns(kind: Kind) -> &'static [Column] {
     if kind.0.columns.is_empty() { &AGE } else { kind.0.columns }
@@ -56,8 +59,8 @@ fn definitions(columns: &[Column]) -> Value {
     let others = columns.iter().map(|Column { name, kind, json_path, priority }| {
         let description =
             format!("Custom resource definition column (in JSONPath format): {json_path}");
-        // As Kubernetes has it: counts and references are shown in columns of text.
-        let kind = if ["count", "reference"].contains(kind) { "string" } else { kind };
+        // As Kubernetes has it: what is computed is shown in columns of text.
+        let kind = if COMPUTED.contains(kind) { "string" } else { kind };
         json!({
             "name": name, "type": kind, "format": "", "priority": priority,
             "description": description,
@@ -72,8 +75,8 @@ fn cell(object: &Value, column: &Column, now: Timestamp) -> Value {
     if kind == "count" {
         return json!(json_path::count(object, path));
     }
-    if let Some(filled) = json_path::filled(object, path) {
-        return json!(if kind == "reference" { json_path::reference(&filled) } else { filled });
+    if let Some(computed) = computed(object, kind, path) {
+        return json!(computed);
     }
     let Some(found) = json_path::find(object, path).into_iter().next() else { return Value::Null };
     match (kind, found) {

@@ -138,6 +138,18 @@ impl crate::ApiObject for CertificateSigningRequest {
                 json_path: ".spec.username",
                 priority: 0,
             },
+            crate::Column {
+                name: "RequestedDuration",
+                kind: "duration",
+                json_path: ".spec.expirationSeconds",
+                priority: 0,
+            },
+            crate::Column {
+                name: "Condition",
+                kind: "approval",
+                json_path: ".status",
+                priority: 0,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {

@@ -84,6 +84,24 @@ impl crate::ApiObject for RoleBinding {
                 json_path: ".metadata.creationTimestamp",
                 priority: 0,
             },
+            crate::Column {
+                name: "Users",
+                kind: "list",
+                json_path: ".subjects[?(@.kind==\"User\")].name",
+                priority: 1,
+            },
+            crate::Column {
+                name: "Groups",
+                kind: "list",
+                json_path: ".subjects[?(@.kind==\"Group\")].name",
+                priority: 1,
+            },
+            crate::Column {
+                name: "ServiceAccounts",
+                kind: "accounts",
+                json_path: ".subjects[?(@.kind==\"ServiceAccount\")]",
+                priority: 1,
+            },
         ],
     };
     fn metadata(&self) -> Option<&crate::common::ObjectMeta> {
