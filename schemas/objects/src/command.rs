@@ -2,6 +2,7 @@
 //! The command line and the gateway write objects by it.
 
 use crate::Refusal;
+use crate::status;
 use crate::typed::{Loss, ReadError, read};
 use crate::values::take_values;
 use fleetlog_kernel::{ContentHash, Service};
@@ -93,6 +94,9 @@ pub enum NoCommand {
 /// # Errors
 /// Kinds that nobody applies, works without manifests, values that cannot be sent.
 pub fn apply(info: &KindInfo, mut object: Value, how: &How) -> Result<Applying, NoCommand> {
+    if let Some(command) = how.status.then(|| status::write(info, &object, how)).flatten() {
+        return Ok(Applying { command: command?, bundle: None, values: None });
+    }
     let values = take_values(info, &mut object).filter(|_| !how.keep_values);
     let manifests = take_manifests(info, &mut object)?;
     let bundle = manifests.as_deref().map(bundle_of);
@@ -243,7 +247,7 @@ fn plain(object: &Value, how: &How) -> Vec<u8> {
 }
 
 /// The struct of a checked object; a loss here would be a change nobody asked for.
-fn typed<T: ApiObject>(object: Value) -> Result<Option<T>, NoCommand> {
+pub(crate) fn typed<T: ApiObject>(object: Value) -> Result<Option<T>, NoCommand> {
     let (object, losses) = read::<T>(object)?;
     match losses.into_iter().next() {
         None => Ok(Some(object)),

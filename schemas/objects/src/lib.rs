@@ -17,6 +17,7 @@ mod path;
 mod prune;
 mod refusal;
 mod schema;
+mod status;
 mod text;
 mod typed;
 mod values;

@@ -78,6 +78,28 @@ pub fn write(before: &ObjectMeta, after: &ObjectMeta) -> Result<Left, Late> {
     }
 }
 
+/// Takes a service's own finalizer away, whose work is done; `None` where others keep the object and
+/// this one did not.
+pub fn release(meta: &mut ObjectMeta, finalizer: &str) -> Option<Left> {
+    let before = meta.finalizers.len();
+    meta.finalizers.retain(|one| one != finalizer);
+    match meta.finalizers.len() {
+        0 => Some(Left::Goes),
+        now if now < before => Some(Left::Stays),
+        _ => None,
+    }
+}
+
+/// Puts a service's own finalizer among those of an object that lives; of one on its way out it
+/// stays until the service takes it away.
+pub fn keep(before: Option<&ObjectMeta>, meta: &mut ObjectMeta, finalizer: &str) {
+    let has = |meta: &ObjectMeta| meta.finalizers.iter().any(|one| one == finalizer);
+    let kept = before.is_none_or(|before| !is_terminating(before) || has(before));
+    if kept && !has(meta) {
+        meta.finalizers.push(finalizer.to_owned());
+    }
+}
+
 fn quoted(finalizers: &[String]) -> String {
     let quoted: Vec<String> = finalizers.iter().map(|one| format!("\"{one}\"")).collect();
     quoted.join(", ")

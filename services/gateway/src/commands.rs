@@ -80,7 +80,7 @@ impl Gateway {
         if !status.is_null() && (part || !kind.has_status() || !kind.is_plain()) {
             given["status"] = status;
         }
-        if !part && !kind.is_status_written() {
+        if !part && !kind.is_plain() && !kind.is_status_alone() {
             given.as_object_mut().map(|fields| fields.remove("status"));
         }
         let current = self.current(kind, key);

@@ -118,6 +118,7 @@ fn work_command(
         work_command::Command::Report(_) => {
             return Err(denied(&Refusal::NotForUsers { command: "ReportWork" }));
         }
+        work_command::Command::WriteStatus(write) => WorkCommand::WriteStatus(Box::new(write)),
     })
 }
 

@@ -89,6 +89,12 @@ fn creates(commit: &Recorded, meta: Option<&ObjectMeta>) -> &'static str {
     if commit.header.version == 1 || born_now { "creates" } else { "changes" }
 }
 
+/// `waits for a and b`, of an object on its way out that finalizers hold.
+fn waits(meta: Option<&ObjectMeta>) -> Option<String> {
+    let meta = meta.filter(|meta| meta.deletion_timestamp.is_some())?;
+    Some(format!("waits for {}", list(&meta.finalizers)))
+}
+
 /// `1 cluster`, `2 clusters`.
 fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

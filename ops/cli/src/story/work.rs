@@ -1,6 +1,6 @@
 //! The events of manifest works and their replica sets as sentences.
 
-use super::{count, creates, list, name, who};
+use super::{count, creates, list, name, waits, who};
 use fleetlog_messages::common::Condition;
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::work::{
@@ -19,6 +19,9 @@ pub(super) fn work(commit: &Recorded, event: &[u8]) -> Option<String> {
         Event::Specified(specified) => {
             let objects = objects(specified.bundle.as_ref());
             let meta = specified.work.as_ref().and_then(|work| work.metadata.as_ref());
+            if let Some(waits) = waits(meta) {
+                return Some(format!("work {name} {waits}"));
+            }
             let verb = creates(commit, meta);
             let made = if verb == "creates" { "is made" } else { "changes" };
             match (specified.replica_set.as_str(), specified.add_on.split_once('/')) {
@@ -46,6 +49,9 @@ pub(super) fn replica_set(commit: &Recorded, event: &[u8]) -> Option<String> {
     Some(match ReplicaSetEvent::decode(event).ok()?.event? {
         Event::Specified(specified) => {
             let object = specified.replica_set.unwrap_or_default();
+            if let Some(waits) = waits(object.metadata.as_ref()) {
+                return Some(format!("replica set {name} {waits}"));
+            }
             let spec = object.spec.unwrap_or_default();
             let placements: Vec<String> =
                 spec.placement_refs.iter().map(|p| p.name().to_owned()).collect();
@@ -135,6 +141,7 @@ mod tests {
     use super::super::tests::commit;
     use super::*;
     use fleetlog_kernel::Service;
+    use fleetlog_messages::common::{ObjectMeta, Time};
     use fleetlog_messages::subject::AggregateId;
     use fleetlog_messages::work::*;
 
@@ -167,6 +174,13 @@ mod tests {
     #[test]
     fn every_event_of_a_work_is_a_sentence() {
         use work_event::Event;
+        let meta = ObjectMeta {
+            deletion_timestamp: Some(Time::default()),
+            finalizers: vec!["example.com/a".to_owned()],
+            ..ObjectMeta::default()
+        };
+        let held = ManifestWork { metadata: Some(meta), ..ManifestWork::default() };
+        let held = WorkSpecified { work: Some(held), ..WorkSpecified::default() };
         let by_set = WorkSpecified {
             bundle: bundle(),
             replica_set: "shop/boutique".into(),
@@ -177,6 +191,7 @@ mod tests {
                 Event::Specified(WorkSpecified { bundle: bundle(), ..WorkSpecified::default() }),
                 "admin creates work c1/w of 35 objects",
             ),
+            (Event::Specified(held), "work c1/w waits for example.com/a"),
             (
                 Event::Specified(by_set),
                 "work c1/w is made for replica set shop/boutique, 35 objects",
@@ -190,7 +205,10 @@ mod tests {
                 "work c1/w is applied, not available (Why), 1 of 2 replicas ready",
             ),
             (
-                Event::DeletionRequested(WorkDeletionRequested { by: "ann".into(), at: None }),
+                Event::DeletionRequested(WorkDeletionRequested {
+                    by: "ann".into(),
+                    ..WorkDeletionRequested::default()
+                }),
                 "ann removes work c1/w",
             ),
             (Event::Deleted(WorkDeleted {}), "work c1/w is gone"),
@@ -251,7 +269,7 @@ mod tests {
             (
                 Event::DeletionRequested(ReplicaSetDeletionRequested {
                     by: "ann".into(),
-                    at: None,
+                    ..ReplicaSetDeletionRequested::default()
                 }),
                 "ann removes replica set t/r",
             ),

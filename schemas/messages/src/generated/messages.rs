@@ -483,6 +483,7 @@ pub const MESSAGES: &[MessageInfo] = &[
     MessageInfo::of::<work::DeliverWork>("fleetlog.work.v1.DeliverWork"),
     MessageInfo::of::<work::WithdrawWork>("fleetlog.work.v1.WithdrawWork"),
     MessageInfo::of::<work::ReportWork>("fleetlog.work.v1.ReportWork"),
+    MessageInfo::of::<work::WriteWorkStatus>("fleetlog.work.v1.WriteWorkStatus"),
     MessageInfo::of::<work::ReplicaSetCommand>("fleetlog.work.v1.ReplicaSetCommand"),
     MessageInfo::of::<work::ApplyReplicaSet>("fleetlog.work.v1.ApplyReplicaSet"),
     MessageInfo::of::<work::DeleteReplicaSet>("fleetlog.work.v1.DeleteReplicaSet"),

@@ -28,6 +28,8 @@ const ONE_BY_ONE: [&str; 7] = ["create", "delete", "get", "list", "patch", "upda
 const DERIVED: [&str; 3] = ["get", "list", "watch"];
 /// With one that is a question.
 const ASKED: [&str; 1] = ["create"];
+/// Kinds of the fleet whose status is written as a part.
+const WRITTEN_STATUS: [&str; 1] = ["ManifestWork"];
 /// Kinds that no user writes.
 const OF_THE_HUB: [&str; 1] = ["PlacementDecision"];
 
@@ -108,11 +110,18 @@ impl Kind {
         !self.is_review() && self.schema()["properties"].get("status").is_some()
     }
 
-    /// Whether users write its status: scores have nothing else.
+    /// Whether its status is written: by users, or by agents and managers that speak Kubernetes.
     #[must_use]
     pub fn is_status_written(self) -> bool {
-        self.0.kind == "AddOnPlacementScore"
+        self.is_status_alone()
+            || WRITTEN_STATUS.contains(&self.0.kind)
             || (self.is_plain() && self.0.kind != "CertificateSigningRequest")
+    }
+
+    /// Whether it has nothing but its status, which every write of it is about.
+    #[must_use]
+    pub fn is_status_alone(self) -> bool {
+        self.0.kind == "AddOnPlacementScore"
     }
 
     /// Its parts.

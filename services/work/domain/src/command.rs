@@ -5,7 +5,9 @@ use crate::metadata::Metadata;
 use crate::name::{SetKey, Target, WorkKey};
 use crate::summary::Tally;
 use fleetlog_kernel::{Position, Uid};
-use fleetlog_messages::work::{Bundle, ManifestWork, ManifestWorkReplicaSet, ReportWork};
+use fleetlog_messages::work::{
+    Bundle, ManifestWork, ManifestWorkReplicaSet, ReportWork, WriteWorkStatus,
+};
 use fleetlog_rules::rollout::{Group, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -75,6 +77,8 @@ pub enum WorkCommand {
     Withdraw(Owner),
     /// Its agent says how far it is.
     Report(Box<ReportWork>),
+    /// Somebody who may writes its status.
+    WriteStatus(Box<WriteWorkStatus>),
 }
 
 /// Who keeps a work in a user's stead.

@@ -2,6 +2,7 @@
 //! own history rides in the command.
 
 mod set;
+mod status;
 mod work;
 
 use crate::command::{OfSet, OfWork, SetCommand, WorkCommand};
@@ -29,7 +30,8 @@ impl Decider for Work {
             WorkCommand::Abandon { by } => Ok(work::abandon(self, asked, by, at)),
             WorkCommand::Deliver(deliver) => work::deliver(self, asked, deliver, at),
             WorkCommand::Withdraw(owner) => work::withdraw(self, asked, owner, at),
-            WorkCommand::Report(report) => work::report(self, asked, report, at),
+            WorkCommand::Report(report) => status::report(self, asked, report, at),
+            WorkCommand::WriteStatus(write) => status::write_status(self, asked, write, at),
         }
     }
 }

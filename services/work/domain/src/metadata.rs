@@ -3,6 +3,7 @@
 
 use fleetlog_kernel::{Timestamp, Uid};
 use fleetlog_messages::common::{ObjectMeta, Time};
+use fleetlog_rules::finalizers::keep;
 
 /// What labels and annotations that are not given become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,18 +37,14 @@ pub fn born(
         creation_timestamp: Some(time(at)),
         ..of_user(given)
     };
-    keep_finalizer(&mut meta, finalizer);
+    keep(None, &mut meta, finalizer);
     meta
 }
 
-/// The metadata of an object that a user applies again; the generation is the caller's.
+/// The metadata of an object that a user applies again; the generation, and what finalizers of the
+/// hub's own become, are the caller's.
 #[must_use]
-pub fn applied(
-    current: &ObjectMeta,
-    given: &ObjectMeta,
-    mode: Metadata,
-    finalizer: &str,
-) -> ObjectMeta {
+pub fn applied(current: &ObjectMeta, given: &ObjectMeta, mode: Metadata) -> ObjectMeta {
     let mut meta = current.clone();
     let given = of_user(given);
     match mode {
@@ -69,8 +66,17 @@ pub fn applied(
     if !given.managed_fields.is_empty() {
         meta.managed_fields = given.managed_fields;
     }
-    keep_finalizer(&mut meta, finalizer);
     meta
+}
+
+/// Marks an object that is on its way out; `generation` is what it has from now on, 0 as it was.
+pub(crate) fn mark(meta: Option<&mut ObjectMeta>, at: Option<&Time>, generation: i64) {
+    let Some(meta) = meta else { return };
+    meta.deletion_timestamp = at.cloned();
+    if generation > 0 {
+        meta.generation = Some(generation);
+        meta.deletion_grace_period_seconds = Some(0);
+    }
 }
 
 /// What of given metadata counts.
@@ -82,11 +88,5 @@ fn of_user(given: &ObjectMeta) -> ObjectMeta {
         finalizers: given.finalizers.clone(),
         managed_fields: given.managed_fields.clone(),
         ..ObjectMeta::default()
-    }
-}
-
-fn keep_finalizer(meta: &mut ObjectMeta, finalizer: &str) {
-    if !meta.finalizers.iter().any(|f| f == finalizer) {
-        meta.finalizers.push(finalizer.to_owned());
     }
 }

@@ -4,6 +4,7 @@
 use crate::manifests::Flaw;
 use fleetlog_kernel::NameError;
 use fleetlog_messages::common;
+use fleetlog_rules::finalizers::Late;
 use fleetlog_rules::labels::LabelError;
 
 /// A refusal.
@@ -141,6 +142,8 @@ pub enum Refusal {
         /// Its token.
         kind: String,
     },
+    /// A finalizer that comes too late.
+    Late(Late),
 }
 
 impl Refusal {
@@ -173,6 +176,7 @@ impl Refusal {
             Self::OutOfReach { .. } => "WRK0023",
             Self::UnknownKind { .. } => "WRK0024",
             Self::OwnedByAddOn { .. } => "WRK0025",
+            Self::Late(_) => "WRK0026",
         }
     }
 
@@ -230,6 +234,7 @@ impl Refusal {
             ),
             Self::OutOfReach { reason } => format!("the manifests cannot be read now: {reason}"),
             Self::UnknownKind { kind } => format!("work keeps no objects of kind \"{kind}\""),
+            Self::Late(late) => late.to_string(),
         }
     }
 
@@ -270,7 +275,14 @@ impl Refusal {
             }
             Self::OutOfReach { .. } => "send the command again in a moment",
             Self::UnknownKind { .. } => "ask for \"manifestwork\" or \"replicaset\"",
+            Self::Late(_) => "leave it out: the object is on its way out",
         }
+    }
+}
+
+impl From<Late> for Refusal {
+    fn from(late: Late) -> Self {
+        Self::Late(late)
     }
 }
 

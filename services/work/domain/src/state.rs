@@ -3,9 +3,10 @@
 
 use crate::command::Owner;
 use crate::conditions;
+use crate::metadata::mark;
 use crate::name::Target;
 use fleetlog_kernel::Position;
-use fleetlog_messages::common::{ObjectMeta, Time};
+use fleetlog_messages::common::ObjectMeta;
 use fleetlog_messages::work::{
     Bundle, FanOutPlanned, LocalPlacementReference, ManifestWork, ManifestWorkReplicaSet,
     ManifestWorkReplicaSetSpec, ReplicaSetSpecified, ReplicaSetState, WorkSpecified, WorkState,
@@ -133,7 +134,8 @@ impl Work {
                 }
             }
             work_event::Event::DeletionRequested(event) => {
-                mark(self.0.object.as_mut().and_then(|o| o.metadata.as_mut()), event.at.as_ref());
+                let meta = self.0.object.as_mut().and_then(|object| object.metadata.as_mut());
+                mark(meta, event.at.as_ref(), event.generation);
             }
             work_event::Event::Deleted(_) => self = Self::default(),
         }
@@ -148,12 +150,6 @@ impl Work {
         self.0.placement.clone_from(&event.placement);
         self.0.decision = event.decision;
         self.0.add_on.clone_from(&event.add_on);
-    }
-}
-
-fn mark(meta: Option<&mut ObjectMeta>, at: Option<&Time>) {
-    if let Some(meta) = meta {
-        meta.deletion_timestamp = at.cloned();
     }
 }
 
@@ -273,7 +269,8 @@ impl ReplicaSet {
                 }
             }
             replica_set_event::Event::DeletionRequested(event) => {
-                mark(self.0.object.as_mut().and_then(|o| o.metadata.as_mut()), event.at.as_ref());
+                let meta = self.0.object.as_mut().and_then(|object| object.metadata.as_mut());
+                mark(meta, event.at.as_ref(), event.generation);
             }
             replica_set_event::Event::Deleted(_) => self = Self::default(),
         }

@@ -4,6 +4,7 @@
 
 use fleetlog_kernel::dns_label;
 use fleetlog_messages::common;
+use fleetlog_rules::finalizers::Late;
 use fleetlog_rules::labels::LabelError;
 use fleetlog_work_domain::Refusal;
 use fleetlog_work_domain::manifests::{Flaw, FlawKind};
@@ -38,6 +39,7 @@ fn all() -> Vec<Refusal> {
         Refusal::CommandTooLarge { size: 2, limit: 1 },
         Refusal::OutOfReach { reason: text() },
         Refusal::UnknownKind { kind: text() },
+        Refusal::Late(Late { finalizers: vec![text()] }),
     ]
 }
 

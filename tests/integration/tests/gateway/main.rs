@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod access;
+mod agents;
 mod definitions;
 mod kube_rs;
 mod operation;

@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkCommand {
-    #[prost(oneof = "work_command::Command", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "work_command::Command", tags = "1, 2, 3, 4, 5, 6")]
     pub command: ::core::option::Option<work_command::Command>,
 }
 /// Nested message and enum types in `WorkCommand`.
@@ -25,6 +25,8 @@ pub mod work_command {
         Withdraw(super::WithdrawWork),
         #[prost(message, tag = "5")]
         Report(super::ReportWork),
+        #[prost(message, tag = "6")]
+        WriteStatus(super::WriteWorkStatus),
     }
 }
 /// Create or change, by a user.
@@ -110,6 +112,20 @@ pub struct ReportWork {
     #[prost(bool, tag = "3")]
     #[serde(rename = "gone", skip_serializing_if = "crate::wire::is_default")]
     pub gone: bool,
+}
+/// Its status as it is from now on, by who runs it on the cluster and is no agent of this hub.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WriteWorkStatus {
+    /// All of it; absent: none.
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
+    pub status: ::core::option::Option<crate::work::ManifestWorkStatus>,
+    /// Refuse unless it stands here; empty: wherever it stands.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "resourceVersion", skip_serializing_if = "crate::wire::is_default")]
+    pub resource_version: ::prost::alloc::string::String,
 }
 /// A command on a ManifestWorkReplicaSet (kind token `replicaset`).
 #[derive(serde::Serialize, serde::Deserialize)]

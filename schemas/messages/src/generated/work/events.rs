@@ -70,7 +70,8 @@ pub struct WorkSpecified {
     #[serde(rename = "addOn", skip_serializing_if = "crate::wire::is_default")]
     pub add_on: ::prost::alloc::string::String,
 }
-/// The agent's report, whole, when it changed what the object serves.
+/// The agent's report, or what somebody wrote as its status, whole, when it changed what the object
+/// serves.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -86,7 +87,8 @@ pub struct WorkStatusReported {
     #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
     pub at: ::core::option::Option<crate::common::Time>,
 }
-/// Somebody wants it gone; it stays until the agent says that nothing is left.
+/// Somebody wants it gone; it stays until the agent says that nothing is left, and until nobody
+/// else holds it by a finalizer.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -97,6 +99,10 @@ pub struct WorkDeletionRequested {
     #[prost(message, optional, tag = "2")]
     #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
     pub at: ::core::option::Option<crate::common::Time>,
+    /// Its `metadata.generation` from now on; 0: as it was.
+    #[prost(int64, tag = "3")]
+    #[serde(rename = "generation", skip_serializing_if = "crate::wire::is_default")]
+    pub generation: i64,
 }
 /// The agent removed everything (or the work's cluster is gone).
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -204,6 +210,10 @@ pub struct ReplicaSetDeletionRequested {
     #[prost(message, optional, tag = "2")]
     #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
     pub at: ::core::option::Option<crate::common::Time>,
+    /// Its `metadata.generation` from now on; 0: as it was.
+    #[prost(int64, tag = "3")]
+    #[serde(rename = "generation", skip_serializing_if = "crate::wire::is_default")]
+    pub generation: i64,
 }
 /// It and its works are gone.
 #[derive(serde::Serialize, serde::Deserialize)]

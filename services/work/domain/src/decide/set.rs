@@ -4,7 +4,7 @@ use super::{check_metadata, check_version, check_workload, next_generation, now}
 use crate::command::{Apply, Chosen, OfSet};
 use crate::conditions;
 use crate::fanout;
-use crate::metadata;
+use crate::metadata::{self, Metadata};
 use crate::name::{SET_FINALIZER, SetKey, Target};
 use crate::refusal::Refusal;
 use crate::state::ReplicaSet;
@@ -16,6 +16,7 @@ use fleetlog_messages::work::{
     ReplicaSetDeletionRequested, ReplicaSetSpecified, ReplicaSetSummarized,
     replica_set_event::Event,
 };
+use fleetlog_rules::finalizers::{self, Left};
 use fleetlog_rules::rollout::Strategy;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +37,9 @@ pub(super) fn apply(
     let given = apply.object.metadata.clone().unwrap_or_default();
     check_metadata(&given, (&key.namespace, &key.name))?;
     check_version(&apply.resource_version, set.object().map(|_| set.state().changed), key)?;
-    if set.is_deleting() {
+    let moved = set.object().map(|object| &object.spec) != Some(&apply.object.spec)
+        || set.bundle() != apply.bundle.as_ref();
+    if set.is_deleting() && (apply.metadata == Metadata::Add || moved) {
         return Err(Refusal::BeingDeleted { object: key.to_string() });
     }
     let spec = apply.object.spec.as_ref().ok_or(Refusal::Incomplete { missing: "spec" })?;
@@ -51,8 +54,11 @@ pub(super) fn apply(
         }
         Some(current) => {
             let before = current.metadata.clone().unwrap_or_default();
-            let mut meta = metadata::applied(&before, &given, apply.metadata, SET_FINALIZER);
-            let moved = current.spec != after.spec || set.bundle() != apply.bundle.as_ref();
+            let mut meta = metadata::applied(&before, &given, apply.metadata);
+            finalizers::keep(Some(&before), &mut meta, SET_FINALIZER);
+            if finalizers::write(&before, &meta)? == Left::Goes {
+                return Ok(vec![Event::Deleted(ReplicaSetDeleted {})]);
+            }
             if !moved && meta == before {
                 return Ok(vec![]);
             }
@@ -93,12 +99,28 @@ pub(super) fn delete(
     if set.is_deleting() {
         return Ok(vec![]);
     }
-    let by = by.to_owned();
-    let requested = Event::DeletionRequested(ReplicaSetDeletionRequested { by, at: now(at) });
+    let (by, at, generation) = (by.to_owned(), now(at), set.generation() + 1);
+    let requested = ReplicaSetDeletionRequested { by, at, generation };
+    let requested = Event::DeletionRequested(requested);
     // More works than one commit may withdraw are withdrawn by plans, which need the set.
     let gone = works == 0 || (!waits(set) && works <= fanout::CHUNK);
-    let gone = gone.then_some(Event::Deleted(ReplicaSetDeleted {}));
-    Ok([requested].into_iter().chain(gone).collect())
+    let left = if gone { let_go(&set.clone().evolved(&requested)) } else { vec![] };
+    Ok([requested].into_iter().chain(left).collect())
+}
+
+/// It waits for nothing of its own any more: it goes, or waits for those who hold it by finalizers.
+fn let_go(set: &ReplicaSet) -> Vec<Event> {
+    let object = set.object().cloned();
+    let mut left = object.map(|object| ManifestWorkReplicaSet { status: None, ..object });
+    let meta = left.as_mut().and_then(|set| set.metadata.as_mut());
+    match meta.and_then(|meta| finalizers::release(meta, SET_FINALIZER)) {
+        Some(Left::Goes) => vec![Event::Deleted(ReplicaSetDeleted {})],
+        Some(Left::Stays) => {
+            let bundle = set.bundle().cloned();
+            vec![Event::Specified(ReplicaSetSpecified { replica_set: left, bundle })]
+        }
+        None => vec![],
+    }
 }
 
 /// Whether a set stays until its works are gone.
@@ -123,7 +145,7 @@ pub(super) fn plan(
     };
     if difference.is_empty() && conditions.is_empty() {
         let gone = set.is_deleting() && !waits(set);
-        return gone.then_some(Event::Deleted(ReplicaSetDeleted {})).into_iter().collect();
+        return if gone { let_go(set) } else { vec![] };
     }
     let messages = |targets: &[Target]| targets.iter().map(Target::message).collect();
     let newest = chosen.values().map(|chosen| chosen.position).max().unwrap_or(Position::START);
@@ -158,8 +180,7 @@ pub(super) fn summarize(
 ) -> Vec<Event> {
     let Some(object) = set.object() else { return vec![] };
     if set.is_deleting() {
-        let gone = (tally.works == 0).then_some(Event::Deleted(ReplicaSetDeleted {}));
-        return gone.into_iter().collect();
+        return if tally.works == 0 { let_go(set) } else { vec![] };
     }
     let status = summary::status(key, set, tally, at);
     if object.status.as_ref() == Some(&status) {

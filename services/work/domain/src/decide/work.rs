@@ -1,26 +1,23 @@
-//! What is decided about one ManifestWork.
+//! What is decided about one ManifestWork but for its status.
 
 use super::{check_metadata, check_version, check_workload, next_generation, now};
 use crate::command::{Apply, Deliver, Member, OfWork, Owner, Planned};
-use crate::feedback;
 use crate::metadata::{self, Metadata};
 use crate::name::{WORK_FINALIZER, WorkKey};
 use crate::refusal::Refusal;
 use crate::state::Work;
 use fleetlog_kernel::{NameError, Timestamp, dns_label, dns_subdomain};
+use fleetlog_messages::common::ObjectMeta;
 use fleetlog_messages::work::{
-    ManifestWork, ManifestWorkStatus, ReportWork, WorkDeleted, WorkDeletionRequested,
-    WorkSpecified, WorkStatusReported, work_event::Event,
+    ManifestWork, WorkDeleted, WorkDeletionRequested, WorkSpecified, work_event::Event,
 };
-use prost::Message as _;
+use fleetlog_rules::finalizers::{self, Left};
 
 type Decision = Result<Vec<Event>, Refusal>;
 
 /// The longest name: the agent's record is named by a hash of 64 characters, a dash and it
 /// (spec 1.4).
 const MAX_NAME: usize = 188;
-/// The largest report, so that the event that keeps it fits a message.
-const MAX_REPORT: usize = 512 * 1024;
 
 pub(super) fn apply(
     work: &Work,
@@ -37,26 +34,41 @@ pub(super) fn apply(
         work.object().map(|_| work.state().changed),
         &asked.key,
     )?;
-    if work.is_deleting() {
+    if work.is_deleting() && (apply.metadata == Metadata::Add || moves(work, apply)) {
         return Err(Refusal::BeingDeleted { object: asked.key.to_string() });
     }
-    match work.owner() {
-        None => {}
-        Some(Owner::ReplicaSet(owner)) => {
-            let work = asked.key.to_string();
-            return Err(Refusal::OwnedByReplicaSet { work, owner });
-        }
-        Some(Owner::AddOn(add_on)) => {
-            return Err(Refusal::OwnedByAddOn { work: asked.key.to_string(), add_on });
-        }
-    }
+    check_owner(work, &asked.key, apply)?;
     check_workload(apply.object.spec.as_ref(), apply.bundle.as_ref(), "spec")?;
     let wanted = WorkSpecified {
         work: Some(apply.object.clone()),
         bundle: apply.bundle.clone(),
-        ..WorkSpecified::default()
+        ..as_it_is(work)
     };
-    Ok(specify(work, asked, wanted, apply.metadata, at))
+    specify(work, asked, wanted, apply.metadata, at)
+}
+
+/// Whether it would bring something else to the cluster.
+fn moves(work: &Work, apply: &Apply<ManifestWork>) -> bool {
+    let spec = work.object().map(|object| &object.spec);
+    spec != Some(&apply.object.spec) || work.bundle() != apply.bundle.as_ref()
+}
+
+/// What an owner keeps stays as he made it: of the rest, finalizers and whom it belongs to, users
+/// say what they like.
+fn check_owner(work: &Work, key: &WorkKey, apply: &Apply<ManifestWork>) -> Result<(), Refusal> {
+    let Some(owner) = work.owner() else { return Ok(()) };
+    let said = |meta: Option<&ObjectMeta>| {
+        meta.map(|meta| (meta.labels.clone(), meta.annotations.clone())).unwrap_or_default()
+    };
+    let same = said(work.metadata()) == said(apply.object.metadata.as_ref());
+    if same && apply.metadata == Metadata::Replace && !moves(work, apply) {
+        return Ok(());
+    }
+    let work = key.to_string();
+    Err(match owner {
+        Owner::ReplicaSet(owner) => Refusal::OwnedByReplicaSet { work, owner },
+        Owner::AddOn(add_on) => Refusal::OwnedByAddOn { work, add_on },
+    })
 }
 
 pub(super) fn deliver(work: &Work, asked: &OfWork, deliver: &Deliver, at: Timestamp) -> Decision {
@@ -79,26 +91,34 @@ pub(super) fn deliver(work: &Work, asked: &OfWork, deliver: &Deliver, at: Timest
         Owner::ReplicaSet(name) => (name, String::new()),
         Owner::AddOn(name) => (String::new(), name),
     };
+    let mut given = deliver.work.clone();
+    if let Some(before) = work.metadata() {
+        // The owner knows nothing of who else holds it.
+        let meta = given.metadata.get_or_insert_default();
+        meta.finalizers.clone_from(&before.finalizers);
+        meta.owner_references.clone_from(&before.owner_references);
+    }
     let wanted = WorkSpecified {
-        work: Some(deliver.work.clone()),
+        work: Some(given),
         bundle: deliver.bundle.clone(),
         replica_set,
         decision: deliver.decision,
         placement: deliver.placement.clone(),
         add_on,
     };
-    Ok(specify(work, asked, wanted, Metadata::Replace, at))
+    specify(work, asked, wanted, Metadata::Replace, at)
 }
 
-/// The work as it is from now on; nothing when only bookkeeping would change.
+/// The work as it is from now on; nothing when only bookkeeping would change. On its way out it goes
+/// with its last finalizer; who takes that of its agent away says that nothing is left.
 fn specify(
     work: &Work,
     asked: &OfWork,
     mut wanted: WorkSpecified,
     mode: Metadata,
     at: Timestamp,
-) -> Vec<Event> {
-    let Some(given) = wanted.work.take() else { return vec![] };
+) -> Decision {
+    let Some(given) = wanted.work.take() else { return Ok(vec![]) };
     let metadata_given = given.metadata.unwrap_or_default();
     let mut after =
         ManifestWork { metadata: None, spec: given.spec, status: None, empties: given.empties };
@@ -109,10 +129,16 @@ fn specify(
         }
         Some(current) => {
             let before = current.metadata.clone().unwrap_or_default();
-            let mut meta = metadata::applied(&before, &metadata_given, mode, WORK_FINALIZER);
+            let mut meta = metadata::applied(&before, &metadata_given, mode);
+            if finalizers::write(&before, &meta)? == Left::Goes {
+                return Ok(vec![Event::Deleted(WorkDeleted {})]);
+            }
+            if !work.is_deleting() {
+                finalizers::keep(None, &mut meta, WORK_FINALIZER);
+            }
             let moved = current.spec != after.spec || work.bundle() != wanted.bundle.as_ref();
             if !moved && meta == before {
-                return vec![];
+                return Ok(vec![]);
             }
             if moved {
                 next_generation(&mut meta);
@@ -120,7 +146,21 @@ fn specify(
             meta
         }
     });
-    vec![Event::Specified(WorkSpecified { work: Some(after), ..wanted })]
+    Ok(vec![Event::Specified(WorkSpecified { work: Some(after), ..wanted })])
+}
+
+/// The whole intent as it stands.
+fn as_it_is(work: &Work) -> WorkSpecified {
+    let state = work.state();
+    let object = work.object().cloned();
+    WorkSpecified {
+        work: object.map(|object| ManifestWork { status: None, ..object }),
+        bundle: state.bundle.clone(),
+        replica_set: state.replica_set.clone(),
+        decision: state.decision,
+        placement: state.placement.clone(),
+        add_on: state.add_on.clone(),
+    }
 }
 
 pub(super) fn delete(work: &Work, asked: &OfWork, by: &str, at: Timestamp) -> Decision {
@@ -144,40 +184,29 @@ pub(super) fn withdraw(work: &Work, asked: &OfWork, owner: &Owner, at: Timestamp
     Ok(remove(work, asked.cluster, &owner.to_string(), at))
 }
 
-/// On its way out until its agent says that nothing is left; gone at once where no agent will.
+/// On its way out until its agent says that nothing is left; where no agent will, it waits for
+/// nobody but those who hold it by finalizers.
 fn remove(work: &Work, cluster: Member, by: &str, at: Timestamp) -> Vec<Event> {
-    let requested = WorkDeletionRequested { by: by.to_owned(), at: now(at) };
-    let requested = (!work.is_deleting()).then_some(Event::DeletionRequested(requested));
-    let gone = (cluster == Member::Unknown).then_some(Event::Deleted(WorkDeleted {}));
-    requested.into_iter().chain(gone).collect()
+    let requested = (!work.is_deleting()).then(|| {
+        let (by, generation) = (by.to_owned(), work.generation() + 1);
+        Event::DeletionRequested(WorkDeletionRequested { by, at: now(at), generation })
+    });
+    let marked = requested.iter().fold(work.clone(), Work::evolved);
+    let left = if cluster == Member::Unknown { let_go(&marked) } else { vec![] };
+    requested.into_iter().chain(left).collect()
 }
 
-pub(super) fn report(work: &Work, asked: &OfWork, report: &ReportWork, at: Timestamp) -> Decision {
-    let Some(object) = work.object() else {
-        return Err(Refusal::NotFound { object: asked.key.to_string() });
-    };
-    if report.gone {
-        // Of a work that is wanted it is an answer to an older removal.
-        let gone = work.is_deleting().then_some(Event::Deleted(WorkDeleted {}));
-        return Ok(gone.into_iter().collect());
+/// Nothing is left of it on its cluster: it goes, or waits for those who hold it beside its agent.
+/// A work that is wanted stays: that was an answer to an older removal.
+pub(super) fn let_go(work: &Work) -> Vec<Event> {
+    let mut left = as_it_is(work);
+    let meta = left.work.as_mut().and_then(|work| work.metadata.as_mut());
+    let Some(meta) = meta.filter(|_| work.is_deleting()) else { return vec![] };
+    match finalizers::release(meta, WORK_FINALIZER) {
+        Some(Left::Goes) => vec![Event::Deleted(WorkDeleted {})],
+        Some(Left::Stays) => vec![Event::Specified(left)],
+        None => vec![],
     }
-    let size = report.encoded_len();
-    if size > MAX_REPORT {
-        return Err(Refusal::ReportTooLarge { size, limit: MAX_REPORT });
-    }
-    if report.generation != work.generation() {
-        let (reported, current) = (report.generation, work.generation());
-        return Err(Refusal::OtherGeneration { reported, current });
-    }
-    let reported = report.status.as_ref().ok_or(Refusal::Incomplete { missing: "status" })?;
-    let served = object.status.clone();
-    let none = ManifestWorkStatus::default();
-    let status = feedback::merge(served.as_ref().unwrap_or(&none), reported, at);
-    if served.as_ref() == Some(&status) && work.state().reported_generation == report.generation {
-        return Ok(vec![]);
-    }
-    let (generation, status, at) = (report.generation, Some(status), now(at));
-    Ok(vec![Event::StatusReported(WorkStatusReported { generation, status, at })])
 }
 
 fn check_name(key: &WorkKey) -> Result<(), Refusal> {

@@ -97,6 +97,7 @@ pub fn deletion_requested(by: &str, second: i64) -> WorkEvent {
     WorkEvent::DeletionRequested(fleetlog_messages::work::WorkDeletionRequested {
         by: by.into(),
         at,
+        generation: 2,
     })
 }
 
@@ -233,6 +234,7 @@ pub fn set_deletion_requested(by: &str, second: i64) -> SetEvent {
     SetEvent::DeletionRequested(fleetlog_messages::work::ReplicaSetDeletionRequested {
         by: by.into(),
         at,
+        generation: 2,
     })
 }
 
