@@ -2,6 +2,10 @@
 
 use crate::command::{How, NoCommand, typed};
 use fleetlog_messages::KindInfo;
+use fleetlog_messages::addon::{
+    AddOnCommand, ClusterManagementAddOn, DefinitionCommand, ManagedClusterAddOn, WriteAddOnStatus,
+    WriteDefinitionStatus, add_on_command, definition_command,
+};
 use fleetlog_messages::work::{ManifestWork, WorkCommand, WriteWorkStatus, work_command};
 use prost::Message as _;
 use serde_json::Value;
@@ -20,6 +24,18 @@ pub(crate) fn write(
             let write = WriteWorkStatus { status, resource_version };
             let command = Some(work_command::Command::WriteStatus(write));
             WorkCommand { command }.encode_to_vec()
+        })),
+        "clusteraddon" => Some(typed::<ManagedClusterAddOn>(alone(object)).map(|add_on| {
+            let status = add_on.and_then(|add_on| add_on.status);
+            let write = WriteAddOnStatus { status, resource_version };
+            let command = Some(add_on_command::Command::WriteStatus(write));
+            AddOnCommand { command }.encode_to_vec()
+        })),
+        "definition" => Some(typed::<ClusterManagementAddOn>(alone(object)).map(|definition| {
+            let status = definition.and_then(|definition| definition.status);
+            let write = WriteDefinitionStatus { status, resource_version };
+            let command = Some(definition_command::Command::WriteStatus(write));
+            DefinitionCommand { command }.encode_to_vec()
         })),
         _ => None,
     }

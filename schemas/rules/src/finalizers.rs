@@ -78,8 +78,8 @@ pub fn write(before: &ObjectMeta, after: &ObjectMeta) -> Result<Left, Late> {
     }
 }
 
-/// Takes a service's own finalizer away, whose work is done; `None` where others keep the object and
-/// this one did not.
+/// Takes a service's own finalizer away, whose work is done; `None` where others keep the object
+/// and this one did not.
 pub fn release(meta: &mut ObjectMeta, finalizer: &str) -> Option<Left> {
     let before = meta.finalizers.len();
     meta.finalizers.retain(|one| one != finalizer);

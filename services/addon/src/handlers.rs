@@ -86,6 +86,9 @@ fn of_definition(fleet: &Fleet, request: &Request) -> Result<Vec<Decided>, Denie
             let through = fleet.part(&name, &after).last().map(|key| key.cluster);
             DefinitionCommand::Revisit { after, through }
         }
+        definition_command::Command::WriteStatus(write) => {
+            DefinitionCommand::WriteStatus(Box::new(write))
+        }
         definition_command::Command::Summarize(_) => {
             from_addon(request, "SummarizeInstall")?;
             let add_ons = fleet.count_of(&name);
@@ -167,6 +170,7 @@ fn add_on_command(
             from_addon(request, "UninstallAddOn")?;
             AddOnCommand::Uninstall { by, planned: planned() }
         }
+        add_on_command::Command::WriteStatus(write) => AddOnCommand::WriteStatus(Box::new(write)),
         add_on_command::Command::Assess(_) => {
             from_addon(request, "AssessAddOn")?;
             AddOnCommand::Assess(Box::new(fleet.status(key, request.at)))
@@ -209,6 +213,7 @@ fn of_template(fleet: &Fleet, request: &Request) -> Result<Vec<Decided>, Denied>
     let encoded = |event: template_event::Event| {
         let name = match &event {
             template_event::Event::Specified(_) => "TemplateSpecified",
+            template_event::Event::DeletionRequested(_) => "TemplateDeletionRequested",
             template_event::Event::Deleted(_) => "TemplateDeleted",
         };
         (name, TemplateEvent { event: Some(event) }.encode_to_vec().into())

@@ -1,6 +1,6 @@
 //! The events of add-ons as sentences.
 
-use super::{count, creates, list, name, who};
+use super::{count, creates, list, name, waits, who};
 use fleetlog_messages::addon::{
     AddOnEvent, ClusterManagementAddOn, ClusterManagementAddOnStatus, DefinitionEvent,
     InstallPlanned, ManagedClusterAddOnStatus, TemplateEvent, add_on_event, definition_event,
@@ -19,6 +19,9 @@ pub(super) fn definition(commit: &Recorded, event: &[u8]) -> Option<String> {
     Some(match DefinitionEvent::decode(event).ok()?.event? {
         Event::Specified(specified) => {
             let object = specified.definition.unwrap_or_default();
+            if let Some(waits) = waits(object.metadata.as_ref()) {
+                return Some(format!("add-on {name} {waits}"));
+            }
             let verb = creates(commit, object.metadata.as_ref());
             format!("{} {verb} add-on {name}: {}", who(commit), installed(&object))
         }
@@ -94,6 +97,9 @@ pub(super) fn add_on(commit: &Recorded, event: &[u8]) -> Option<String> {
     Some(match AddOnEvent::decode(event).ok()?.event? {
         Event::Specified(specified) => {
             let object = specified.add_on.unwrap_or_default();
+            if let Some(waits) = waits(object.metadata.as_ref()) {
+                return Some(format!("add-on {name} on {cluster} {waits}"));
+            }
             let verb = match creates(commit, object.metadata.as_ref()) {
                 "creates" => "installs",
                 other => other,
@@ -134,6 +140,9 @@ pub(super) fn template(commit: &Recorded, event: &[u8]) -> Option<String> {
     Some(match TemplateEvent::decode(event).ok()?.event? {
         Event::Specified(specified) => {
             let object = specified.template.unwrap_or_default();
+            if let Some(waits) = waits(object.metadata.as_ref()) {
+                return Some(format!("template {name} {waits}"));
+            }
             let verb = creates(commit, object.metadata.as_ref());
             let spec = object.spec.unwrap_or_default();
             let workload = spec.agent_spec.as_ref().and_then(|agent| agent.workload.as_ref());
@@ -142,6 +151,8 @@ pub(super) fn template(commit: &Recorded, event: &[u8]) -> Option<String> {
             let manifests = count(manifests, "manifest");
             format!("{} {verb} template {name} of add-on {of}: {manifests}", who(commit))
         }
+        Event::DeletionRequested(asked) => format!("{} wants template {name} gone", asked.by),
+        Event::Deleted(deleted) if deleted.by.is_empty() => format!("template {name} is gone"),
         Event::Deleted(deleted) => format!("{} removes template {name}", deleted.by),
     })
 }
@@ -208,7 +219,7 @@ mod tests {
         let specified = AddOnSpecified { placement: "ops/edge".into(), ..Default::default() };
         let words = told_of_add_on("AddOnSpecified", add_on_event::Event::Specified(specified));
         assert_eq!(words, "admin installs add-on metrics on c1, chosen by ops/edge");
-        let asked = AddOnDeletionRequested { by: "service:addon".into(), at: None };
+        let asked = AddOnDeletionRequested { by: "service:addon".into(), ..Default::default() };
         let words =
             told_of_add_on("AddOnDeletionRequested", add_on_event::Event::DeletionRequested(asked));
         assert_eq!(words, "the addon service wants add-on metrics off c1");

@@ -27,7 +27,7 @@ pub const EVENTS: &[EventSchema] = &[
         name: "fleetlog.addon.v1.TemplateEvent",
         family: "addon.TemplateEvent",
         version: 1,
-        types: &["TemplateSpecified", "TemplateDeleted"],
+        types: &["TemplateSpecified", "TemplateDeleted", "TemplateDeletionRequested"],
     },
     EventSchema {
         name: "fleetlog.common.v1.ProjectionEvent",

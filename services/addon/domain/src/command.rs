@@ -6,7 +6,7 @@ use crate::turns::Stage;
 use fleetlog_kernel::{Position, Uid};
 use fleetlog_messages::addon::{
     AddOnTemplate, ClusterManagementAddOn, ClusterManagementAddOnStatus, ManagedClusterAddOn,
-    ManagedClusterAddOnStatus,
+    ManagedClusterAddOnStatus, WriteAddOnStatus, WriteDefinitionStatus,
 };
 use fleetlog_messages::common::OwnerReference;
 use fleetlog_rules::metadata::Change;
@@ -64,6 +64,8 @@ pub enum DefinitionCommand {
         /// The last cluster of the next part; `None` when no add-on is left.
         through: Option<String>,
     },
+    /// Its status, as somebody who may writes it.
+    WriteStatus(Box<WriteDefinitionStatus>),
     /// Take over what its add-ons make of its status; gone with the last of them when it is on its
     /// way out.
     Summarize {
@@ -163,6 +165,8 @@ pub enum AddOnCommand {
     /// Take over what its work and its cluster make of its status; gone with its work when it is on
     /// its way out.
     Assess(Box<ManagedClusterAddOnStatus>),
+    /// Its status, as somebody who may writes it.
+    WriteStatus(Box<WriteAddOnStatus>),
 }
 
 /// Whether the newest plan of the definition asks for the add-on.

@@ -14,7 +14,11 @@ use crate::state::{AddOn, Definition, Template};
 use fleetlog_kernel::{Decider, NameError, Position, Timestamp, dns_subdomain};
 use fleetlog_messages::addon::{add_on_event, definition_event, template_event};
 use fleetlog_messages::common::ObjectMeta;
-use fleetlog_rules::metadata;
+use fleetlog_rules::metadata::{self, Change};
+use prost::Message;
+
+/// The largest status that is written.
+const MAX_STATUS: usize = 512 * 1024;
 
 impl Decider for Definition {
     type Command = OfDefinition;
@@ -38,6 +42,7 @@ impl Decider for Definition {
             DefinitionCommand::Revisit { after, through } => {
                 Ok(definition::revisit(self, after, through.as_deref()))
             }
+            DefinitionCommand::WriteStatus(write) => definition::write_status(self, asked, write),
             DefinitionCommand::Summarize { add_ons, status } => {
                 Ok(definition::summarize(self, *add_ons, status))
             }
@@ -66,6 +71,7 @@ impl Decider for AddOn {
                 Ok(add_on::uninstall(self, asked, by, *planned, at))
             }
             AddOnCommand::Assess(status) => Ok(add_on::assess(self, asked, status)),
+            AddOnCommand::WriteStatus(write) => add_on::write_status(self, asked, write),
         }
     }
 }
@@ -82,7 +88,7 @@ impl Decider for Template {
     fn decide(&self, asked: &OfTemplate, at: Timestamp) -> Result<Vec<Self::Event>, Refusal> {
         match &asked.command {
             TemplateCommand::Apply(apply) => template::apply(self, asked, apply, at),
-            TemplateCommand::Delete { by } => template::delete(self, asked, by),
+            TemplateCommand::Delete { by } => template::delete(self, asked, by, at),
         }
     }
 }
@@ -112,8 +118,12 @@ fn check<T>(
         return Err(Refusal::Misaddressed { given, addressed });
     }
     metadata::check(given).map_err(Refusal::Label)?;
+    check_version(&apply.resource_version, addressed, current)
+}
+
+/// Refuses a change of what the asker has not seen.
+fn check_version(given: &String, addressed: String, current: Option<u64>) -> Result<(), Refusal> {
     let stands = current.map(|at| Position(at).resource_version(0));
-    let given = &apply.resource_version;
     match stands {
         _ if given.is_empty() => Ok(()),
         None if *given == Position::START.resource_version(0) => Ok(()),
@@ -125,11 +135,21 @@ fn check<T>(
     }
 }
 
-/// Puts a finalizer of the service's own into metadata.
-fn keep_finalizer(meta: &mut ObjectMeta, finalizer: &str) {
-    if !meta.finalizers.iter().any(|given| given == finalizer) {
-        meta.finalizers.push(finalizer.to_owned());
-    }
+/// Refuses to change on its way out what is more than metadata, and to bring back what leaves.
+fn check_leaving<T>(
+    apply: &Apply<T>,
+    leaves: bool,
+    moved: bool,
+    object: impl ToString,
+) -> Result<(), Refusal> {
+    let is_refused = leaves && (moved || apply.change == Change::Merge);
+    if is_refused { Err(Refusal::BeingDeleted { object: object.to_string() }) } else { Ok(()) }
+}
+
+/// Refuses a status that no event could hold.
+fn check_size(status: &impl Message) -> Result<(), Refusal> {
+    let (size, limit) = (status.encoded_len(), MAX_STATUS);
+    if size > limit { Err(Refusal::StatusTooLarge { size, limit }) } else { Ok(()) }
 }
 
 /// The metadata after an apply: born when there is none; the generation moves with the spec.

@@ -74,7 +74,9 @@ pub fn status(scene: Scene<'_>, at: Timestamp) -> ManagedClusterAddOnStatus {
     let stage = stage(scene);
     let mut saying = Saying::new(&served.conditions, scene.add_on.generation(), at);
     let mut say = |kind: &str, (status, reason, message): Verdict| {
-        saying.say(kind, status, reason, &message);
+        if !is_others(scene, kind) {
+            saying.say(kind, status, reason, &message);
+        }
     };
     say(kind::CONFIGURED, configured(scene.template));
     let nothing = "the template asks for no registration".to_owned();
@@ -84,6 +86,7 @@ pub fn status(scene: Scene<'_>, at: Timestamp) -> ManagedClusterAddOnStatus {
     say(kind::AVAILABLE, available(scene, &stage));
     let namespace = match (scene.turn, scene.template) {
         (Turn::Waits(_), _) => scene.has.map(render::namespace).or(served.namespace),
+        (Turn::Come, Source::Unnamed) if run_by_others(scene) => served.namespace,
         (Turn::Come, Source::Found(template)) => Some(render::namespace(template)),
         (Turn::Come, Source::Unnamed | Source::Missing(_) | Source::Foreign(_)) => None,
     };
@@ -99,11 +102,29 @@ pub fn status(scene: Scene<'_>, at: Timestamp) -> ManagedClusterAddOnStatus {
         supported_configs: kinds.collect(),
         config_references: references(scene, &stage, &served.config_references),
         namespace,
-        health_check: Some(HealthCheck { mode: Some("Customized".to_owned()) }),
+        health_check: match run_by_others(scene) {
+            true => served.health_check,
+            false => Some(HealthCheck { mode: Some("Customized".to_owned()) }),
+        },
         related_objects: served.related_objects,
         registrations: served.registrations,
         kube_client_driver: served.kube_client_driver,
     }
+}
+
+/// Whether another than this service runs the add-on and says how it is: no template names what it
+/// runs, it has no work of the service's, and somebody has written its status.
+fn run_by_others(scene: Scene<'_>) -> bool {
+    let unnamed = matches!(scene.template, Source::Unnamed) && scene.work.is_none();
+    unnamed && !scene.add_on.state().written.is_empty()
+}
+
+/// Whether a condition is for another to say (spec 2.4). Of a cluster that is silent nobody can say
+/// that an add-on is available.
+fn is_others(scene: Scene<'_>, kind: &str) -> bool {
+    let silent = scene.cluster.is_some_and(|cluster| cluster.available == Some(false));
+    let said = kind != kind::AVAILABLE || !silent;
+    said && run_by_others(scene) && scene.add_on.is_written(kind)
 }
 
 fn stage(scene: Scene<'_>) -> Stage {

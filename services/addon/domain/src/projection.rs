@@ -367,7 +367,7 @@ impl Fleet {
             self.stale.remove(key);
             return;
         };
-        let leaves = add_on.is_deleting() && !self.works.contains_key(key);
+        let leaves = add_on.awaits_work() && !self.works.contains_key(key);
         let status = self.status(key, Timestamp::default());
         let served = add_on.object().and_then(|object| object.status.as_ref());
         if !leaves && served == Some(&status) {

@@ -3,6 +3,7 @@
 
 use fleetlog_kernel::NameError;
 use fleetlog_messages::common;
+use fleetlog_rules::finalizers::Late;
 use fleetlog_rules::labels::{LabelError, SelectorError};
 
 /// Why the add-on service says no.
@@ -145,6 +146,17 @@ pub enum Refusal {
         /// What is allowed.
         limit: usize,
     },
+    /// A finalizer that comes too late.
+    #[error(transparent)]
+    Late(#[from] Late),
+    /// A status that is larger than an event may be.
+    #[error("the status has {size} bytes, more than the {limit} allowed")]
+    StatusTooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// What is allowed.
+        limit: usize,
+    },
 }
 
 impl Refusal {
@@ -175,6 +187,8 @@ impl Refusal {
             Self::NoManifests => "ADD0021",
             Self::Manifest { .. } => "ADD0022",
             Self::TooLarge { .. } => "ADD0023",
+            Self::Late(_) => "ADD0024",
+            Self::StatusTooLarge { .. } => "ADD0025",
         }
     }
 
@@ -219,6 +233,8 @@ impl Refusal {
             }
             Self::Manifest { .. } => "correct the manifest and apply again",
             Self::TooLarge { .. } => "spread the objects over several add-ons",
+            Self::Late(_) => "leave it out: the object is on its way out",
+            Self::StatusTooLarge { .. } => "write shorter messages and fewer conditions",
         }
     }
 }

@@ -2,7 +2,7 @@
 //! cannot follow changes nothing. Decides nothing.
 
 use crate::config::Config;
-use crate::names::{PLACEMENTS, PlacementKey};
+use crate::names::{FINALIZER, PLACEMENTS, PlacementKey};
 use fleetlog_kernel::{ContentHash, Position, Timestamp};
 use fleetlog_messages::addon::{
     AddOnState, AddOnTemplate, ClusterManagementAddOn, ConfigTurn, DefinitionState, GivenConfig,
@@ -47,9 +47,13 @@ fn deleting(meta: Option<&ObjectMeta>) -> bool {
     meta.is_some_and(|meta| meta.deletion_timestamp.is_some())
 }
 
-fn mark(meta: Option<&mut ObjectMeta>, at: Option<&Time>) {
-    if let Some(meta) = meta {
-        meta.deletion_timestamp = at.cloned();
+/// Marks an object that is on its way out; `generation` is what it has from now on, 0 as it was.
+fn mark(meta: Option<&mut ObjectMeta>, at: Option<&Time>, generation: i64) {
+    let Some(meta) = meta else { return };
+    meta.deletion_timestamp = at.cloned();
+    if generation > 0 {
+        meta.generation = Some(generation);
+        meta.deletion_grace_period_seconds = Some(0);
     }
 }
 
@@ -159,7 +163,8 @@ impl Definition {
                 }
             }
             definition_event::Event::DeletionRequested(event) => {
-                mark(self.0.object.as_mut().and_then(|o| o.metadata.as_mut()), event.at.as_ref());
+                let meta = self.0.object.as_mut().and_then(|object| object.metadata.as_mut());
+                mark(meta, event.at.as_ref(), event.generation);
             }
             definition_event::Event::Deleted(_) => self = Self::default(),
         }
@@ -250,6 +255,19 @@ impl AddOn {
         deleting(self.metadata())
     }
 
+    /// Whether it waits for its work, on its way out.
+    #[must_use]
+    pub fn awaits_work(&self) -> bool {
+        let holds = |meta: &ObjectMeta| meta.finalizers.iter().any(|one| one == FINALIZER);
+        self.is_deleting() && self.metadata().is_some_and(holds)
+    }
+
+    /// Whether a condition was written by another than the service.
+    #[must_use]
+    pub fn is_written(&self, kind: &str) -> bool {
+        self.0.written.iter().any(|written| written == kind)
+    }
+
     /// Whether a user installed it, so that placements neither take it over nor remove it.
     #[must_use]
     pub fn is_users(&self) -> bool {
@@ -278,10 +296,14 @@ impl AddOn {
             add_on_event::Event::Progressed(event) => {
                 if let Some(object) = &mut self.0.object {
                     object.status.clone_from(&event.status);
+                    self.0.written.extend(event.written.iter().cloned());
+                    self.0.written.sort_unstable();
+                    self.0.written.dedup();
                 }
             }
             add_on_event::Event::DeletionRequested(event) => {
-                mark(self.0.object.as_mut().and_then(|o| o.metadata.as_mut()), event.at.as_ref());
+                let meta = self.0.object.as_mut().and_then(|object| object.metadata.as_mut());
+                mark(meta, event.at.as_ref(), event.generation);
             }
             add_on_event::Event::Deleted(_) => self = Self::default(),
         }
@@ -344,6 +366,12 @@ impl Template {
         match event {
             template_event::Event::Specified(event) => {
                 Self::of(TemplateState { object: event.template.clone(), ..self.0 })
+            }
+            template_event::Event::DeletionRequested(event) => {
+                let Self(mut state, said) = self;
+                let meta = state.object.as_mut().and_then(|object| object.metadata.as_mut());
+                mark(meta, event.at.as_ref(), event.generation);
+                Self(state, said)
             }
             template_event::Event::Deleted(_) => Self::default(),
         }

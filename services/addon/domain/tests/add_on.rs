@@ -40,7 +40,7 @@ fn assess(status: ManagedClusterAddOnStatus) -> OfAddOn {
 
 fn requested() -> Event {
     let at = Some(fleetlog_rules::time(NOW));
-    Event::DeletionRequested(AddOnDeletionRequested { by: "alice".into(), at })
+    Event::DeletionRequested(AddOnDeletionRequested { by: "alice".into(), at, generation: 2 })
 }
 
 fn gone() -> Event {
@@ -158,7 +158,8 @@ fn it_goes_with_its_cluster_and_stays_when_the_cluster_came_back() {
 #[test]
 fn a_status_that_says_something_new_is_kept() {
     let status = ManagedClusterAddOnStatus { namespace: Some("m".into()), ..Default::default() };
-    let progressed = Event::Progressed(AddOnProgressed { status: Some(status.clone()) });
+    let progressed =
+        Event::Progressed(AddOnProgressed { status: Some(status.clone()), written: vec![] });
     let when = given::<AddOn>([installed("")]).when(assess(status.clone()));
     when.then([progressed.clone()]);
     given::<AddOn>([installed(""), progressed]).when(assess(status.clone())).then_nothing();

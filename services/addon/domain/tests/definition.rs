@@ -34,7 +34,8 @@ fn plan(decided: &[(&str, &[&str])], installed: &[(&str, &str)], lost: &[&str]) 
 
 fn requested() -> Event {
     let at = Some(fleetlog_rules::time(NOW));
-    Event::DeletionRequested(DefinitionDeletionRequested { by: "alice".into(), at })
+    let by = "alice".into();
+    Event::DeletionRequested(DefinitionDeletionRequested { by, at, generation: 2 })
 }
 
 fn refused(object: ClusterManagementAddOn, refusal: Refusal) {

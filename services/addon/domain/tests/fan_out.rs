@@ -75,7 +75,8 @@ fn what_concerns_more_add_ons_than_one_commit_may_lead_to_commands_for_is_told_i
     all_once(of_template.get("deliver"));
 
     let at = Some(fleetlog_rules::time(NOW));
-    let requested = Event::DeletionRequested(DefinitionDeletionRequested { by: "ann".into(), at });
+    let requested = DefinitionDeletionRequested { by: "ann".into(), at, generation: 2 };
+    let requested = Event::DeletionRequested(requested);
     story.apply(Change::Definition("metrics".into(), vec![requested]));
     let (of_deletion, parts) = told(&mut story);
     assert_eq!(parts, CLUSTERS.div_ceil(2_000) - 1);

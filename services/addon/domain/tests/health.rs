@@ -9,7 +9,9 @@ use fleetlog_addon_domain::turns::Turn;
 use fleetlog_addon_domain::{AddOn, Config, Definition, Template};
 use fleetlog_kernel::Timestamp;
 use fleetlog_kernel::spec::given;
-use fleetlog_messages::addon::{ManagedClusterAddOnStatus, SeenMember, SeenWork};
+use fleetlog_messages::addon::{
+    AddOnProgressed, ManagedClusterAddOnStatus, SeenMember, SeenWork, add_on_event::Event,
+};
 use fleetlog_messages::common::Condition;
 use fleetlog_messages::work::{
     FeedbackValue, FieldValue, ManifestCondition, ManifestResourceMeta, ManifestResourceStatus,
@@ -101,6 +103,46 @@ fn without_a_template_it_says_what_is_missing() {
     let status = judged(Source::Unnamed, None, None);
     assert_eq!(said(&status, "Progressing"), "False ConfigurationUnsupported");
     assert_eq!(status.config_references, []);
+}
+
+#[test]
+fn who_runs_an_add_on_without_a_template_says_how_it_is() {
+    let condition = |kind: &str, status: &str| Condition {
+        r#type: Some(kind.to_owned()),
+        status: Some(status.to_owned()),
+        reason: Some("Theirs".to_owned()),
+        ..Condition::default()
+    };
+    let status = ManagedClusterAddOnStatus {
+        conditions: vec![condition("Available", "True"), condition("Degraded", "False")],
+        namespace: Some("theirs".to_owned()),
+        kube_client_driver: Some("token".to_owned()),
+        ..ManagedClusterAddOnStatus::default()
+    };
+    let written = vec!["Available".to_owned(), "Degraded".to_owned()];
+    let progressed = Event::Progressed(AddOnProgressed { status: Some(status), written });
+    let add_on = given::<AddOn>([installed("ops/east"), progressed]).state();
+    let template = template(&[deployment()]);
+    let judged = |template, available| {
+        let cluster = SeenMember { since: 1, available };
+        let (key, turn, cluster) = (&key(), &Turn::Come, Some(&cluster));
+        let (definition, has, work) = (None, None, None);
+        let add_on = &add_on;
+        let scene = Scene { key, add_on, definition, template, turn, has, work, cluster };
+        fleetlog_addon_domain::health::status(scene, Timestamp::of_seconds(9))
+    };
+    let theirs = judged(Source::Unnamed, Some(true));
+    assert_eq!(said(&theirs, "Available"), "True Theirs");
+    assert_eq!(said(&theirs, "Configured"), "False ConfigurationsNotConfigured");
+    assert_eq!(theirs.namespace.as_deref(), Some("theirs"));
+    assert_eq!(theirs.health_check, None);
+    let silent = judged(Source::Unnamed, Some(false));
+    assert_eq!(said(&silent, "Available"), "Unknown ManagedClusterLeaseUpdateStopped");
+    // With a template the service knows better, but of what only they know.
+    let ours = judged(Source::Found(&template), Some(true));
+    assert_eq!(said(&ours, "Available"), "Unknown WorkNotFound");
+    assert_eq!(said(&ours, "Degraded"), "False Theirs");
+    assert_eq!(ours.kube_client_driver.as_deref(), Some("token"));
 }
 
 #[test]

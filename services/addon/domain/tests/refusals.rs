@@ -5,6 +5,7 @@
 use fleetlog_addon_domain::Refusal;
 use fleetlog_kernel::dns_label;
 use fleetlog_messages::common;
+use fleetlog_rules::finalizers::Late;
 use fleetlog_rules::labels::{LabelError, SelectorError};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -35,6 +36,8 @@ fn all() -> Vec<Refusal> {
         Refusal::NoManifests,
         Refusal::Manifest { index: 0, rule: text() },
         Refusal::TooLarge { size: 2, limit: 1 },
+        Refusal::Late(Late { finalizers: vec![text()] }),
+        Refusal::StatusTooLarge { size: 2, limit: 1 },
     ]
 }
 

@@ -352,7 +352,9 @@ proptest! {
                 prop_assert!(before.is_deleting() || events.iter().any(goes));
                 break;
             }
-            let holds = |work: &Work| work.metadata().map(|m| m.finalizers.clone()).unwrap_or_default();
+            let holds = |work: &Work| {
+                work.metadata().map(|meta| meta.finalizers.clone()).unwrap_or_default()
+            };
             prop_assert!(!holds(&work).is_empty());
             if before.is_deleting() {
                 prop_assert!(work.is_deleting());

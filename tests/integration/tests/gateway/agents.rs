@@ -1,6 +1,7 @@
 //! What OCM's own agents and add-on managers send, request by request, and what they get.
 
 use crate::stage::{Answered, Stage, WORKS, Watching, version};
+use fleetlog_test_support::eventually;
 use serde_json::{Value, json};
 
 const CLEANUP: &str = "cluster.open-cluster-management.io/manifest-work-cleanup";
@@ -164,6 +165,137 @@ async fn gw074_a_work_waits_for_whoever_holds_it() {
     assert_eq!(left["metadata"]["finalizers"], json!(["example.com/mine"]));
     assert_eq!(stage.post(WORKS, work("w")).await.refused(), (409, "AlreadyExists"));
     let none = json!({"metadata": {"finalizers": []}});
+    stage.patch(&path, none).await.ok();
+    assert_eq!(stage.get(&path).await.refused(), (404, "NotFound"));
+}
+
+const ADDONS: &str = "/apis/addon.open-cluster-management.io/v1alpha1";
+const INSTALLED: &str =
+    "/apis/addon.open-cluster-management.io/v1alpha1/namespaces/c1/managedclusteraddons";
+
+/// The status and the reason of a condition.
+fn said(object: &Value, kind: &str) -> Option<String> {
+    let all = object["status"]["conditions"].as_array()?;
+    let found = all.iter().find(|condition| condition["type"] == kind)?;
+    Some(format!("{} {}", found["status"].as_str()?, found["reason"].as_str()?))
+}
+
+/// The add-on `x`, which others run, installed on `c1`; as the service sees it.
+async fn installed(stage: &Stage) -> Value {
+    let definition = json!({"metadata": {"name": "x"}, "spec": {}});
+    stage.post(&format!("{ADDONS}/clustermanagementaddons"), definition).await.ok();
+    stage.post(INSTALLED, json!({"metadata": {"name": "x"}})).await.ok();
+    let seen = async || {
+        let object = stage.get(&format!("{INSTALLED}/x")).await.ok();
+        said(&object, "Available").map(|_| object)
+    };
+    eventually("the service says how it is", seen).await.unwrap()
+}
+
+#[tokio::test]
+async fn gw051_who_runs_an_add_on_writes_how_it_is() {
+    let stage = stage().await;
+    let seen = installed(&stage).await;
+    assert_eq!(said(&seen, "Available").as_deref(), Some("Unknown WorkNotFound"));
+    let path = format!("{INSTALLED}/x/status");
+    let mut status = seen["status"].clone();
+    let conditions = status["conditions"].as_array_mut().unwrap();
+    conditions.retain(|condition| condition["type"] != "Available");
+    conditions.push(condition("Available", 1, 7));
+    conditions.push(condition("ClusterCertificateRotated", 1, 8));
+    status["registrations"] = json!([{"signerName": "kubernetes.io/kube-apiserver-client",
+        "subject": {"user": "u", "groups": ["g"]}}]);
+    status["healthCheck"] = json!({"mode": "Lease"});
+    let body = json!({"metadata": read(&seen), "status": status});
+    patch(&stage, &path, body.clone()).await.ok();
+    assert_eq!(patch(&stage, &path, body).await.refused(), (409, "Conflict"));
+    // A condition that the service knows better is put right, the others stay.
+    let seen = stage.get(&format!("{INSTALLED}/x")).await.ok();
+    let mut status = seen["status"].clone();
+    status["supportedConfigs"] = json!([{"group": "g", "resource": "r"}]);
+    let body = json!({"metadata": read(&seen), "status": status});
+    patch(&stage, &path, body).await.ok();
+    let right = async || {
+        let object = stage.get(&format!("{INSTALLED}/x")).await.ok();
+        object["status"].get("supportedConfigs").is_none().then_some(object)
+    };
+    let seen = eventually("what the service knows is put right", right).await.unwrap();
+    assert_eq!(said(&seen, "Available").as_deref(), Some("True Said"));
+    assert_eq!(said(&seen, "ClusterCertificateRotated").as_deref(), Some("True Said"));
+    assert_eq!(said(&seen, "Progressing").as_deref(), Some("False ConfigurationUnsupported"));
+    assert_eq!(seen["status"]["registrations"][0]["subject"]["groups"], json!(["g"]));
+    assert_eq!(seen["status"]["healthCheck"]["mode"], "Lease");
+
+    let definition = format!("{ADDONS}/clustermanagementaddons/x");
+    let before = stage.get(&definition).await.ok();
+    let mut metadata = read(&before);
+    metadata["uid"] = json!("other");
+    metadata["resourceVersion"] = Value::Null;
+    let progressions = json!([{"namespace": "t", "name": "p"}]);
+    let status = json!({"installProgressions": progressions});
+    let body = json!({"metadata": metadata, "status": status});
+    let part = format!("{definition}/status");
+    assert_eq!(stage.patch(&part, body).await.refused(), (422, "Invalid"));
+    let body = json!({"metadata": read(&before), "status": status});
+    stage.patch(&part, body).await.ok();
+    let right = async || {
+        let object = stage.get(&definition).await.ok();
+        object["status"].get("installProgressions").is_none().then_some(object)
+    };
+    eventually("nothing is installed by a placement", right).await.unwrap();
+}
+
+#[tokio::test]
+async fn gw074_an_add_on_its_definition_and_its_template_wait_for_whoever_holds_them() {
+    let stage = stage().await;
+    installed(&stage).await;
+    let template = json!({"metadata": {"name": "x"}, "spec": {"addonName": "x", "agentSpec": {
+        "workload": {"manifests": [{"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "m", "namespace": "d"}}]}}}});
+    stage.post(&format!("{ADDONS}/addontemplates"), template).await.ok();
+    let held = json!({"metadata": {"finalizers": ["example.com/mine"]}});
+    let all = [
+        format!("{INSTALLED}/x"),
+        format!("{ADDONS}/clustermanagementaddons/x"),
+        format!("{ADDONS}/addontemplates/x"),
+    ];
+    for path in &all {
+        let object = stage.patch(path, held.clone()).await.ok();
+        let finalizers = object["metadata"]["finalizers"].as_array().unwrap();
+        assert!(finalizers.contains(&json!("example.com/mine")), "{object}");
+        let marked = stage.delete(path, Value::Null).await.ok();
+        let generation = |object: &Value| object["metadata"]["generation"].as_i64().unwrap();
+        assert_eq!(generation(&marked), generation(&object) + 1, "{marked}");
+        let late = json!({"metadata": {"finalizers": ["example.com/late"]}});
+        assert_eq!(stage.patch(path, late).await.refused(), (422, "Invalid"), "{path}");
+    }
+    for path in &all {
+        let alone = async || {
+            let object = stage.get(path).await.ok();
+            (object["metadata"]["finalizers"] == held["metadata"]["finalizers"]).then_some(())
+        };
+        eventually("nobody else holds it", alone).await.unwrap();
+        let none = json!({"metadata": {"finalizers": null}});
+        stage.patch(path, none).await.ok();
+        assert_eq!(stage.get(path).await.refused(), (404, "NotFound"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn gw074_a_replica_set_waits_for_whoever_holds_it() {
+    let stage = stage().await;
+    let sets = "/apis/work.open-cluster-management.io/v1alpha1/namespaces/t/\
+        manifestworkreplicasets";
+    let template = work("w")["spec"].clone();
+    let set = json!({"metadata": {"name": "s", "finalizers": ["example.com/mine"]},
+        "spec": {"placementRefs": [{"name": "p"}], "manifestWorkTemplate": template}});
+    stage.post(sets, set).await.ok();
+    let path = format!("{sets}/s");
+    let refused = stage.patch(&format!("{path}/status"), json!({"status": {}})).await;
+    assert_eq!(refused.code, 405, "its status is the service's");
+    let marked = stage.delete(&path, Value::Null).await.ok();
+    assert_eq!(marked["metadata"]["finalizers"], json!(["example.com/mine"]));
+    let none = json!({"metadata": {"finalizers": null}});
     stage.patch(&path, none).await.ok();
     assert_eq!(stage.get(&path).await.refused(), (404, "NotFound"));
 }

@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DefinitionCommand {
-    #[prost(oneof = "definition_command::Command", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "definition_command::Command", tags = "1, 2, 3, 4, 5, 6")]
     pub command: ::core::option::Option<definition_command::Command>,
 }
 /// Nested message and enum types in `DefinitionCommand`.
@@ -25,6 +25,8 @@ pub mod definition_command {
         Summarize(super::SummarizeInstall),
         #[prost(message, tag = "5")]
         Revisit(super::RevisitInstall),
+        #[prost(message, tag = "6")]
+        WriteStatus(super::WriteDefinitionStatus),
     }
 }
 /// Create or change, by a user.
@@ -72,12 +74,26 @@ pub struct RevisitInstall {
     #[serde(rename = "after", skip_serializing_if = "crate::wire::is_default")]
     pub after: ::prost::alloc::string::String,
 }
+/// Its status as a manager of add-ons says it; the service puts right what it knows itself.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WriteDefinitionStatus {
+    /// All of it; absent: none.
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
+    pub status: ::core::option::Option<crate::addon::ClusterManagementAddOnStatus>,
+    /// Refuse unless it stands here; empty: wherever it stands.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "resourceVersion", skip_serializing_if = "crate::wire::is_default")]
+    pub resource_version: ::prost::alloc::string::String,
+}
 /// A command on a ManagedClusterAddOn (kind token `clusteraddon`, scope the cluster).
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AddOnCommand {
-    #[prost(oneof = "add_on_command::Command", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "add_on_command::Command", tags = "1, 2, 3, 4, 5, 6")]
     pub command: ::core::option::Option<add_on_command::Command>,
 }
 /// Nested message and enum types in `AddOnCommand`.
@@ -96,6 +112,8 @@ pub mod add_on_command {
         Uninstall(super::UninstallAddOn),
         #[prost(message, tag = "5")]
         Assess(super::AssessAddOn),
+        #[prost(message, tag = "6")]
+        WriteStatus(super::WriteAddOnStatus),
     }
 }
 /// Create or change, by a user.
@@ -142,6 +160,20 @@ pub struct UninstallAddOn {}
 #[serde(default)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AssessAddOn {}
+/// Its status as its manager or an agent says it; the service puts right what it knows itself.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WriteAddOnStatus {
+    /// All of it; absent: none.
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
+    pub status: ::core::option::Option<crate::addon::ManagedClusterAddOnStatus>,
+    /// Refuse unless it stands here; empty: wherever it stands.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "resourceVersion", skip_serializing_if = "crate::wire::is_default")]
+    pub resource_version: ::prost::alloc::string::String,
+}
 /// A command on an AddOnTemplate (kind token `template`).
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

@@ -141,6 +141,10 @@ pub struct DefinitionDeletionRequested {
     #[prost(message, optional, tag = "2")]
     #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
     pub at: ::core::option::Option<crate::common::Time>,
+    /// Its `metadata.generation` from now on; 0: as it was.
+    #[prost(int64, tag = "3")]
+    #[serde(rename = "generation", skip_serializing_if = "crate::wire::is_default")]
+    pub generation: i64,
 }
 /// It and its installations are gone.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -196,6 +200,10 @@ pub struct AddOnProgressed {
     #[prost(message, optional, tag = "1")]
     #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
     pub status: ::core::option::Option<crate::addon::ManagedClusterAddOnStatus>,
+    /// The types of conditions that somebody other than the service wrote just now.
+    #[prost(string, repeated, tag = "2")]
+    #[serde(rename = "written", skip_serializing_if = "crate::wire::is_default")]
+    pub written: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Somebody wants it gone; its work goes first.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -208,6 +216,10 @@ pub struct AddOnDeletionRequested {
     #[prost(message, optional, tag = "2")]
     #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
     pub at: ::core::option::Option<crate::common::Time>,
+    /// Its `metadata.generation` from now on; 0: as it was.
+    #[prost(int64, tag = "3")]
+    #[serde(rename = "generation", skip_serializing_if = "crate::wire::is_default")]
+    pub generation: i64,
 }
 /// It and its work are gone (or its cluster is).
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -219,7 +231,7 @@ pub struct AddOnDeleted {}
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TemplateEvent {
-    #[prost(oneof = "template_event::Event", tags = "1, 2")]
+    #[prost(oneof = "template_event::Event", tags = "1, 2, 3")]
     pub event: ::core::option::Option<template_event::Event>,
 }
 /// Nested message and enum types in `TemplateEvent`.
@@ -232,6 +244,8 @@ pub mod template_event {
         Specified(super::TemplateSpecified),
         #[prost(message, tag = "2")]
         Deleted(super::TemplateDeleted),
+        #[prost(message, tag = "3")]
+        DeletionRequested(super::TemplateDeletionRequested),
     }
 }
 /// The whole intent: metadata and spec as they are from now on.
@@ -248,7 +262,24 @@ pub struct TemplateSpecified {
 #[serde(default)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TemplateDeleted {
+    /// Who wanted it gone; empty where that was said before.
     #[prost(string, tag = "1")]
     #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
     pub by: ::prost::alloc::string::String,
+}
+/// Somebody wants it gone; others hold it by finalizers.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TemplateDeletionRequested {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
+    /// Its `metadata.generation` from now on.
+    #[prost(int64, tag = "3")]
+    #[serde(rename = "generation", skip_serializing_if = "crate::wire::is_default")]
+    pub generation: i64,
 }

@@ -85,6 +85,10 @@ pub struct AddOnState {
     #[prost(uint64, tag = "4")]
     #[serde(rename = "changed", skip_serializing_if = "crate::wire::is_default")]
     pub changed: u64,
+    /// The types of conditions that others than the service wrote, in order.
+    #[prost(string, repeated, tag = "5")]
+    #[serde(rename = "written", skip_serializing_if = "crate::wire::is_default")]
+    pub written: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An AddOnTemplate as its events left it.
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -1,6 +1,6 @@
 //! What is decided about one ClusterManagementAddOn.
 
-use super::{after, check, check_name, keep_finalizer};
+use super::{after, check, check_leaving, check_name, check_size, check_version};
 use crate::command::{Apply, Chosen, OfDefinition};
 use crate::config::{self, Config};
 use crate::names::{DEFINITION_FINALIZER, LIFECYCLE, MANUAL, PLACEMENTS, PlacementKey};
@@ -12,9 +12,11 @@ use fleetlog_kernel::{Position, Timestamp};
 use fleetlog_messages::addon::{
     ClusterManagementAddOn, ClusterManagementAddOnSpec, ClusterManagementAddOnStatus, ConfigTurn,
     DefinitionDeleted, DefinitionDeletionRequested, DefinitionProgressed, DefinitionSpecified,
-    InstallPlanned, InstallRevisited, InstallTarget, definition_event::Event,
+    InstallPlanned, InstallRevisited, InstallTarget, WriteDefinitionStatus,
+    definition_event::Event,
 };
 use fleetlog_messages::common::ObjectMeta;
+use fleetlog_rules::finalizers::{self, Left};
 use fleetlog_rules::metadata::Birth;
 use fleetlog_rules::rollout::Strategy;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,18 +33,21 @@ pub(super) fn apply(
     let given = apply.object.metadata.clone().unwrap_or_default();
     let stands = definition.object().map(|_| definition.state().changed);
     check(apply, &given, ("", &asked.name), stands)?;
-    if definition.is_deleting() {
-        return Err(Refusal::BeingDeleted { object: asked.name.clone() });
-    }
+    let current = definition.object();
+    let moved = current.is_some_and(|current| current.spec != apply.object.spec);
+    check_leaving(apply, definition.is_deleting(), moved, &asked.name)?;
     check_lifecycle(&given)?;
     let spec = apply.object.spec.as_ref().ok_or(Refusal::Incomplete { missing: "spec" })?;
     check_spec(spec)?;
-    let current = definition.object();
-    let moved = current.is_some_and(|current| current.spec != apply.object.spec);
     let before = current.and_then(|current| current.metadata.as_ref());
     let birth = Birth { namespace: None, name: asked.name.clone(), uid: asked.uid.clone(), at };
     let mut meta = after(apply, &given, before, &birth, moved);
-    keep_finalizer(&mut meta, DEFINITION_FINALIZER);
+    finalizers::keep(before, &mut meta, DEFINITION_FINALIZER);
+    if let Some(before) = before
+        && finalizers::write(before, &meta)? == Left::Goes
+    {
+        return Ok(vec![Event::Deleted(DefinitionDeleted {})]);
+    }
     if before == Some(&meta) && !moved {
         return Ok(vec![]);
     }
@@ -89,10 +94,40 @@ pub(super) fn delete(
     if definition.is_deleting() {
         return Ok(vec![]);
     }
-    let at = Some(fleetlog_rules::time(at));
-    let requested = DefinitionDeletionRequested { by: by.to_owned(), at };
-    let gone = (add_ons == 0).then_some(Event::Deleted(DefinitionDeleted {}));
-    Ok([Event::DeletionRequested(requested)].into_iter().chain(gone).collect())
+    let (at, generation) = (Some(fleetlog_rules::time(at)), definition.generation() + 1);
+    let requested = DefinitionDeletionRequested { by: by.to_owned(), at, generation };
+    let requested = Event::DeletionRequested(requested);
+    let marked = definition.clone().evolved(&requested);
+    let left = if add_ons == 0 { let_go(&marked) } else { vec![] };
+    Ok([requested].into_iter().chain(left).collect())
+}
+
+/// Its add-ons are gone: so is it, unless others hold it by finalizers.
+fn let_go(definition: &Definition) -> Vec<Event> {
+    let object = definition.object().cloned();
+    let mut left = object.map(|object| ClusterManagementAddOn { status: None, ..object });
+    let meta = left.as_mut().and_then(|definition| definition.metadata.as_mut());
+    match meta.and_then(|meta| finalizers::release(meta, DEFINITION_FINALIZER)) {
+        Some(Left::Goes) => vec![Event::Deleted(DefinitionDeleted {})],
+        Some(Left::Stays) => vec![Event::Specified(DefinitionSpecified { definition: left })],
+        None => vec![],
+    }
+}
+
+/// The status whole, as a manager of add-ons writes it.
+pub(super) fn write_status(
+    definition: &Definition,
+    asked: &OfDefinition,
+    write: &WriteDefinitionStatus,
+) -> Decision {
+    let name = asked.name.clone();
+    let Some(object) = definition.object() else { return Err(Refusal::NotFound { object: name }) };
+    check_version(&write.resource_version, name, Some(definition.state().changed))?;
+    check_size(write)?;
+    if object.status == write.status {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::Progressed(DefinitionProgressed { status: write.status.clone() })])
 }
 
 pub(super) fn plan(
@@ -142,8 +177,7 @@ pub(super) fn summarize(
 ) -> Vec<Event> {
     let Some(object) = definition.object() else { return vec![] };
     if definition.is_deleting() {
-        let gone = (add_ons == 0).then_some(Event::Deleted(DefinitionDeleted {}));
-        return gone.into_iter().collect();
+        return if add_ons == 0 { let_go(definition) } else { vec![] };
     }
     let none = ClusterManagementAddOnStatus::default();
     if object.status.as_ref().unwrap_or(&none) == status {

@@ -1,6 +1,6 @@
 //! What is decided about one AddOnTemplate.
 
-use super::{after, check};
+use super::{after, check, check_leaving};
 use crate::command::{Apply, OfTemplate};
 use crate::names::{AddOnKey, OLD_PRE_DELETE, PRE_DELETE};
 use crate::refusal::Refusal;
@@ -8,9 +8,11 @@ use crate::render;
 use crate::state::Template;
 use fleetlog_kernel::{Timestamp, dns_subdomain};
 use fleetlog_messages::addon::{
-    AddOnTemplate, TemplateDeleted, TemplateSpecified, TemplateState, template_event::Event,
+    AddOnTemplate, TemplateDeleted, TemplateDeletionRequested, TemplateSpecified, TemplateState,
+    template_event::Event,
 };
 use fleetlog_messages::common::Raw;
+use fleetlog_rules::finalizers::{self, Left, Wish};
 use fleetlog_rules::metadata::Birth;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -27,12 +29,19 @@ pub(super) fn apply(
     let given = apply.object.metadata.clone().unwrap_or_default();
     let stands = template.object().map(|_| template.state().changed);
     check(apply, &given, ("", &asked.name), stands)?;
-    check_spec(&apply.object)?;
     let current = template.object();
     let moved = current.is_some_and(|current| current.spec != apply.object.spec);
     let before = current.and_then(|current| current.metadata.as_ref());
+    let leaves = before.is_some_and(finalizers::is_terminating);
+    check_leaving(apply, leaves, moved, &asked.name)?;
+    check_spec(&apply.object)?;
     let birth = Birth { namespace: None, name: asked.name.clone(), uid: asked.uid.clone(), at };
     let meta = after(apply, &given, before, &birth, moved);
+    if let Some(before) = before
+        && finalizers::write(before, &meta)? == Left::Goes
+    {
+        return Ok(vec![Event::Deleted(TemplateDeleted::default())]);
+    }
     if before == Some(&meta) && !moved {
         return Ok(vec![]);
     }
@@ -113,9 +122,18 @@ fn check_size(object: &AddOnTemplate) -> Result<(), Refusal> {
     if size > limit { Err(Refusal::TooLarge { size, limit }) } else { Ok(()) }
 }
 
-pub(super) fn delete(template: &Template, asked: &OfTemplate, by: &str) -> Decision {
-    if template.object().is_none() {
+pub(super) fn delete(template: &Template, asked: &OfTemplate, by: &str, at: Timestamp) -> Decision {
+    let Some(object) = template.object() else {
         return Err(Refusal::NotFound { object: asked.name.clone() });
-    }
-    Ok(vec![Event::Deleted(TemplateDeleted { by: by.to_owned() })])
+    };
+    let (meta, by) = (object.metadata.clone().unwrap_or_default(), by.to_owned());
+    Ok(match finalizers::wish(&meta) {
+        Wish::Granted => vec![Event::Deleted(TemplateDeleted { by })],
+        Wish::Waits => {
+            let (at, generation) = (Some(fleetlog_rules::time(at)), meta.generation() + 1);
+            let requested = TemplateDeletionRequested { by, at, generation };
+            vec![Event::DeletionRequested(requested)]
+        }
+        Wish::Repeated => vec![],
+    })
 }

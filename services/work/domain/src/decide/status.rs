@@ -67,8 +67,8 @@ pub(super) fn write_status(
 }
 
 /// The generation that a status speaks of: that of which it says whether it is applied, else the
-/// newest of its conditions; a condition that names none speaks of what there is. Without conditions
-/// it speaks of the one before.
+/// newest of its conditions; a condition that names none speaks of what there is. Without
+/// conditions it speaks of the one before.
 fn speaks_of(work: &Work, status: Option<&ManifestWorkStatus>) -> i64 {
     let conditions = status.map_or(&[][..], |status| &status.conditions);
     let current = work.generation();

@@ -109,8 +109,8 @@ pub(super) fn deliver(work: &Work, asked: &OfWork, deliver: &Deliver, at: Timest
     specify(work, asked, wanted, Metadata::Replace, at)
 }
 
-/// The work as it is from now on; nothing when only bookkeeping would change. On its way out it goes
-/// with its last finalizer; who takes that of its agent away says that nothing is left.
+/// The work as it is from now on; nothing when only bookkeeping would change. On its way out it
+/// goes with its last finalizer; who takes that of its agent away says that nothing is left.
 fn specify(
     work: &Work,
     asked: &OfWork,
