@@ -38,8 +38,8 @@ pub struct KindInfo {
 pub struct Column {
     /// The heading.
     pub name: &'static str,
-    /// `string`, `integer`, `boolean`, `date`, `count`: of the entries, or what
-    /// `fleetlog_objects::column` computes: `reference`, `duration`, `list`, `accounts`, `approval`.
+    /// `string`, `integer`, `boolean`, `date`, `count`: of the entries, or what is computed by
+    /// `fleetlog_objects::column`: `reference`, `duration`, `list`, `accounts`, `approval`.
     pub kind: &'static str,
     /// Where the value lies, in kubectl's JSON path; with braces a text of several, with `|` the
     /// first of several.

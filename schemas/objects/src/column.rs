@@ -1,5 +1,5 @@
-//! Cells of tables that are more than what lies at a path: references, durations, lists, and how far
-//! a request for a certificate is. The command line and the gateway show the same.
+//! Cells of tables that are more than what lies at a path: references, durations, lists, and how
+//! far a request for a certificate is. The command line and the gateway show the same.
 
 use crate::age::human;
 use crate::json_path::{filled, find};
