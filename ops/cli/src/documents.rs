@@ -298,6 +298,22 @@ mod tests {
     }
 
     #[test]
+    fn manifests_of_another_version_are_taken_as_the_one_that_is_kept() {
+        let text = "apiVersion: addon.open-cluster-management.io/v1beta1\n\
+                    kind: ManagedClusterAddOn\n\
+                    metadata: {name: a, namespace: c1, annotations: {\
+                    addon.open-cluster-management.io/v1alpha1-install-namespace: tools}}\n";
+        let given = read_text(text, None).unwrap();
+        assert_eq!(references(&given), ["ManagedClusterAddOn/c1/a"]);
+        assert_eq!(given[0].target.info.version, "v1alpha1");
+        assert_eq!(given[0].object["spec"]["installNamespace"], "tools");
+        let sources = [Source { name: "f".into(), text: text.into() }];
+        assert_eq!(targets(&sources, None).unwrap()[0], given[0].target);
+        let wrong = format!("{text}spec: {{installNamespace: tools}}\n");
+        assert_eq!(read_text(&wrong, None).unwrap_err().code, "OBJ0005");
+    }
+
+    #[test]
     fn a_folder_gives_its_yaml_and_json_files_in_order() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["b.yaml", "a.json", "c.txt"] {

@@ -54,7 +54,7 @@ fn gw004_kubectl_finds_every_kind_and_shows_what_fleetlog_shows() {
     let dev = Dev::start(2);
     let kubectl = Kubectl::of(&dev);
     let kinds = kubectl.ok(&["api-resources", "--no-headers"]);
-    assert_eq!(kinds.lines().count(), 28, "{kinds}");
+    assert_eq!(kinds.lines().count(), 31, "{kinds}");
     for short in ["mcl", "mclsets", "mca", "mwrs", "placements"] {
         kubectl.ok(&["get", short, "-A"]);
     }
@@ -68,8 +68,14 @@ fn gw004_kubectl_finds_every_kind_and_shows_what_fleetlog_shows() {
 #[test]
 fn gw006_kubectl_explains_fields() {
     let dev = Dev::start(1);
-    let explained = Kubectl::of(&dev).ok(&["explain", "placement.spec.decisionStrategy"]);
+    let kubectl = Kubectl::of(&dev);
+    let explained = kubectl.ok(&["explain", "placement.spec.decisionStrategy"]);
     assert!(explained.contains("How decisions are divided."), "{explained}");
+    let newer = kubectl.ok(&["explain", "clustermanagementaddon.spec"]);
+    assert!(newer.contains("defaultConfigs"), "{newer}");
+    let older = "--api-version=addon.open-cluster-management.io/v1alpha1";
+    let older = kubectl.ok(&["explain", "clustermanagementaddon.spec", older]);
+    assert!(older.contains("supportedConfigs") && !older.contains("defaultConfigs"), "{older}");
 }
 
 #[test]
