@@ -51,14 +51,14 @@ pub fn messages(pool: &DescriptorPool) -> Result<String> {
     let packages: Vec<String> = packages.into_iter().collect();
     let mut text = format!(
         "//! Every message. Generated from `schemas/proto`; do not edit.\n\n\
-         use super::{{{}}};\nuse crate::upcast::MessageInfo;\n\n\
+         use super::{{{}}};\nuse crate::upcast::MessageInfo as Is;\n\n\
          /// Every message, in the order of the protos.\n\
-         pub const MESSAGES: &[MessageInfo] = &[",
+         pub const MESSAGES: &[Is] = &[",
         packages.join(", ")
     );
     for message in ours {
         let path = format!("{}::{}", package(&message), message.name());
-        write!(text, "MessageInfo::of::<{path}>({:?}),", message.full_name())?;
+        write!(text, "Is::of::<{path}>({:?}),", message.full_name())?;
     }
     text.push_str("];\n");
     Ok(text)
