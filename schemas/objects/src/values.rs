@@ -18,7 +18,7 @@ fn is_secret(info: &KindInfo) -> bool {
 }
 
 /// Puts the `stringData` of a secret among its `data`; answers what is no base64. What a value says
-/// is in no refusal.
+/// is in no refusal. Of the secrets of an account the names alone are kept.
 pub fn settle_values(info: &KindInfo, object: &mut Value) -> Vec<Refusal> {
     if is_secret(info)
         && let Some(Value::Object(texts)) =
@@ -31,6 +31,9 @@ pub fn settle_values(info: &KindInfo, object: &mut Value) -> Vec<Refusal> {
             (name, text.unwrap_or_default())
         });
         object["data"] = data.into_iter().chain(encoded).collect::<Map<_, _>>().into();
+    }
+    if info.group.is_empty() && info.kind == "ServiceAccount" {
+        name_alone(object);
     }
     let field = match (info.group, info.kind) {
         ("", "Secret") => "data",
@@ -47,6 +50,14 @@ pub fn settle_values(info: &KindInfo, object: &mut Value) -> Vec<Refusal> {
         rule: "it must be base64".to_owned(),
     };
     wrong.map(refusal).collect()
+}
+
+/// An account knows its secrets by their names, whatever else is said of them.
+fn name_alone(account: &mut Value) {
+    let secrets = account.get_mut("secrets").and_then(Value::as_array_mut);
+    for secret in secrets.into_iter().flatten().filter_map(Value::as_object_mut) {
+        secret.retain(|field, _| field == "name");
+    }
 }
 
 /// Takes the values of a secret out of it, and what `kubectl apply` repeats of them; `None` for
@@ -89,7 +100,14 @@ pub fn put_values(object: &mut Value, mut values: Map<String, Value>) {
 mod tests {
     use super::*;
     use fleetlog_messages::ApiObject as _;
-    use fleetlog_messages::core::{ConfigMap, Secret};
+    use fleetlog_messages::core::{ConfigMap, Secret, ServiceAccount};
+
+    #[test]
+    fn an_account_knows_its_secrets_by_their_names() {
+        let mut object = json!({"secrets": [{"name": "a", "namespace": "n"}, {"name": "b"}]});
+        assert_eq!(settle_values(ServiceAccount::INFO, &mut object), []);
+        assert_eq!(object, json!({"secrets": [{"name": "a"}, {"name": "b"}]}));
+    }
 
     #[test]
     fn texts_are_put_among_the_values_and_come_first() {

@@ -176,11 +176,23 @@ pub(crate) fn one(
         Form::Table(version) => {
             let how = (version, Include::of(asked.query)?);
             let mut table = table_of(asked.kind, [object], how, true, now);
-            table["metadata"] = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
+            let version = object["metadata"].get("resourceVersion");
+            table["metadata"] =
+                version.map_or_else(|| json!({}), |v| json!({ "resourceVersion": v }));
             table
         }
     };
     Ok(document(code, asked.form, &shown))
+}
+
+/// An object as one of a list: those of Kubernetes' own kinds say their kind once, in the list.
+pub(crate) fn item(kind: Kind, object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut().filter(|_| kind.is_built_in()) {
+        fields.remove("kind");
+        fields.remove("apiVersion");
+    }
+    object
 }
 
 /// A list in the form that was asked for.
@@ -199,7 +211,7 @@ fn many(
     let info = asked.kind.0;
     let shown = match asked.form {
         Form::Json | Form::Yaml => {
-            let items = objects.cloned().collect();
+            let items = objects.map(|object| item(asked.kind, object)).collect();
             listed(format!("{}List", info.kind), &info.api_version(), items)
         }
         Form::Metadata => {

@@ -2,7 +2,7 @@
 
 use crate::Gateway;
 use crate::commands::{Failed, Refused};
-use crate::read::{key_of, one, selects};
+use crate::read::{item, key_of, one, selects};
 use crate::requests::Asked;
 use crate::respond::{Body, document};
 use fleetlog_gateway_domain::{At, Form, Key, Kind, Served, Status, Taken, body, list, write};
@@ -48,7 +48,7 @@ impl Gateway {
                 Err(status) if status.code == 404 => continue,
                 removed => removed?,
             };
-            items.push(asked.kind.said(&served.object).into_owned());
+            items.push(item(asked.kind, &asked.kind.said(&served.object)));
         }
         let version = self.board_of(asked.kind).look(|view| view.version()).to_string();
         let info = asked.kind.0;
@@ -136,10 +136,21 @@ fn preconditions(asked: &Asked<'_>, given: &Deletion, current: &Served) -> Resul
         let stands = &current.object["metadata"][field];
         if !wanted.is_null() && wanted != stands {
             let name = current.object["metadata"]["name"].as_str().unwrap_or_default();
+            let (wanted, stands) =
+                (wanted.as_str().unwrap_or_default(), stands.as_str().unwrap_or_default());
+            let (told, why) = match field {
+                "uid" => ("UID", "deleted and then recreated"),
+                _ => ("ResourceVersion", "modified"),
+            };
+            let info = asked.kind.0;
             let message = format!(
-                "Precondition failed: {field} in precondition: {wanted}, in object meta: {stands}"
+                "Operation cannot be fulfilled on {} \"{name}\": the {told} in the precondition \
+                 ({wanted}) does not match the {told} in record ({stands}). The object might have \
+                 been {why}",
+                info.in_group(info.kind)
             );
-            return Err(Status::new(409, "Conflict", message).of(asked.kind, name));
+            let about = Some(Box::new([name, info.group, info.kind].map(str::to_owned)));
+            return Err(Status { about, ..Status::new(409, "Conflict", message) });
         }
     }
     Ok(())
@@ -147,11 +158,15 @@ fn preconditions(asked: &Asked<'_>, given: &Deletion, current: &Served) -> Resul
 
 /// That an object is gone; `kind` holds the plural, as clients expect.
 fn deleted(kind: Kind, last: &Served) -> Value {
-    json!({
+    let mut gone = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
         "details": {
-            "name": last.object["metadata"]["name"], "group": kind.0.group,
-            "kind": kind.0.plural, "uid": last.object["metadata"]["uid"],
+            "name": last.object["metadata"]["name"], "kind": kind.0.plural,
+            "uid": last.object["metadata"]["uid"],
         },
-    })
+    });
+    if !kind.0.group.is_empty() {
+        gone["details"]["group"] = json!(kind.0.group);
+    }
+    gone
 }

@@ -123,7 +123,10 @@ impl Gateway {
         let word = verb.map_or("get", Verb::word);
         let ask = ask(place, word, named(place, verb, query, kind));
         if self.board.access(|access| access.allows(&who.caller, &ask)).is_none() {
-            return Err(Status::forbidden(&who.caller.user, word, place));
+            let own = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+            let (name, namespace) = (own(&ask.name), own(&ask.namespace));
+            let meant = Place { name, namespace, ..place.clone() };
+            return Err(Status::forbidden(&who.caller.user, word, &meant));
         }
         let kind = kind.ok_or_else(Status::no_such_path)?;
         let misplaced = match kind.0.namespaced {
@@ -134,11 +137,11 @@ impl Gateway {
             return Err(Status::no_such_path());
         }
         let Some(verb) = verb else {
-            return Err(Status::not_allowed(request.method().as_str(), kind.0.kind));
+            return Err(Status::no_method(kind, of_method(request.method())));
         };
         let of_all = kind.0.namespaced && place.namespace.is_none();
         if of_all && matches!(verb, Verb::Create | Verb::DeleteCollection) {
-            return Err(Status::not_allowed(verb.word(), kind.0.kind));
+            return Err(Status::no_method(kind, verb.word()));
         }
         allowed(kind, place, verb)?;
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -153,10 +156,11 @@ impl Gateway {
             return Err(Status { retry_after: 1, ..Status::new(429, "TooManyRequests", message) });
         };
         let answered = timeout(WITHIN, self.done(verb, &asked)).await;
-        answered.unwrap_or_else(|_| {
+        let answered = answered.unwrap_or_else(|_| {
             let message = "Timeout: what became of the request is not known yet";
             Err(Status::new(504, "Timeout", message))
-        })
+        });
+        answered.map_err(|status| status.of_options(verb.options()))
     }
 
     async fn done(&self, verb: Verb, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
@@ -187,20 +191,32 @@ impl Gateway {
     }
 }
 
+/// What a method would be as a verb, also where there is none of it.
+fn of_method(method: &Method) -> &'static str {
+    match *method {
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        _ => "get",
+    }
+}
+
 /// Refuses what cannot be done with a kind or a part of it.
 fn allowed(kind: Kind, place: &Place, verb: Verb) -> Result<(), Status> {
     let verbs = match place.subresource.as_deref() {
         None => kind.verbs(),
         Some(part) => {
             let part = kind.parts().into_iter().find(|known| known.name == part);
-            part.ok_or_else(Status::no_such_path)?.verbs
+            let name = place.name.as_deref().unwrap_or_default();
+            let none = || match kind.is_built_in() {
+                true => Status::no_such_path(),
+                false => Status::not_found(kind, name),
+            };
+            part.ok_or_else(none)?.verbs
         }
     };
-    if verbs.contains(&verb.word()) {
-        Ok(())
-    } else {
-        Err(Status::not_allowed(verb.word(), kind.0.kind))
-    }
+    if verbs.contains(&verb.word()) { Ok(()) } else { Err(Status::no_method(kind, verb.word())) }
 }
 
 /// What must be allowed for a verb on a place.

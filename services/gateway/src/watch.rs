@@ -240,7 +240,10 @@ impl Shown {
             Form::Table(version) => {
                 let heads = !std::mem::replace(&mut self.headed, true);
                 let how = (version, self.include);
-                table_of(kind, [object], how, heads, self.clock.now())
+                let mut table = table_of(kind, [object], how, heads, self.clock.now());
+                let version = &object["metadata"]["resourceVersion"];
+                table["metadata"] = json!({ "resourceVersion": version });
+                table
             }
         }
     }

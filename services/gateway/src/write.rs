@@ -7,7 +7,7 @@ use crate::requests::{Asked, ask};
 use crate::respond::{Body, warn};
 use fleetlog_gateway_domain::{
     At, Caller, Checked, Key, Kind, PatchKind, Served, Status, Taken, Way, WriteOptions, admit,
-    body, created, find, is_unchanged, named, patched, updated, write,
+    body, created, find, foreseen, is_unchanged, named, patched, updated, write,
 };
 use fleetlog_kernel::Position;
 use http::Response;
@@ -54,8 +54,15 @@ impl Gateway {
     ) -> Result<Response<Body>, Status> {
         let key = Key::of(&made.object);
         self.settle(asked.kind, At::Newest).await?;
-        if self.current(asked.kind, &key).is_some() {
-            return Err(Status::exists(asked.kind, &key.name));
+        if let Some(there) = self.current(asked.kind, &key) {
+            let exists = Status::exists(asked.kind, &key.name);
+            return Err(match there.object["metadata"]["deletionTimestamp"].is_null() {
+                true => exists,
+                false => {
+                    let message = format!("object is being deleted: {}", exists.message);
+                    Status { message, ..exists }
+                }
+            });
         }
         self.placed(asked.kind, &key)?;
         if asked.kind.0.kind == "CertificateSigningRequest" {
@@ -63,7 +70,9 @@ impl Gateway {
         }
         self.admitted(asked, None, &made.object)?;
         if options.dry_run {
-            return answered(self, asked, 201, &made.object, &made.warnings);
+            let new = (self.ids.command(), self.clock.now());
+            let object = foreseen(asked.kind, None, made.object, (new.0.as_str(), new.1));
+            return answered(self, asked, 201, &object, &made.warnings);
         }
         let none = Position::START.resource_version(0);
         match self.send(asked, &key, &made.object, none).await {
@@ -182,7 +191,10 @@ impl Gateway {
         let Checked { object, warnings } = after;
         let admitted = self.admitted(asked, Some(&current.object), &object);
         admitted.map_err(Failed::Status)?;
-        let shown = if options.dry_run || is_unchanged(&current.object, &object) {
+        let shown = if options.dry_run {
+            let none = ("", self.clock.now());
+            foreseen(asked.kind, Some(&current.object), object, none)
+        } else if is_unchanged(&current.object, &object) {
             object
         } else {
             self.send(asked, &key_of(asked), &object, current.version.to_string()).await?

@@ -4,7 +4,7 @@
 
 use crate::access::{Access, Ask, Caller, Rule, rules, told};
 use crate::kinds::Kind;
-use crate::status::Status;
+use crate::status::{Cause, Status};
 use serde_json::Value;
 
 /// The label by which a cluster belongs to a set.
@@ -78,6 +78,19 @@ type Write<'a> = (&'a str, Option<&'a Value>, &'a Value);
 fn grants(access: &Access, caller: &Caller, kind: Kind, write: Write<'_>) -> Result<(), Status> {
     let (name, before, after) = write;
     let same = |field: &str| before.is_some_and(|before| before[field] == after[field]);
+    let verbless = |(at, rule): (usize, &Value)| {
+        let verbs = rule["verbs"].as_array();
+        verbs.is_none_or(Vec::is_empty).then(|| Cause {
+            reason: "FieldValueRequired",
+            message: "Required value: verbs must contain at least one value".to_owned(),
+            field: format!("rules[{at}].verbs"),
+        })
+    };
+    let all = after["rules"].as_array().into_iter().flatten().enumerate();
+    let wrong: Vec<Cause> = all.filter_map(verbless).collect();
+    if !wrong.is_empty() {
+        return Err(Status::invalid(kind, name, wrong));
+    }
     let gathers = !after["aggregationRule"].is_null();
     if same("rules") && (same("aggregationRule") || !gathers) {
         return Ok(());

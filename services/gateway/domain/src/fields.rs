@@ -5,12 +5,11 @@ use crate::kinds::Kind;
 use crate::options::parameter;
 use crate::status::Status;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// A selector of fields: what must be equal, and what must not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
-    equal: BTreeMap<String, String>,
+    equal: Vec<(String, String)>,
     unequal: Vec<(String, String)>,
 }
 
@@ -68,7 +67,7 @@ impl Fields {
                 return Err(Status::bad(format!("field label not supported: {field}")));
             }
             match equal {
-                true => drop(fields.equal.insert(field, value)),
+                true => fields.equal.push((field, value)),
                 false => fields.unequal.push((field, value)),
             }
         }
@@ -84,7 +83,8 @@ impl Fields {
     /// The one name that it asks for.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.equal.get("metadata.name").map(String::as_str)
+        let mut named = self.equal.iter().filter(|(field, _)| field == "metadata.name");
+        named.next().map(|(_, name)| name.as_str())
     }
 
     /// Whether an object is meant.

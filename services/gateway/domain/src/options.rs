@@ -110,6 +110,8 @@ impl Pairs {
     fn number(&self, key: &str) -> Result<Option<u64>, Status> {
         match self.text(key) {
             "" => Ok(None),
+            // Less than nothing is no bound.
+            text if text.parse::<i64>().is_ok_and(|number| number < 0) => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
                 Status::bad(format!("invalid value for parameter {key}: \"{text}\" is no number"))
             }),

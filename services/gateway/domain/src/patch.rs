@@ -67,12 +67,16 @@ pub fn patched(kind: PatchKind, object: &Value, body: &[u8]) -> Result<Value, St
                 return Err(Status::bad("a merge patch is an object"));
             }
             match kind {
-                PatchKind::Strategic => strategic::merge(&mut after, &patch),
+                PatchKind::Strategic => {
+                    strategic::merge(&mut after, &patch).map_err(Status::bad)?;
+                }
                 _ => fleetlog_objects::merge_patch(&mut after, &patch),
             }
         }
         PatchKind::Json => {
-            let patch: json_patch::Patch = serde_json::from_slice(body).map_err(unreadable)?;
+            let patch: Vec<Value> = serde_json::from_slice(body).map_err(unreadable)?;
+            let patch: json_patch::Patch = serde_json::from_value(Value::Array(patch))
+                .map_err(|why| Status::new(422, "Invalid", format!("the patch fails: {why}")))?;
             if patch.len() > MOST {
                 let message = format!(
                     "The allowed maximum operations in a JSON patch is {MOST}, got {}",

@@ -82,6 +82,18 @@ impl Verb {
         })
     }
 
+    /// What its parameters are called.
+    #[must_use]
+    pub const fn options(self) -> &'static str {
+        match self {
+            Self::Get | Self::List | Self::Watch => "ListOptions",
+            Self::Create => "CreateOptions",
+            Self::Update => "UpdateOptions",
+            Self::Patch => "PatchOptions",
+            Self::Delete | Self::DeleteCollection => "DeleteOptions",
+        }
+    }
+
     /// As rules of roles write it.
     #[must_use]
     pub const fn word(self) -> &'static str {

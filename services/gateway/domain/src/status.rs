@@ -101,10 +101,10 @@ impl Status {
         let kind = "ListOptions.meta.k8s.io";
         let message = format!("{kind} \"\" is invalid: {field}: {words}");
         let about = ["", "meta.k8s.io", "ListOptions"].map(str::to_owned);
-        let reason = if words.starts_with("Forbidden") {
-            "FieldValueForbidden"
-        } else {
-            "FieldValueInvalid"
+        let reason = match words.split(' ').next() {
+            Some("Forbidden:") => "FieldValueForbidden",
+            Some("Unsupported") => "FieldValueNotSupported",
+            _ => "FieldValueInvalid",
         };
         let cause = Cause { reason, message: words.to_owned(), field: field.to_owned() };
         Self {
@@ -112,6 +112,16 @@ impl Status {
             causes: vec![cause],
             ..Self::new(422, "Invalid", message)
         }
+    }
+
+    /// The same, where it is of the parameters of another verb: `CreateOptions`, say.
+    #[must_use]
+    pub fn of_options(mut self, kind: &str) -> Self {
+        if let Some(about) = self.about.as_mut().filter(|about| about[2] == "ListOptions") {
+            kind.clone_into(&mut about[2]);
+            self.message = self.message.replacen("ListOptions", kind, 1);
+        }
+        self
     }
 
     /// 403: this user may not do that.
@@ -143,6 +153,18 @@ impl Status {
     pub fn not_allowed(verb: &str, kind: &str) -> Self {
         let message = format!("{verb} is not supported on resources of kind \"{kind}\"");
         Self::new(405, "MethodNotAllowed", message)
+    }
+
+    /// 405: a verb that a place does not have.
+    #[must_use]
+    pub fn no_method(kind: Kind, verb: &str) -> Self {
+        if kind.is_built_in() || kind.is_review() {
+            let message = "the server does not allow this method on the requested resource";
+            return Self::new(405, "MethodNotAllowed", message);
+        }
+        let message =
+            format!("{verb} is not supported on resources of kind \"{}\"", kind.qualified());
+        Self::new(405, "MethodNotAllowed", message).of(kind, "")
     }
 
     /// 410: the gateway does not hold it any more.
@@ -273,6 +295,23 @@ mod tests {
         let late = Status::too_large(9, 7).body();
         assert_eq!(late["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
         assert_eq!(late["details"]["retryAfterSeconds"], 1);
+    }
+
+    #[test]
+    fn parameters_are_named_by_their_verb_and_methods_by_their_kind() {
+        let wrong = Status::invalid_options("dryRun", "Unsupported value: \"x\"");
+        let wrong = wrong.of_options("CreateOptions").body();
+        let words = "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"x\"";
+        assert_eq!(wrong["message"], words);
+        assert_eq!(wrong["details"]["kind"], "CreateOptions");
+        assert_eq!(wrong["details"]["causes"][0]["reason"], "FieldValueNotSupported");
+        let other = Status::not_found(cluster(), "c1");
+        assert_eq!(other.clone().of_options("CreateOptions"), other);
+        let words = "update is not supported on resources of kind \
+             \"managedclusters.cluster.open-cluster-management.io\"";
+        assert_eq!(Status::no_method(cluster(), "update").message, words);
+        let maps = find("", "v1", "configmaps").unwrap();
+        assert!(Status::no_method(maps, "update").message.starts_with("the server does not"));
     }
 
     #[test]

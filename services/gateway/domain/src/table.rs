@@ -29,17 +29,19 @@ pub fn of<'a>(
 ) -> Value {
     let columns = columns(kind);
     let row = |object: &Value| {
-        let name = is_named(columns).then(|| object["metadata"]["name"].clone());
+        // A bookmark has none.
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let name = is_named(columns).then(|| json!(name));
         let cells = columns.iter().map(|column| cell(object, column, now));
         let cells: Vec<Value> = name.into_iter().chain(cells).collect();
         match include {
-            Include::None => json!({ "cells": cells }),
+            Include::None => json!({ "cells": cells, "object": null }),
             Include::Metadata => json!({ "cells": cells, "object": partial(object) }),
             Include::Object => json!({ "cells": cells, "object": object }),
         }
     };
     let rows: Vec<Value> = objects.into_iter().map(row).collect();
-    let definitions = if heads { definitions(columns) } else { Value::Null };
+    let definitions = if heads { definitions(kind, columns) } else { Value::Null };
     json!({
         "kind": "Table", "apiVersion": version, "metadata": {},
         "columnDefinitions": definitions, "rows": rows,
@@ -51,7 +53,7 @@ fn is_named(columns: &[Column]) -> bool {
     columns.iter().all(|column| column.name != "Name")
 }
 
-fn definitions(columns: &[Column]) -> Value {
+fn definitions(of: Kind, columns: &[Column]) -> Value {
     let name = json!({
         "name": "Name", "type": "string", "format": "name", "priority": 0,
         "description": "Name must be unique within a namespace.",
@@ -60,7 +62,13 @@ fn definitions(columns: &[Column]) -> Value {
         let description =
             format!("Custom resource definition column (in JSONPath format): {json_path}");
         // As Kubernetes has it: what is computed is shown in columns of text.
-        let kind = if COMPUTED.contains(kind) { "string" } else { kind };
+        let kind = match *kind {
+            "date" if of.is_built_in() => "string",
+            // A moment, where others show an age.
+            "string" if *name == "Created At" => "date",
+            computed if COMPUTED.contains(&computed) => "string",
+            plain => plain,
+        };
         json!({
             "name": name, "type": kind, "format": "", "priority": priority,
             "description": description,
@@ -138,7 +146,7 @@ mod tests {
         assert_eq!(row["object"]["kind"], "PartialObjectMetadata");
         assert_eq!(row["object"].get("spec"), None);
         assert_eq!(table(Include::Object)["rows"][0]["object"], object());
-        assert_eq!(table(Include::None)["rows"][0].get("object"), None);
+        assert_eq!(table(Include::None)["rows"][0]["object"], Value::Null);
     }
 
     #[test]

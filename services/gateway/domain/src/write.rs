@@ -5,6 +5,7 @@ use crate::kinds::Kind;
 use crate::options::Unknown;
 use crate::protobuf;
 use crate::status::{Cause, Status};
+use crate::wrong::{cause, undecodable, unhandled};
 use fleetlog_objects::{Refusal, Schemas, check_names, settle_values};
 use serde_json::{Value, json};
 
@@ -112,7 +113,7 @@ pub fn created(
     (mut object, twice): Body,
     unknown: Unknown,
 ) -> Result<Checked, Status> {
-    placed(kind, namespace, &mut object)?;
+    placed(kind, namespace, &mut object, Way::Put)?;
     if !object["metadata"]["resourceVersion"].as_str().unwrap_or_default().is_empty() {
         let why = "resourceVersion should not be set on objects to be created";
         return Err(Status::bad(why));
@@ -123,7 +124,7 @@ pub fn created(
     if let Some(metadata) = object["metadata"].as_object_mut() {
         SYSTEM.iter().for_each(|field| drop(metadata.remove(*field)));
     }
-    checked(kind, object, (twice, unknown))
+    checked(kind, object, (twice, unknown), Way::Put)
 }
 
 /// How an object is changed.
@@ -151,7 +152,7 @@ pub fn updated(
         object["metadata"][field].as_str().unwrap_or_default().to_owned()
     };
     let (name, namespace) = (of(current, "name"), of(current, "namespace"));
-    placed(kind, Some(&namespace).filter(|n| !n.is_empty()).map(String::as_str), &mut given)?;
+    placed(kind, Some(&namespace).filter(|n| !n.is_empty()).map(String::as_str), &mut given, way)?;
     if of(&given, "name") != name {
         let other = of(&given, "name");
         let why =
@@ -187,7 +188,7 @@ pub fn updated(
             None => drop(metadata.remove(field)),
         }
     }
-    checked(kind, object, (twice, unknown))
+    checked(kind, object, (twice, unknown), way)
 }
 
 fn other_incarnation(kind: Kind, name: &str, uid: &str, way: Way) -> Status {
@@ -199,22 +200,8 @@ fn other_incarnation(kind: Kind, name: &str, uid: &str, way: Way) -> Status {
     Status::invalid(kind, name, vec![Cause { reason: "FieldValueInvalid", message, field }])
 }
 
-/// Whether a write would change nothing: all but the version is as it was.
-#[must_use]
-pub fn is_unchanged(current: &Value, desired: &Value) -> bool {
-    let bare = |object: &Value| {
-        let mut object = object.clone();
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("resourceVersion");
-            metadata.retain(|_, value| !value.is_null());
-        }
-        object
-    };
-    bare(current) == bare(desired)
-}
-
 /// Fills in what the URL says, or refuses what speaks against it.
-fn placed(kind: Kind, namespace: Option<&str>, object: &mut Value) -> Result<(), Status> {
+fn placed(kind: Kind, namespace: Option<&str>, object: &mut Value, way: Way) -> Result<(), Status> {
     let Some(fields) = object.as_object_mut() else {
         return Err(Status::bad("the body is no object"));
     };
@@ -225,13 +212,14 @@ fn placed(kind: Kind, namespace: Option<&str>, object: &mut Value) -> Result<(),
         if text == wanted {
             continue;
         }
-        return Err(Status::bad(match field {
+        let message = match field {
             "apiVersion" => format!(
                 "the API version in the data ({text}) does not match the expected API version \
                  ({wanted})"
             ),
-            _ => format!("{text} in version \"{version}\" cannot be handled as a {wanted}"),
-        }));
+            _ => format!("{text} in version \"{}\" cannot be handled as a {wanted}", info.version),
+        };
+        return Err(undecodable(way, message));
     }
     let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
     let Some(metadata) = metadata.as_object_mut() else {
@@ -255,6 +243,7 @@ fn checked(
     kind: Kind,
     mut object: Value,
     (twice, unknown): (Vec<String>, Unknown),
+    way: Way,
 ) -> Result<Checked, Status> {
     let info = kind.0;
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -269,18 +258,22 @@ fn checked(
     let doubled = twice.iter().map(|path| format!("duplicate field \"{path}\""));
     let mut warnings: Vec<String> = strange.chain(doubled).collect();
     if unknown == Unknown::Strict && !warnings.is_empty() {
-        let (version, all) = (info.api_version(), warnings.join(", "));
-        return Err(Status::bad(format!(
-            "{} in version \"{version}\" cannot be handled as a {}: strict decoding error: {all}",
-            info.kind, info.kind
-        )));
+        let why = format!("strict decoding error: {}", warnings.join(", "));
+        return Err(unhandled(kind, &why, way));
     }
     if unknown == Unknown::Ignore {
         warnings.clear();
     }
     schema.fill(&mut object);
     let mut wrong = schema.check(&object);
-    wrong.extend(settle_values(info, &mut object));
+    let is_type = |refusal: &&Refusal| matches!(refusal, Refusal::WrongType { .. });
+    let bytes = settle_values(info, &mut object);
+    if let Some(strange) = wrong.iter().find(is_type).or(bytes.first())
+        && kind.is_built_in()
+    {
+        return Err(unhandled(kind, &strange.to_string(), way));
+    }
+    wrong.extend(bytes);
     wrong.extend(check_names(info, &object).err());
     if wrong.is_empty() {
         return Ok(Checked { object, warnings });
@@ -288,34 +281,10 @@ fn checked(
     Err(Status::invalid(kind, &name, wrong.iter().map(cause).collect()))
 }
 
-fn cause(refusal: &Refusal) -> Cause {
-    let (reason, field, message) = match refusal {
-        Refusal::Missing { path } => ("FieldValueRequired", path, "Required value".to_owned()),
-        Refusal::WrongType { path, wanted, found } => {
-            let message = format!("Invalid value: it is {found}, not {wanted}");
-            ("FieldValueTypeInvalid", path, message)
-        }
-        Refusal::Invalid { path, found, rule } => {
-            ("FieldValueInvalid", path, format!("Invalid value: {found}: {rule}"))
-        }
-        Refusal::Name { path, error } => {
-            ("FieldValueInvalid", path, format!("Invalid value: {error}"))
-        }
-        Refusal::Duplicate { path } => ("FieldValueDuplicate", path, "Duplicate value".to_owned()),
-        other => {
-            return Cause {
-                reason: "FieldValueInvalid",
-                message: other.to_string(),
-                field: String::new(),
-            };
-        }
-    };
-    Cause { reason, message, field: field.clone() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foreseen::is_unchanged;
     use crate::kinds::find;
     use proptest::prelude::*;
 
@@ -454,9 +423,8 @@ mod tests {
         };
         let refused = with(Unknown::Strict).unwrap_err();
         assert_eq!(refused.code, 400);
-        let words = "ManagedCluster in version \"cluster.open-cluster-management.io/v1\" cannot be \
-            handled as a ManagedCluster: strict decoding error: unknown field \"spec.foo\", \
-            duplicate field \"spec.x\"";
+        let words = "ManagedCluster in version \"v1\" cannot be handled as a ManagedCluster: \
+            strict decoding error: unknown field \"spec.foo\", duplicate field \"spec.x\"";
         assert_eq!(refused.message, words);
         let warned = with(Unknown::Warn).unwrap();
         assert_eq!(warned.warnings.len(), 2);

@@ -96,7 +96,7 @@ async fn values_that_are_no_base64_are_refused() {
     let stage = Stage::new().await;
     let object = json!({"metadata": {"name": "s"}, "data": {"a": "geheim!"}});
     let refused = stage.post(SECRETS, object).await;
-    assert_eq!(refused.refused(), (422, "Invalid"));
+    assert_eq!(refused.refused(), (400, "BadRequest"));
     assert!(!refused.body.to_string().contains("geheim"), "{refused:?}");
 }
 
