@@ -1,9 +1,10 @@
 //! The whole of Fleetlog as processes of its own on a real nats-server, with what it takes to hurt
 //! it and to see what came of it: [`Fleetlog`] starts and kills them, [`Line`] stands between one
-//! of them and the hub, [`Member`] is a Kubernetes API, [`Load`] commands and keeps count,
-//! [`History`] reads the log and holds it to its rules, [`settled`] waits until hub and members are
-//! as was acknowledged. When something is killed or cut is the tests' own.
+//! of them and the hub, [`Face`] is the gateway, [`Member`] is a Kubernetes API, [`Load`] commands
+//! and keeps count, [`History`] reads the log and holds it to its rules, [`settled`] waits until
+//! hub and members are as was acknowledged. When something is killed or cut is the tests' own.
 
+mod face;
 mod history;
 mod line;
 mod load;
@@ -14,6 +15,7 @@ mod programs;
 mod settled;
 mod whole;
 
+pub use face::{Face, send};
 pub use history::{History, commits};
 pub use line::{Line, Way};
 pub use load::{Load, Order, Pause, Writing, order};

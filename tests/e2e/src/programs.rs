@@ -13,6 +13,8 @@ pub struct Programs {
     pub addon: &'static str,
     /// The core service.
     pub core: &'static str,
+    /// The gateway.
+    pub gateway: &'static str,
     /// The agent of a member cluster.
     pub agent: &'static str,
     /// Any of the services, which kills itself at a named place.
@@ -31,6 +33,7 @@ macro_rules! programs {
             work: env!("CARGO_BIN_EXE_e2e-work"),
             addon: env!("CARGO_BIN_EXE_e2e-addon"),
             core: env!("CARGO_BIN_EXE_e2e-core"),
+            gateway: env!("CARGO_BIN_EXE_e2e-gateway"),
             agent: env!("CARGO_BIN_EXE_e2e-agent"),
             crashing: env!("CARGO_BIN_EXE_e2e-crashing"),
             fleetlog: env!("CARGO_BIN_EXE_e2e-fleetlog"),

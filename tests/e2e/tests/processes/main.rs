@@ -5,6 +5,7 @@ mod away;
 mod callers;
 mod cuts;
 mod fanout;
+mod gateway;
 mod kills;
 mod membership;
 mod newer;
