@@ -4,14 +4,18 @@
 
 mod access;
 mod agents;
+mod argo;
+mod clusteradm;
 mod definitions;
 mod kube_rs;
 mod operation;
 mod passing;
 mod plain;
 mod reads;
+mod registration_agent;
 mod socket;
 mod stage;
 mod versions;
 mod watches;
+mod wire;
 mod writes;

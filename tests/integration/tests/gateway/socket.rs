@@ -1,9 +1,10 @@
 //! The gateway's socket: who a client certificate shows, and what is too large.
 
 use crate::stage::Stage;
-use fleetlog_chassis::Clock;
+use fleetlog_chassis::{Clock, Tasks};
 use fleetlog_gateway::{Certificates, Listener, tls};
 use fleetlog_kernel::Timestamp;
+use fleetlog_test_support::eventually;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -19,7 +20,7 @@ const DAY: i64 = 24 * 60 * 60;
 pub struct Socket {
     pub stage: Stage,
     pub own: Certificates,
-    other: Certificates,
+    pub other: Certificates,
     pub address: std::net::SocketAddr,
 }
 
@@ -31,10 +32,26 @@ impl Socket {
         let (own, other) = (Certificates::create(now).unwrap(), Certificates::create(now).unwrap());
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.address;
-        let names = ["localhost".to_owned()];
-        let config = tls(&own, &names, std::slice::from_ref(&other.certificate), now).unwrap();
-        listener.open(&stage.gateway, config);
-        Self { stage, own, other, address }
+        let socket = Self { stage, own, other, address };
+        socket.serve(listener);
+        socket
+    }
+
+    fn serve(&self, listener: Listener) {
+        let (names, others) =
+            (["localhost".to_owned()], std::slice::from_ref(&self.other.certificate));
+        let config = tls(&self.own, &names, others, Clock::System.now()).unwrap();
+        listener.open(&self.stage.gateway, config);
+    }
+
+    /// Ends the gateway at once and begins another at its address, as a restart does.
+    pub async fn restart(&mut self) {
+        self.stage.tasks.abort();
+        self.stage.tasks = Tasks::default();
+        self.stage.gateway = self.stage.another().await;
+        let bind = async || Listener::bind(self.address).await.ok();
+        let listener = eventually("the address is free", bind).await.unwrap();
+        self.serve(listener);
     }
 
     /// Sends a request over a connection of its own; `None` when that is refused.
