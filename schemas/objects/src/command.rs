@@ -195,17 +195,7 @@ fn command(
             let command = Some(binding_command::Command::Apply(apply));
             BindingCommand { command }.encode_to_vec()
         }
-        "placement" => {
-            let placement = typed(object)?;
-            let apply = ApplyPlacement { placement, resource_version, replace_metadata };
-            let command = Some(placement_command::Command::Apply(apply));
-            PlacementCommand { command }.encode_to_vec()
-        }
-        "score" => {
-            let apply = ApplyScore { score: typed(object)?, resource_version, replace_metadata };
-            let command = Some(score_command::Command::Apply(apply));
-            ScoreCommand { command }.encode_to_vec()
-        }
+        "placement" | "score" => of_placement(info, object, how)?,
         "manifestwork" => {
             let work = typed(object)?;
             let apply = ApplyWork { work, bundle, resource_version, replace_metadata };
@@ -232,6 +222,25 @@ fn command(
             let apply = ApplyTemplate { template, resource_version, replace_metadata };
             TemplateCommand { command: Some(template_command::Command::Apply(apply)) }
                 .encode_to_vec()
+        }
+        _ => return Err(NoCommand::Derived(info.kind)),
+    })
+}
+
+/// The command on an object that the placement service decides on.
+fn of_placement(info: &KindInfo, object: Value, how: &How) -> Result<Vec<u8>, NoCommand> {
+    let How { resource_version, replace_metadata, .. } = how.clone();
+    Ok(match info.token {
+        "placement" => {
+            let placement = typed(object)?;
+            let apply = ApplyPlacement { placement, resource_version, replace_metadata };
+            let command = Some(placement_command::Command::Apply(apply));
+            PlacementCommand { command }.encode_to_vec()
+        }
+        "score" => {
+            let apply = ApplyScore { score: typed(object)?, resource_version, replace_metadata };
+            let command = Some(score_command::Command::Apply(apply));
+            ScoreCommand { command }.encode_to_vec()
         }
         _ => return Err(NoCommand::Derived(info.kind)),
     })

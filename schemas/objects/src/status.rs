@@ -6,6 +6,9 @@ use fleetlog_messages::addon::{
     AddOnCommand, ClusterManagementAddOn, DefinitionCommand, ManagedClusterAddOn, WriteAddOnStatus,
     WriteDefinitionStatus, add_on_command, definition_command,
 };
+use fleetlog_messages::registration::{
+    ClusterCommand, ManagedCluster, WriteClusterStatus, cluster_command,
+};
 use fleetlog_messages::work::{ManifestWork, WorkCommand, WriteWorkStatus, work_command};
 use prost::Message as _;
 use serde_json::Value;
@@ -19,6 +22,12 @@ pub(crate) fn write(
 ) -> Option<Result<Vec<u8>, NoCommand>> {
     let resource_version = how.resource_version.clone();
     match info.token {
+        "cluster" => Some(typed::<ManagedCluster>(alone(object)).map(|cluster| {
+            let status = cluster.and_then(|cluster| cluster.status);
+            let write = WriteClusterStatus { status, resource_version };
+            let command = Some(cluster_command::Command::WriteStatus(write));
+            ClusterCommand { command }.encode_to_vec()
+        })),
         "manifestwork" => Some(typed::<ManifestWork>(alone(object)).map(|work| {
             let status = work.and_then(|work| work.status);
             let write = WriteWorkStatus { status, resource_version };

@@ -218,6 +218,7 @@ impl Machine for Scheduling {
 fn encoded(event: Event) -> (&'static str, Bytes) {
     let name = match &event {
         Event::Specified(_) => "PlacementSpecified",
+        Event::DeletionRequested(_) => "PlacementDeletionRequested",
         Event::Deleted(_) => "PlacementDeleted",
         Event::Decided(_) => "PlacementDecided",
         Event::Judged(_) => "PlacementJudged",
@@ -228,6 +229,7 @@ fn encoded(event: Event) -> (&'static str, Bytes) {
 fn encoded_score(event: score_event::Event) -> (&'static str, Bytes) {
     let name = match &event {
         score_event::Event::Specified(_) => "ScoreSpecified",
+        score_event::Event::DeletionRequested(_) => "ScoreDeletionRequested",
         score_event::Event::Deleted(_) => "ScoreDeleted",
     };
     (name, ScoreEvent { event: Some(event) }.encode_to_vec().into())

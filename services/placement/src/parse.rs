@@ -129,6 +129,7 @@ pub(crate) fn score_request(request: &Request, target: &ScoreKey) -> Result<Scor
                 expected: expected(&resource_version)?,
                 change: change(replace_metadata),
                 uid: Uid::derived(&request.id, request.target.event().as_str()),
+                by: request.origin.to_string(),
             }))
         }
         score_command::Command::Delete(_) => {
@@ -148,6 +149,7 @@ fn applied(
         expected: expected(&given.resource_version)?,
         change: change(given.replace_metadata),
         uid: Uid::derived(&request.id, request.target.event().as_str()),
+        by: request.origin.to_string(),
     })
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn simulate(world: &World, query: &Query, at: Timestamp) -> Result<Ve
         expected: None,
         change: Change::Merge,
         uid: Uid::new("supposed"),
+        by: String::new(),
     };
     let SimulatePlacement { placement, clusters, changes } = asked;
     let supposed = Supposed { placement: placement.map(apply), clusters, changes };

@@ -38,6 +38,10 @@ pub(crate) fn cluster(request: &Request) -> Result<ClusterCommand, Denied> {
         Command::Accept(_) => ClusterCommand::Accept { by },
         Command::Deny(_) => ClusterCommand::Deny { by },
         Command::Delete(_) => ClusterCommand::Delete { by },
+        Command::WriteStatus(given) => ClusterCommand::WriteStatus {
+            status: Box::new(given.status.unwrap_or_default()),
+            expected: expected(&given.resource_version)?,
+        },
         Command::RequestJoin(join) => {
             own(request, "RequestJoin")?;
             ClusterCommand::RequestJoin {
@@ -166,14 +170,20 @@ fn apply<T>(
     (version, replace): (&str, bool),
 ) -> Result<Apply<T>, Denied> {
     let (namespace, name) = (request.target.scope.clone(), request.target.name.clone());
-    let expected = match version {
-        "" => None,
-        text => Some(Position::of_resource_version(text).ok_or_else(|| {
-            let reason = format!("\"{text}\" is no resource version");
-            Denied::Refused(Refusal::Unreadable { reason }.into())
-        })?),
-    };
+    let expected = expected(version)?;
     let change = if replace { Change::Replace } else { Change::Merge };
-    let target = Target { namespace, name };
-    Ok(Apply { object, target, expected, change, uid: uid(request) })
+    let (target, by) = (Target { namespace, name }, request.origin.to_string());
+    Ok(Apply { object, target, expected, change, uid: uid(request), by })
+}
+
+/// The position that an object must stand at; none is given where any does.
+fn expected(version: &str) -> Result<Option<Position>, Denied> {
+    if version.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || {
+        let reason = format!("\"{version}\" is no resource version");
+        Denied::Refused(Refusal::Unreadable { reason }.into())
+    };
+    Position::of_resource_version(version).map(Some).ok_or_else(wrong)
 }

@@ -69,7 +69,8 @@ pub async fn gone(hub: &Hub, target: &Target, uid_before: &str, until: Instant) 
     while uid(hub, target).await?.as_deref() == Some(uid_before) {
         if Instant::now() >= until {
             let sentence = format!("{} is still there", target.reference());
-            let advice = "it goes when its agent has removed what it made; see fleetlog describe";
+            let advice = "it goes when its agent has removed what it made and no finalizer keeps \
+                          it; see fleetlog describe";
             return Err(Failure::timeout(sentence, advice));
         }
         sleep(LOOK_EVERY).await;

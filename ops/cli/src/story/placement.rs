@@ -20,6 +20,7 @@ pub(super) fn placement(commit: &Recorded, event: &[u8]) -> Option<String> {
             let verb = creates(commit, placement.metadata.as_ref());
             format!("{} {verb} placement {name}: {}", who(commit), wanted(&placement))
         }
+        Event::DeletionRequested(asked) => format!("{} wants placement {name} gone", asked.by),
         Event::Deleted(deleted) => format!("{} removes placement {name}", deleted.by),
         Event::Decided(decided) => format!("placement {name} {}", decision(&decided)),
         Event::Judged(judged) => format!("placement {name} {}", judgement(&judged)),
@@ -34,6 +35,7 @@ pub(super) fn score(commit: &Recorded, event: &[u8]) -> Option<String> {
             let score = specified.score.unwrap_or_default();
             format!("{} scores {name}: {}", who(commit), given(&score))
         }
+        Event::DeletionRequested(asked) => format!("{} wants the scores {name} gone", asked.by),
         Event::Deleted(deleted) => format!("{} removes the scores {name}", deleted.by),
     })
 }
@@ -145,6 +147,10 @@ mod tests {
                 Event::Specified(ScoreSpecified { score: Some(score) }),
                 "admin scores c1/demo: cpu 90 and memory -5",
             ),
+            (
+                Event::DeletionRequested(ScoreDeletionRequested { by: "ben".into(), at: None }),
+                "ben wants the scores c1/demo gone",
+            ),
             (Event::Deleted(ScoreDeleted { by: "ben".into() }), "ben removes the scores c1/demo"),
         ] {
             let id = AggregateId::namespaced(Service::Placement, "score", "c1", "demo");
@@ -188,6 +194,10 @@ mod tests {
             (
                 Event::Specified(PlacementSpecified::default()),
                 "admin creates placement t/p: every cluster that fits",
+            ),
+            (
+                Event::DeletionRequested(PlacementDeletionRequested { by: "ann".into(), at: None }),
+                "ann wants placement t/p gone",
             ),
             (Event::Deleted(PlacementDeleted { by: "ann".into() }), "ann removes placement t/p"),
             (

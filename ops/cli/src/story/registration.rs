@@ -34,6 +34,17 @@ pub(super) fn cluster(commit: &Recorded, event: &[u8]) -> Option<String> {
         Event::TaintRemoved(removed) => {
             format!("cluster {name} loses the taint {}", taint(&removed.taint.unwrap_or_default()))
         }
+        Event::StatusWritten(written) => {
+            let status = written.status.unwrap_or_default();
+            let facts = ClusterFacts {
+                version: status.version,
+                capacity: status.capacity,
+                allocatable: status.allocatable,
+                cluster_claims: status.cluster_claims,
+            };
+            format!("{} writes the status of cluster {name}: {}", who(commit), self::facts(&facts))
+        }
+        Event::DeletionRequested(asked) => format!("{} wants cluster {name} gone", asked.by),
         Event::Deleted(deleted) => {
             format!("cluster {name} leaves the fleet, removed by {}", deleted.by)
         }
@@ -48,6 +59,7 @@ pub(super) fn set(commit: &Recorded, event: &[u8]) -> Option<String> {
             let meta = specified.set.as_ref().and_then(|set| set.metadata.as_ref());
             format!("{} {} cluster set {name}", who(commit), creates(commit, meta))
         }
+        Event::DeletionRequested(asked) => format!("{} wants cluster set {name} gone", asked.by),
         Event::Deleted(deleted) => format!("{} removes cluster set {name}", deleted.by),
         Event::Counted(counted) => {
             let clusters = usize::try_from(counted.clusters).unwrap_or(usize::MAX);
@@ -63,6 +75,9 @@ pub(super) fn binding(commit: &Recorded, event: &[u8]) -> Option<String> {
     let actor = who(commit);
     Some(match BindingEvent::decode(event).ok()?.event? {
         Event::Specified(_) => format!("{actor} binds cluster set {set} to namespace {namespace}"),
+        Event::DeletionRequested(asked) => {
+            format!("{} wants cluster set {set} unbound from namespace {namespace}", asked.by)
+        }
         Event::Deleted(deleted) => {
             format!("{} unbinds cluster set {set} from namespace {namespace}", deleted.by)
         }
@@ -97,11 +112,14 @@ mod tests {
     use fleetlog_kernel::Service::Registration;
     use fleetlog_messages::registration::{
         BindingDeleted, BindingSpecified, ClusterAccepted, ClusterBecameAvailable, ClusterDeleted,
-        ClusterDenied, ClusterJoinRequested, ClusterJoined, ClusterSetCounted, ClusterSetDeleted,
-        ClusterSetSpecified, ClusterSpecified, ClusterStatusReported, LeaseExpired,
+        ClusterDeletionRequested, ClusterDenied, ClusterJoinRequested, ClusterJoined,
+        ClusterSetCounted, ClusterSetDeleted, ClusterSetDeletionRequested, ClusterSetSpecified,
+        ClusterSpecified, ClusterStatusReported, ClusterStatusWritten, LeaseExpired,
         ManagedClusterClaim, ManagedClusterVersion, TaintAdded, TaintRemoved,
     };
-    use fleetlog_messages::registration_v2::{BindingBound, BindingUnbound};
+    use fleetlog_messages::registration_v2::{
+        BindingBound, BindingDeletionRequested, BindingUnbound,
+    };
     use fleetlog_messages::subject::AggregateId;
 
     #[test]
@@ -151,6 +169,14 @@ mod tests {
                 "cluster c1 loses the taint gpu:NoSelect",
             ),
             (
+                Event::StatusWritten(ClusterStatusWritten::default()),
+                "admin writes the status of cluster c1: nothing",
+            ),
+            (
+                Event::DeletionRequested(ClusterDeletionRequested { by: by(), at: None }),
+                "admin wants cluster c1 gone",
+            ),
+            (
                 Event::Deleted(ClusterDeleted { by: by() }),
                 "cluster c1 leaves the fleet, removed by admin",
             ),
@@ -167,6 +193,13 @@ mod tests {
         use cluster_set_event::Event;
         let cases = [
             (Event::Specified(ClusterSetSpecified::default()), "admin creates cluster set s"),
+            (
+                Event::DeletionRequested(ClusterSetDeletionRequested {
+                    by: "ann".into(),
+                    at: None,
+                }),
+                "ann wants cluster set s gone",
+            ),
             (Event::Deleted(ClusterSetDeleted { by: "ann".into() }), "ann removes cluster set s"),
             (
                 Event::Counted(ClusterSetCounted { clusters: 3, at: None }),
@@ -191,6 +224,10 @@ mod tests {
             (
                 Event::Deleted(BindingDeleted { by: "ann".into() }),
                 "ann unbinds cluster set s from namespace t",
+            ),
+            (
+                Event::DeletionRequested(BindingDeletionRequested { by: "ann".into(), at: None }),
+                "ann wants cluster set s unbound from namespace t",
             ),
             (Event::Bound(BindingBound::default()), "cluster set s is bound to namespace t"),
             (

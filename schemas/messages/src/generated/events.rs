@@ -45,13 +45,19 @@ pub const EVENTS: &[EventSchema] = &[
         name: "fleetlog.placement.v1.PlacementEvent",
         family: "placement.PlacementEvent",
         version: 1,
-        types: &["PlacementSpecified", "PlacementDeleted", "PlacementDecided", "PlacementJudged"],
+        types: &[
+            "PlacementSpecified",
+            "PlacementDeleted",
+            "PlacementDecided",
+            "PlacementJudged",
+            "PlacementDeletionRequested",
+        ],
     },
     EventSchema {
         name: "fleetlog.placement.v1.ScoreEvent",
         family: "placement.ScoreEvent",
         version: 1,
-        types: &["ScoreSpecified", "ScoreDeleted"],
+        types: &["ScoreSpecified", "ScoreDeleted", "ScoreDeletionRequested"],
     },
     EventSchema {
         name: "fleetlog.registration.v1.ClusterEvent",
@@ -69,13 +75,20 @@ pub const EVENTS: &[EventSchema] = &[
             "TaintAdded",
             "TaintRemoved",
             "ClusterDeleted",
+            "ClusterDeletionRequested",
+            "ClusterStatusWritten",
         ],
     },
     EventSchema {
         name: "fleetlog.registration.v1.ClusterSetEvent",
         family: "registration.ClusterSetEvent",
         version: 1,
-        types: &["ClusterSetSpecified", "ClusterSetDeleted", "ClusterSetCounted"],
+        types: &[
+            "ClusterSetSpecified",
+            "ClusterSetDeleted",
+            "ClusterSetCounted",
+            "ClusterSetDeletionRequested",
+        ],
     },
     EventSchema {
         name: "fleetlog.registration.v1.BindingEvent",
@@ -87,7 +100,13 @@ pub const EVENTS: &[EventSchema] = &[
         name: "fleetlog.registration.v2.BindingEvent",
         family: "registration.BindingEvent",
         version: 2,
-        types: &["BindingSpecified", "BindingDeleted", "BindingBound", "BindingUnbound"],
+        types: &[
+            "BindingSpecified",
+            "BindingDeleted",
+            "BindingBound",
+            "BindingUnbound",
+            "BindingDeletionRequested",
+        ],
     },
     EventSchema {
         name: "fleetlog.work.v1.WorkEvent",

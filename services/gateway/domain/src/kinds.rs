@@ -29,8 +29,8 @@ const DERIVED: [&str; 3] = ["get", "list", "watch"];
 /// With one that is a question.
 const ASKED: [&str; 1] = ["create"];
 /// Kinds of the fleet whose status is written as a part.
-const WRITTEN_STATUS: [&str; 3] =
-    ["ManifestWork", "ManagedClusterAddOn", "ClusterManagementAddOn"];
+const WRITTEN_STATUS: [&str; 4] =
+    ["ManagedCluster", "ManifestWork", "ManagedClusterAddOn", "ClusterManagementAddOn"];
 /// Kinds that no user writes.
 const OF_THE_HUB: [&str; 1] = ["PlacementDecision"];
 

@@ -5,6 +5,9 @@ use crate::path::Place;
 use fleetlog_messages::common::Refusal;
 use serde_json::{Value, json};
 
+/// The codes of finalizers that come too late, one for each service.
+const LATE: [&str; 5] = ["ADD0024", "COR0013", "PLC0015", "REG0023", "WRK0026"];
+
 /// One cause of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -218,6 +221,11 @@ impl Status {
             "COR0002" => Some(Self::not_found(kind, name)),
             "COR0003" => Some(Self::exists(kind, name)),
             "COR0004" => Some(Self::conflict(kind, name)),
+            code if LATE.contains(&code) => {
+                let (reason, field) = ("FieldValueForbidden", "metadata.finalizers".to_owned());
+                let message = format!("Forbidden: {sentence}");
+                Some(Self::invalid(kind, name, vec![Cause { reason, message, field }]))
+            }
             "COR0015" => {
                 let words = "this namespace may not be deleted";
                 let message = format!("{} \"{name}\" is forbidden: {words}", kind.qualified());

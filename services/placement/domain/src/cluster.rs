@@ -5,8 +5,9 @@
 use fleetlog_messages::common::Time;
 use fleetlog_messages::placement::SeenCluster;
 use fleetlog_messages::registration::{
-    ManagedCluster, ManagedClusterClaim, Taint, cluster_event::Event,
+    ClusterFacts, ManagedCluster, ManagedClusterClaim, Taint, cluster_event::Event,
 };
+use fleetlog_rules::finalizers;
 use fleetlog_rules::labels::Labels;
 use fleetlog_rules::quantity::Quantity;
 use std::collections::BTreeMap;
@@ -95,13 +96,21 @@ impl Cluster {
             Event::Accepted(_) => cluster.accepted = true,
             Event::Denied(_) => cluster.accepted = false,
             Event::StatusReported(reported) => {
-                let facts = reported.facts.clone().unwrap_or_default();
-                cluster.claims = claims(&facts.cluster_claims);
-                cluster.allocatable = Resources::of(&facts.capacity, &facts.allocatable);
-                let status = cluster.rest.status.get_or_insert_default();
-                status.version = facts.version;
-                status.capacity = facts.capacity;
-                status.allocatable = facts.allocatable;
+                cluster.learn(reported.facts.clone().unwrap_or_default());
+            }
+            Event::StatusWritten(written) => {
+                let status = written.status.clone().unwrap_or_default();
+                cluster.learn(ClusterFacts {
+                    version: status.version,
+                    capacity: status.capacity,
+                    allocatable: status.allocatable,
+                    cluster_claims: status.cluster_claims,
+                });
+            }
+            Event::DeletionRequested(asked) if cluster.terminating.is_none() => {
+                let meta = cluster.rest.metadata.get_or_insert_default();
+                finalizers::terminate(meta, asked.at.as_ref());
+                cluster.terminating = meta.deletion_timestamp.take();
             }
             Event::TaintAdded(added) => {
                 let taint = added.taint.clone().unwrap_or_default();
@@ -113,12 +122,23 @@ impl Cluster {
             }
             Event::Specified(_)
             | Event::Deleted(_)
+            | Event::DeletionRequested(_)
             | Event::JoinRequested(_)
             | Event::Joined(_)
             | Event::BecameAvailable(_)
             | Event::LeaseExpired(_) => {}
         }
         Some(cluster)
+    }
+
+    /// What its agent tells, whole.
+    fn learn(&mut self, facts: ClusterFacts) {
+        self.claims = claims(&facts.cluster_claims);
+        self.allocatable = Resources::of(&facts.capacity, &facts.allocatable);
+        let status = self.rest.status.get_or_insert_default();
+        status.version = facts.version;
+        status.capacity = facts.capacity;
+        status.allocatable = facts.allocatable;
     }
 
     /// The whole intent of a user; claims and resources are the agent's and stay.

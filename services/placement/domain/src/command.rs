@@ -43,6 +43,8 @@ pub struct Apply {
     pub change: Change,
     /// The uid, if this creates it.
     pub uid: Uid,
+    /// Who says so.
+    pub by: String,
 }
 
 /// A command on a placement.

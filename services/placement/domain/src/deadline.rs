@@ -14,6 +14,9 @@ impl World {
     pub fn deadline(&self, key: &PlacementKey, after: Timestamp) -> Option<Timestamp> {
         let placed = self.placements.get(key)?;
         let Ok(plan) = &placed.plan else { return None };
+        if placed.placement.is_left_alone() {
+            return None;
+        }
         let tolerations =
             plan.has_limits().then(|| self.tolerations_end((key, placed), plan, after));
         let scores = plan.weights.add_ons().filter_map(|name| self.scores_end(name, after));

@@ -10,10 +10,11 @@ use crate::state::Placement;
 use fleetlog_kernel::{Position, Timestamp, dns_label, dns_subdomain};
 use fleetlog_messages::common::{Condition, ObjectMeta};
 use fleetlog_messages::placement::{
-    self as message, PlacementDecided, PlacementDeleted, PlacementJudged, PlacementSpecified,
-    placement_event::Event,
+    self as message, PlacementDecided, PlacementDeleted, PlacementDeletionRequested,
+    PlacementJudged, PlacementSpecified, placement_event::Event,
 };
 use fleetlog_rules::condition::{self, Say, Status};
+use fleetlog_rules::finalizers::{self, Left, Wish};
 use fleetlog_rules::metadata::{self, Birth};
 use fleetlog_rules::time;
 use std::collections::BTreeSet;
@@ -28,8 +29,14 @@ pub(crate) fn apply(placement: &Placement, apply: &Apply, at: Timestamp) -> Deci
         return Err(refusal);
     }
     let current = placement.object();
+    let known = current.and_then(|c| c.metadata.as_ref());
+    let meta = after(apply, &given, known, at);
+    let left = known.map_or(Ok(Left::Stays), |known| finalizers::write(known, &meta));
+    if left.map_err(Refusal::Late)? == Left::Goes {
+        return Ok(vec![Event::Deleted(PlacementDeleted { by: apply.by.clone() })]);
+    }
     let mut after = message::Placement {
-        metadata: Some(after(apply, &given, current.and_then(|c| c.metadata.as_ref()), at)),
+        metadata: Some(meta),
         spec: Some(spec),
         status: None,
         empties: apply.object.empties.clone(),
@@ -84,22 +91,34 @@ fn after(
     }
 }
 
-pub(crate) fn delete(placement: &Placement, target: &PlacementKey, by: &str) -> Decision {
-    if placement.object().is_none() {
-        return Err(Refusal::NotFound { name: target.to_string() });
-    }
-    Ok(vec![Event::Deleted(PlacementDeleted { by: by.to_owned() })])
+pub(crate) fn delete(
+    placement: &Placement,
+    target: &PlacementKey,
+    by: &str,
+    at: Timestamp,
+) -> Decision {
+    let absent = || Refusal::NotFound { name: target.to_string() };
+    let object = placement.object().ok_or_else(absent)?;
+    let (meta, by) = (object.metadata.as_ref(), by.to_owned());
+    Ok(match meta.map_or(Wish::Granted, finalizers::wish) {
+        Wish::Granted => vec![Event::Deleted(PlacementDeleted { by })],
+        Wish::Waits => {
+            let at = Some(time(at));
+            vec![Event::DeletionRequested(PlacementDeletionRequested { by, at })]
+        }
+        Wish::Repeated => vec![],
+    })
 }
 
 /// The difference between the decision and the schedule; nothing when there is none. A placement
-/// that is gone, or that another scheduler decides on, is left alone.
+/// that is gone or going, or that another scheduler decides on, is left alone.
 pub(crate) fn schedule(
     placement: &Placement,
     schedule: &Schedule,
     inputs: Position,
     at: Timestamp,
 ) -> Vec<Event> {
-    if placement.object().is_none() || placement.is_disabled() {
+    if placement.is_left_alone() {
         return vec![];
     }
     let at = at.whole_seconds();

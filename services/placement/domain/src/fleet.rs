@@ -243,7 +243,8 @@ impl Fleet {
             cluster_set_event::Event::Deleted(_) => {
                 self.sets.remove(name);
             }
-            cluster_set_event::Event::Counted(_) => return false,
+            cluster_set_event::Event::Counted(_)
+            | cluster_set_event::Event::DeletionRequested(_) => return false,
         }
         self.regroup(name);
         before.0 != of(self) || before.1.as_ref() != self.flaws.get(name)
@@ -261,7 +262,9 @@ impl Fleet {
                 drop_from(&mut self.bound_to, set, namespace);
                 drop_from(&mut self.bindings, namespace, set)
             }
-            binding_event::Event::Bound(_) | binding_event::Event::Unbound(_) => false,
+            binding_event::Event::Bound(_)
+            | binding_event::Event::Unbound(_)
+            | binding_event::Event::DeletionRequested(_) => false,
         }
     }
 

@@ -7,11 +7,13 @@ use fleetlog_kernel::{Decider, Position, Timestamp, Uid, dns_label, dns_subdomai
 use fleetlog_messages::ApiObject;
 use fleetlog_messages::common::ObjectMeta;
 use fleetlog_messages::placement::{
-    AddOnPlacementScore, AddOnPlacementScoreItem, ScoreDeleted, ScoreSpecified, ScoreState,
-    score_event::Event,
+    AddOnPlacementScore, AddOnPlacementScoreItem, ScoreDeleted, ScoreDeletionRequested,
+    ScoreSpecified, ScoreState, score_event::Event,
 };
 use fleetlog_objects::Schemas;
+use fleetlog_rules::finalizers::{self, Left, Wish};
 use fleetlog_rules::metadata::{self, Birth, Change};
+use fleetlog_rules::time;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -43,6 +45,8 @@ pub struct ApplyScore {
     pub change: Change,
     /// The uid, if this creates it.
     pub uid: Uid,
+    /// Who says so.
+    pub by: String,
 }
 
 /// A command on an AddOnPlacementScore.
@@ -109,6 +113,14 @@ impl Decider for Held {
             Event::Specified(specified) => {
                 Self(ScoreState { object: specified.score.clone(), ..self.0 })
             }
+            Event::DeletionRequested(asked) => {
+                let mut held = self;
+                if let Some(object) = &mut held.0.object {
+                    let meta = object.metadata.get_or_insert_default();
+                    finalizers::terminate(meta, asked.at.as_ref());
+                }
+                held
+            }
             Event::Deleted(_) => Self::default(),
         }
     }
@@ -119,10 +131,21 @@ impl Decider for Held {
             ScoreCommand::Delete { target, .. } if self.object().is_none() => {
                 Err(Refusal::NoScore { name: target.to_string() })
             }
-            ScoreCommand::Delete { by, .. } => {
-                Ok(vec![Event::Deleted(ScoreDeleted { by: by.clone() })])
-            }
+            ScoreCommand::Delete { by, .. } => Ok(delete(self, by, at)),
         }
+    }
+}
+
+fn delete(held: &Held, by: &str, at: Timestamp) -> Vec<Event> {
+    let meta = held.object().and_then(|object| object.metadata.as_ref());
+    let by = by.to_owned();
+    match meta.map_or(Wish::Granted, finalizers::wish) {
+        Wish::Granted => vec![Event::Deleted(ScoreDeleted { by })],
+        Wish::Waits => {
+            let at = Some(time(at));
+            vec![Event::DeletionRequested(ScoreDeletionRequested { by, at })]
+        }
+        Wish::Repeated => vec![],
     }
 }
 
@@ -132,7 +155,13 @@ fn apply(held: &Held, apply: &ApplyScore, at: Timestamp) -> Result<Vec<Event>, R
     let current = held.object();
     let ScoreKey { cluster, name } = apply.target.clone();
     let metadata = match current.and_then(|c| c.metadata.as_ref()) {
-        Some(current) => metadata::changed(current, &given, apply.change),
+        Some(current) => {
+            let after = metadata::changed(current, &given, apply.change);
+            if finalizers::write(current, &after).map_err(Refusal::Late)? == Left::Goes {
+                return Ok(vec![Event::Deleted(ScoreDeleted { by: apply.by.clone() })]);
+            }
+            after
+        }
         None => {
             let uid = apply.uid.clone();
             metadata::born(&given, &Birth { namespace: Some(cluster), name, uid, at })

@@ -325,6 +325,7 @@ impl World {
                 }
             }
             placement_event::Event::Judged(judged) => placed.inputs = Position(judged.inputs),
+            placement_event::Event::DeletionRequested(_) => {}
             placement_event::Event::Deleted(_) => {
                 self.touched.remove(key);
             }

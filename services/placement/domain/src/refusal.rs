@@ -2,6 +2,7 @@
 
 use fleetlog_kernel::NameError;
 use fleetlog_messages::common;
+use fleetlog_rules::finalizers::Late;
 use fleetlog_rules::labels::{LabelError, SelectorError};
 
 /// Why placement says no.
@@ -81,6 +82,9 @@ pub enum Refusal {
         /// What is wrong with it.
         why: String,
     },
+    /// Finalizers that come too late.
+    #[error("{0}")]
+    Late(Late),
     /// A command that placement tells itself only.
     #[error("\"{actor}\" cannot ask for scheduling")]
     NotTold {
@@ -108,6 +112,7 @@ impl Refusal {
             Self::NoScore { .. } => "PLC0011",
             Self::NoCluster { .. } => "PLC0013",
             Self::Question { .. } => "PLC0014",
+            Self::Late(_) => "PLC0015",
         }
     }
 
@@ -143,6 +148,7 @@ impl Refusal {
                  FILE"
                     .into()
             }
+            Self::Late(_) => "leave it out; the object is on its way out".into(),
             Self::Question { .. } => "ask with a client of this hub's version".into(),
             Self::NotTold { .. } => {
                 "change the placement or a cluster: scheduling follows by itself".into()

@@ -11,6 +11,7 @@ use fleetlog_messages::common::Condition;
 use fleetlog_messages::placement::{
     self as message, PlacementDecided, PlacementState, placement_event::Event,
 };
+use fleetlog_rules::finalizers;
 
 /// A placement; the default one does not exist.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +41,19 @@ impl Placement {
     pub fn is_disabled(&self) -> bool {
         let meta = self.object().and_then(|o| o.metadata.as_ref());
         meta.and_then(|m| m.annotations.get(names::DISABLE)).is_some_and(|value| value == "true")
+    }
+
+    /// Whether it is on its way out.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        let meta = self.object().and_then(|o| o.metadata.as_ref());
+        meta.is_some_and(finalizers::is_terminating)
+    }
+
+    /// Whether nothing is decided on it: it is not there, going, or another scheduler's.
+    #[must_use]
+    pub fn is_left_alone(&self) -> bool {
+        self.object().is_none() || self.is_leaving() || self.is_disabled()
     }
 
     /// Its generation; 0 when it does not exist.
@@ -97,6 +111,12 @@ impl Decider for Placement {
                 let after = specified.placement.clone();
                 self.0.object = after.map(|p| message::Placement { status, ..p });
             }
+            Event::DeletionRequested(asked) => {
+                if let Some(object) = &mut self.0.object {
+                    let meta = object.metadata.get_or_insert_default();
+                    finalizers::terminate(meta, asked.at.as_ref());
+                }
+            }
             Event::Deleted(_) => return Self::default(),
             Event::Decided(decided) => self.decided(decided),
             Event::Judged(judged) => {
@@ -112,7 +132,7 @@ impl Decider for Placement {
     fn decide(&self, command: &PlacementCommand, at: Timestamp) -> Result<Vec<Event>, Refusal> {
         match command {
             PlacementCommand::Apply(apply) => decide::apply(self, apply, at),
-            PlacementCommand::Delete { target, by } => decide::delete(self, target, by),
+            PlacementCommand::Delete { target, by } => decide::delete(self, target, by, at),
             PlacementCommand::Schedule { schedule, inputs } => {
                 Ok(decide::schedule(self, schedule, *inputs, at))
             }

@@ -9,9 +9,11 @@ use fleetlog_messages::common::Time;
 use fleetlog_messages::registration::{
     BindingDeleted, BindingSpecified, BindingState, ManagedClusterSetBinding,
 };
-use fleetlog_messages::registration_v2::{BindingBound, BindingUnbound, binding_event::Event};
+use fleetlog_messages::registration_v2::{
+    BindingBound, BindingDeletionRequested, BindingUnbound, binding_event::Event,
+};
 use fleetlog_rules::condition::{self, Status};
-use fleetlog_rules::{metadata, time};
+use fleetlog_rules::{finalizers, metadata, time};
 
 /// A binding as its events left it; the default one does not exist.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +57,9 @@ impl Binding {
         }
         let current = self.object();
         let meta = object::after(apply, &given, current.and_then(|c| c.metadata.as_ref()), at);
+        if object::goes(current.and_then(|c| c.metadata.as_ref()), &meta)? {
+            return Ok(vec![Event::Deleted(BindingDeleted { by: apply.by.clone() })]);
+        }
         let mut after = ManagedClusterSetBinding {
             metadata: Some(meta),
             spec: apply.object.spec.clone(),
@@ -100,6 +105,12 @@ impl Decider for Binding {
                 let after = specified.binding.clone();
                 state.object = after.map(|b| ManagedClusterSetBinding { status, ..b });
             }
+            Event::DeletionRequested(asked) => {
+                if let Some(object) = &mut state.object {
+                    let meta = object.metadata.get_or_insert_default();
+                    finalizers::terminate(meta, asked.at.as_ref());
+                }
+            }
             Event::Deleted(_) => return Self::default(),
             Event::Bound(bound) => say(&mut state, names::BOUND, bound.at.as_ref()),
             Event::Unbound(unbound) => say(&mut state, names::UNBOUND, unbound.at.as_ref()),
@@ -114,7 +125,11 @@ impl Decider for Binding {
             BindingCommand::Apply { apply, exists } => self.apply(apply, *exists, at),
             _ if !known => Err(absent()),
             BindingCommand::Delete { by } => {
-                Ok(vec![Event::Deleted(BindingDeleted { by: by.clone() })])
+                let meta = self.object().and_then(|binding| binding.metadata.as_ref());
+                let gone = Event::Deleted(BindingDeleted { by: by.clone() });
+                let (by, at) = (by.clone(), Some(time(at)));
+                let asked = Event::DeletionRequested(BindingDeletionRequested { by, at });
+                Ok(object::deletion(meta, gone, asked))
             }
             BindingCommand::NoteBound { exists } if self.says(*exists) => Ok(vec![]),
             BindingCommand::NoteBound { exists } => Ok(vec![bound(*exists, at)]),

@@ -3,6 +3,7 @@
 mod decide;
 mod spec;
 mod state;
+mod status;
 
 use crate::command::ClusterCommand;
 use crate::names::{self, kind};
@@ -11,6 +12,7 @@ use fleetlog_kernel::{Decider, Position, Timestamp};
 use fleetlog_messages::common::Condition;
 use fleetlog_messages::registration::{ClusterState, ManagedCluster, Taint, cluster_event::Event};
 use fleetlog_rules::condition::{self, Status};
+use fleetlog_rules::finalizers;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -70,6 +72,13 @@ impl Cluster {
             .min(names::LONGEST_GRACE)
     }
 
+    /// Whether it is on its way out of the fleet.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        let meta = self.object().and_then(|o| o.metadata.as_ref());
+        meta.is_some_and(finalizers::is_terminating)
+    }
+
     /// Whether its silence would mean something: it is accepted and not known to be unreachable.
     #[must_use]
     pub fn awaits_beats(&self) -> bool {
@@ -115,12 +124,15 @@ impl Decider for Cluster {
             ClusterCommand::Apply(apply) => decide::apply(self, apply, at),
             ClusterCommand::Accept { by } => decide::accept(self, by, at),
             ClusterCommand::Deny { by } => decide::deny(self, by, at),
-            ClusterCommand::Delete { by } => decide::delete(self, by),
+            ClusterCommand::Delete { by } => decide::delete(self, by, at),
             ClusterCommand::RequestJoin { name, public_key, labels, uid } => {
                 let wish = decide::Wish { name, public_key, labels, uid };
                 decide::request_join(self, &wish, at)
             }
             ClusterCommand::Report(facts) => decide::report(self, facts, at),
+            ClusterCommand::WriteStatus { status, expected } => {
+                status::write(self, status, *expected, at)
+            }
             ClusterCommand::NoteBeat => decide::note_beat(self, at),
             ClusterCommand::NoteLeaseExpiry => decide::note_lease_expiry(self, at),
         }

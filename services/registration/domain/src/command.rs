@@ -3,7 +3,7 @@
 
 use fleetlog_kernel::{Position, Uid};
 use fleetlog_messages::registration::{
-    ClusterFacts, ManagedCluster, ManagedClusterSet, ManagedClusterSetBinding,
+    ClusterFacts, ManagedCluster, ManagedClusterSet, ManagedClusterSetBinding, ManagedClusterStatus,
 };
 use fleetlog_rules::metadata::Change;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub struct Apply<T> {
     pub change: Change,
     /// The uid, if this creates it.
     pub uid: Uid,
+    /// Who says so.
+    pub by: String,
 }
 
 /// Whom a command is about.
@@ -65,6 +67,13 @@ pub enum ClusterCommand {
     },
     /// Its agent tells facts.
     Report(ClusterFacts),
+    /// An agent of others writes its status.
+    WriteStatus {
+        /// The whole status.
+        status: Box<ManagedClusterStatus>,
+        /// The position that the cluster must stand at; `None` takes any.
+        expected: Option<Position>,
+    },
     /// A first beat, or the first after an expiry.
     NoteBeat,
     /// Its lease ran out.

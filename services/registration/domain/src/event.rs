@@ -25,7 +25,9 @@ pub const fn of_cluster(event: &cluster_event::Event) -> &'static str {
         Event::LeaseExpired(_) => "LeaseExpired",
         Event::TaintAdded(_) => "TaintAdded",
         Event::TaintRemoved(_) => "TaintRemoved",
+        Event::DeletionRequested(_) => "ClusterDeletionRequested",
         Event::Deleted(_) => "ClusterDeleted",
+        Event::StatusWritten(_) => "ClusterStatusWritten",
     }
 }
 
@@ -35,6 +37,7 @@ pub const fn of_set(event: &cluster_set_event::Event) -> &'static str {
     use cluster_set_event::Event;
     match event {
         Event::Specified(_) => "ClusterSetSpecified",
+        Event::DeletionRequested(_) => "ClusterSetDeletionRequested",
         Event::Deleted(_) => "ClusterSetDeleted",
         Event::Counted(_) => "ClusterSetCounted",
     }
@@ -46,6 +49,7 @@ pub const fn of_binding(event: &binding_event::Event) -> &'static str {
     use binding_event::Event;
     match event {
         Event::Specified(_) => "BindingSpecified",
+        Event::DeletionRequested(_) => "BindingDeletionRequested",
         Event::Deleted(_) => "BindingDeleted",
         Event::Bound(_) => "BindingBound",
         Event::Unbound(_) => "BindingUnbound",

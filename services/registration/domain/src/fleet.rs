@@ -52,6 +52,8 @@ pub struct Due {
     pub rights: BTreeMap<String, Standing>,
     /// Whether the roles that all agents share are needed, where that changed.
     pub shared: Option<bool>,
+    /// Clusters that were not available before.
+    unheard: BTreeSet<String>,
 }
 
 static NO_CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::default);
@@ -199,11 +201,18 @@ impl Fleet {
         let moves = matches!(event, Event::Specified(_) | Event::Deleted(_));
         let labels = if moves { before.labels().cloned() } else { None };
         let (awaited, grace) = (before.awaits_beats(), before.grace());
+        let heard = before.available();
         let mut after = before.evolve(event);
         after.0.changed = position.0;
-        self.due_at(position);
+        let due = self.due_at(position);
+        if !heard {
+            due.unheard.insert(name.to_owned());
+        }
         let asks = moves || matches!(event, Event::Accepted(_));
-        if asks && after.awaits_beats() && (!awaited || grace != after.grace()) {
+        let rhythm = asks && after.awaits_beats() && (!awaited || grace != after.grace());
+        // Who says of itself that it is there has a whole grace from then on.
+        let said = matches!(event, Event::StatusWritten(_)) && after.available();
+        if rhythm || (said && due.unheard.contains(name)) {
             self.due.leases.insert(name.to_owned(), after.grace());
         }
         if moves {

@@ -1,9 +1,11 @@
-//! What the three kinds share when a user applies them: name, labels, precondition.
+//! What the three kinds share when a user applies or deletes them: name, labels, precondition,
+//! finalizers.
 
 use crate::command::Apply;
 use crate::refusal::Refusal;
 use fleetlog_kernel::{Position, Timestamp};
 use fleetlog_messages::common::ObjectMeta;
+use fleetlog_rules::finalizers::{self, Left, Wish};
 use fleetlog_rules::metadata::{self, Birth};
 
 /// Refuses what no object of any kind may have.
@@ -18,10 +20,19 @@ pub(crate) fn check<T>(
         return Err(Refusal::OtherName { given, target });
     }
     metadata::check(given).map_err(Refusal::Label)?;
-    match apply.expected {
+    stands(&target.name, apply.expected, current)
+}
+
+/// Refuses what was asked of an object that stands elsewhere.
+pub(crate) fn stands(
+    name: &str,
+    expected: Option<Position>,
+    current: Option<Position>,
+) -> Result<(), Refusal> {
+    match expected {
         Some(expected) if expected != current.unwrap_or(Position::START) => {
             Err(Refusal::Conflict {
-                name: target.name.clone(),
+                name: name.to_owned(),
                 expected: expected.resource_version(0),
                 actual: current.unwrap_or_default().resource_version(0),
             })
@@ -50,5 +61,21 @@ pub(crate) fn after<T>(
     match current {
         None => metadata::born(given, &birth(apply, at)),
         Some(current) => metadata::changed(current, given, apply.change),
+    }
+}
+
+/// Whether an object goes with a write that leaves it this metadata.
+pub(crate) fn goes(current: Option<&ObjectMeta>, after: &ObjectMeta) -> Result<bool, Refusal> {
+    let Some(current) = current else { return Ok(false) };
+    let left = finalizers::write(current, after).map_err(Refusal::Late)?;
+    Ok(left == Left::Goes)
+}
+
+/// What the wish to delete an object is: that it is gone, or that it is asked for.
+pub(crate) fn deletion<E>(current: Option<&ObjectMeta>, gone: E, asked: E) -> Vec<E> {
+    match current.map_or(Wish::Granted, finalizers::wish) {
+        Wish::Granted => vec![gone],
+        Wish::Waits => vec![asked],
+        Wish::Repeated => vec![],
     }
 }

@@ -2,6 +2,7 @@
 
 use fleetlog_kernel::NameError;
 use fleetlog_messages::common;
+use fleetlog_rules::finalizers::Late;
 use fleetlog_rules::labels::{LabelError, SelectorError};
 
 /// Why registration says no.
@@ -140,6 +141,15 @@ pub enum Refusal {
         /// The cluster.
         name: String,
     },
+    /// Finalizers that come too late.
+    #[error("{0}")]
+    Late(Late),
+    /// A cluster that is leaving the fleet cannot be taken in.
+    #[error("cluster \"{name}\" is on its way out")]
+    Leaving {
+        /// The cluster.
+        name: String,
+    },
     /// A lease that was said to have run out did not, or was renewed since.
     #[error("the lease of cluster \"{name}\" holds")]
     LeaseHolds {
@@ -175,6 +185,8 @@ impl Refusal {
             Self::NotForUsers { .. } => "REG0020",
             Self::Unreadable { .. } => "REG0021",
             Self::LeaseHolds { .. } => "REG0022",
+            Self::Late(_) => "REG0023",
+            Self::Leaving { .. } => "REG0024",
         }
     }
 
@@ -226,6 +238,12 @@ impl Refusal {
                 "apply, accept, deny or delete it; the rest follows from its agent".into()
             }
             Self::Unreadable { .. } => "send it with an agent of this hub's version".into(),
+            Self::Late(_) => "leave it out; the object is on its way out".into(),
+            Self::Leaving { .. } => {
+                "wait until it is gone, then let its agent join anew; what it waits for stands in \
+                 metadata.finalizers"
+                    .into()
+            }
             Self::LeaseHolds { .. } => {
                 "do nothing: should the cluster fall silent, its lease runs out again".into()
             }

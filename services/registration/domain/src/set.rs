@@ -7,12 +7,12 @@ use crate::refusal::Refusal;
 use fleetlog_kernel::{Decider, Position, Timestamp, dns_subdomain};
 use fleetlog_messages::common::{LabelSelector, Time};
 use fleetlog_messages::registration::{
-    ClusterSetCounted, ClusterSetDeleted, ClusterSetSpecified, ClusterSetState, ManagedClusterSet,
-    ManagedClusterSetSpec, cluster_set_event::Event,
+    ClusterSetCounted, ClusterSetDeleted, ClusterSetDeletionRequested, ClusterSetSpecified,
+    ClusterSetState, ManagedClusterSet, ManagedClusterSetSpec, cluster_set_event::Event,
 };
 use fleetlog_rules::condition::{self, Say, Status};
 use fleetlog_rules::labels::{Labels, Selector};
-use fleetlog_rules::{metadata, time};
+use fleetlog_rules::{finalizers, metadata, time};
 
 /// A set as its events left it; the default one does not exist.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -117,6 +117,9 @@ impl ClusterSet {
         };
         Members::of(&apply.target.name, &after)?;
         if let Some(current) = current {
+            if object::goes(current.metadata.as_ref(), after.metadata.get_or_insert_default())? {
+                return Ok(vec![Event::Deleted(ClusterSetDeleted { by: apply.by.clone() })]);
+            }
             if after == *current {
                 return Ok(vec![]);
             }
@@ -162,6 +165,12 @@ impl Decider for ClusterSet {
                 let status = state.object.take().and_then(|o| o.status);
                 state.object = specified.set.clone().map(|s| ManagedClusterSet { status, ..s });
             }
+            Event::DeletionRequested(asked) => {
+                if let Some(object) = &mut state.object {
+                    let meta = object.metadata.get_or_insert_default();
+                    finalizers::terminate(meta, asked.at.as_ref());
+                }
+            }
             Event::Deleted(_) => return Self::default(),
             Event::Counted(counted) => {
                 if let Some(object) = &mut state.object {
@@ -181,7 +190,11 @@ impl Decider for ClusterSet {
                 Err(absent())
             }
             SetCommand::Delete { by } => {
-                Ok(vec![Event::Deleted(ClusterSetDeleted { by: by.clone() })])
+                let meta = self.object().and_then(|set| set.metadata.as_ref());
+                let gone = Event::Deleted(ClusterSetDeleted { by: by.clone() });
+                let (by, at) = (by.clone(), Some(time(at)));
+                let asked = Event::DeletionRequested(ClusterSetDeletionRequested { by, at });
+                Ok(object::deletion(meta, gone, asked))
             }
             SetCommand::Count { clusters } if self.counts(*clusters) => Ok(vec![]),
             SetCommand::Count { clusters } => {

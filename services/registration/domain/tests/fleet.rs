@@ -61,6 +61,7 @@ fn apply<T>(namespace: Option<&str>, name: &str, object: T) -> Box<Apply<T>> {
         expected: None,
         change: How::Merge,
         uid: Uid::new("uid"),
+        by: "alice".into(),
     })
 }
 

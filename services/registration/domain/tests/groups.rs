@@ -300,6 +300,8 @@ fn every_refusal_has_a_code_of_its_own_a_sentence_and_an_advice() {
         Refusal::NotForUsers { command: "NoteBeat", by: name() },
         Refusal::Unreadable { reason: name() },
         Refusal::LeaseHolds { name: name() },
+        Refusal::Late(fleetlog_rules::finalizers::Late { finalizers: vec![name()] }),
+        Refusal::Leaving { name: name() },
     ];
     let mut codes: Vec<&str> = all.iter().map(Refusal::code).collect();
     codes.sort_unstable();

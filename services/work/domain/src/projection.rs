@@ -345,7 +345,8 @@ impl Fleet {
                 placement_event::Event::Specified(_) => {
                     self.decisions.entry(key.clone()).or_default();
                 }
-                placement_event::Event::Judged(_) => {}
+                placement_event::Event::Judged(_)
+                | placement_event::Event::DeletionRequested(_) => {}
                 placement_event::Event::Deleted(_) => {
                     self.decisions.remove(key);
                 }

@@ -110,6 +110,7 @@ impl Hub {
             expected: None,
             change: fleetlog_rules::metadata::Change::Merge,
             uid: Uid::new(name),
+            by: "bench".to_owned(),
         };
         self.decide(&target, &PlacementCommand::Apply(Box::new(apply)));
         self.look(std::slice::from_ref(&target));

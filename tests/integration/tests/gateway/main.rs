@@ -7,6 +7,7 @@ mod agents;
 mod argo;
 mod clusteradm;
 mod definitions;
+mod fleet;
 mod kube_rs;
 mod operation;
 mod passing;

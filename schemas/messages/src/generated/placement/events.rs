@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PlacementEvent {
-    #[prost(oneof = "placement_event::Event", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "placement_event::Event", tags = "1, 2, 3, 4, 5")]
     pub event: ::core::option::Option<placement_event::Event>,
 }
 /// Nested message and enum types in `PlacementEvent`.
@@ -23,6 +23,8 @@ pub mod placement_event {
         Decided(super::PlacementDecided),
         #[prost(message, tag = "4")]
         Judged(super::PlacementJudged),
+        #[prost(message, tag = "5")]
+        DeletionRequested(super::PlacementDeletionRequested),
     }
 }
 /// The user's whole intent: metadata and spec as they are from now on.
@@ -42,6 +44,19 @@ pub struct PlacementDeleted {
     #[prost(string, tag = "1")]
     #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
     pub by: ::prost::alloc::string::String,
+}
+/// Somebody wants the placement gone; it goes with the last of its finalizers. Until then it keeps
+/// the decision that it has.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlacementDeletionRequested {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
 }
 /// A new decision revision. Whole decision = the one before, less `removed`, plus `added`.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -129,7 +144,7 @@ pub struct PlacementJudged {
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ScoreEvent {
-    #[prost(oneof = "score_event::Event", tags = "1, 2")]
+    #[prost(oneof = "score_event::Event", tags = "1, 2, 3")]
     pub event: ::core::option::Option<score_event::Event>,
 }
 /// Nested message and enum types in `ScoreEvent`.
@@ -142,6 +157,8 @@ pub mod score_event {
         Specified(super::ScoreSpecified),
         #[prost(message, tag = "2")]
         Deleted(super::ScoreDeleted),
+        #[prost(message, tag = "3")]
+        DeletionRequested(super::ScoreDeletionRequested),
     }
 }
 /// The scores as they are from now on.
@@ -161,4 +178,16 @@ pub struct ScoreDeleted {
     #[prost(string, tag = "1")]
     #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
     pub by: ::prost::alloc::string::String,
+}
+/// Somebody wants the scores gone; they go with the last of their finalizers, and count until then.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScoreDeletionRequested {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
 }

@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ClusterCommand {
-    #[prost(oneof = "cluster_command::Command", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "cluster_command::Command", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub command: ::core::option::Option<cluster_command::Command>,
 }
 /// Nested message and enum types in `ClusterCommand`.
@@ -31,6 +31,8 @@ pub mod cluster_command {
         NoteBeat(super::NoteBeat),
         #[prost(message, tag = "8")]
         NoteLeaseExpiry(super::NoteLeaseExpiry),
+        #[prost(message, tag = "9")]
+        WriteStatus(super::WriteClusterStatus),
     }
 }
 /// Create or change: labels and annotations given are set (null removes nothing), the spec is
@@ -50,6 +52,20 @@ pub struct ApplyCluster {
     #[prost(bool, tag = "3")]
     #[serde(rename = "replaceMetadata", skip_serializing_if = "crate::wire::is_default")]
     pub replace_metadata: bool,
+}
+/// What the status is from now on, as an agent of others writes it. What the hub itself says in it
+/// stays: that it takes the cluster in, that the agent has joined.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WriteClusterStatus {
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
+    pub status: ::core::option::Option<crate::registration::ManagedClusterStatus>,
+    /// Refuse unless the object's resource version is this; empty: whatever it is.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "resourceVersion", skip_serializing_if = "crate::wire::is_default")]
+    pub resource_version: ::prost::alloc::string::String,
 }
 /// Take the cluster in.
 #[derive(serde::Serialize, serde::Deserialize)]

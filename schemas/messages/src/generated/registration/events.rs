@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ClusterEvent {
-    #[prost(oneof = "cluster_event::Event", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "cluster_event::Event", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
     pub event: ::core::option::Option<cluster_event::Event>,
 }
 /// Nested message and enum types in `ClusterEvent`.
@@ -37,6 +37,10 @@ pub mod cluster_event {
         TaintRemoved(super::TaintRemoved),
         #[prost(message, tag = "11")]
         Deleted(super::ClusterDeleted),
+        #[prost(message, tag = "12")]
+        DeletionRequested(super::ClusterDeletionRequested),
+        #[prost(message, tag = "13")]
+        StatusWritten(super::ClusterStatusWritten),
     }
 }
 /// The user's whole intent: metadata and spec as they are from now on. The first one creates.
@@ -171,12 +175,33 @@ pub struct ClusterDeleted {
     #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
     pub by: ::prost::alloc::string::String,
 }
+/// Somebody wants the cluster gone; it leaves with the last of its finalizers.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClusterDeletionRequested {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
+}
+/// An agent of others wrote the status: whole, conditions included.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClusterStatusWritten {
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
+    pub status: ::core::option::Option<crate::registration::ManagedClusterStatus>,
+}
 /// One event of a ManagedClusterSet (`fl.ev.registration.clusterset.<set>`).
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ClusterSetEvent {
-    #[prost(oneof = "cluster_set_event::Event", tags = "1, 2, 3")]
+    #[prost(oneof = "cluster_set_event::Event", tags = "1, 2, 3, 4")]
     pub event: ::core::option::Option<cluster_set_event::Event>,
 }
 /// Nested message and enum types in `ClusterSetEvent`.
@@ -191,6 +216,8 @@ pub mod cluster_set_event {
         Deleted(super::ClusterSetDeleted),
         #[prost(message, tag = "3")]
         Counted(super::ClusterSetCounted),
+        #[prost(message, tag = "4")]
+        DeletionRequested(super::ClusterSetDeletionRequested),
     }
 }
 /// The user's whole intent.
@@ -210,6 +237,18 @@ pub struct ClusterSetDeleted {
     #[prost(string, tag = "1")]
     #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
     pub by: ::prost::alloc::string::String,
+}
+/// Somebody wants the set gone; it goes with the last of its finalizers.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClusterSetDeletionRequested {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
 }
 /// How many clusters the set selects changed (condition ClusterSetEmpty).
 #[derive(serde::Serialize, serde::Deserialize)]

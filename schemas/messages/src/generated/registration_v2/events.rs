@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BindingEvent {
-    #[prost(oneof = "binding_event::Event", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "binding_event::Event", tags = "1, 2, 3, 4, 5")]
     pub event: ::core::option::Option<binding_event::Event>,
 }
 /// Nested message and enum types in `BindingEvent`.
@@ -23,6 +23,8 @@ pub mod binding_event {
         Bound(super::BindingBound),
         #[prost(message, tag = "4")]
         Unbound(super::BindingUnbound),
+        #[prost(message, tag = "5")]
+        DeletionRequested(super::BindingDeletionRequested),
     }
 }
 /// The set that the binding names exists (condition Bound is true).
@@ -40,6 +42,18 @@ pub struct BindingBound {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BindingUnbound {
     #[prost(message, optional, tag = "1")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
+}
+/// Somebody wants the binding gone; it goes with the last of its finalizers.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BindingDeletionRequested {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
     #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
     pub at: ::core::option::Option<crate::common::Time>,
 }

@@ -128,7 +128,8 @@ impl Fleet {
                     let choice = self.choices.entry(key.clone()).or_default();
                     choice.group_size = group_size(specified);
                 }
-                placement_event::Event::Judged(_) => {}
+                placement_event::Event::Judged(_)
+                | placement_event::Event::DeletionRequested(_) => {}
                 placement_event::Event::Deleted(_) => {
                     self.choices.remove(key);
                 }

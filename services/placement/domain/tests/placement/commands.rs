@@ -371,6 +371,7 @@ fn every_refusal_has_its_own_code_and_words_to_act_on() {
         Refusal::NoScore { name: name() },
         Refusal::NoCluster { cluster: name() },
         Refusal::Question { why: name() },
+        Refusal::Late(fleetlog_rules::finalizers::Late { finalizers: vec![name()] }),
         invalid("spec", "x", "y"),
     ];
     let codes: std::collections::BTreeSet<_> = all.iter().map(Refusal::code).collect();

@@ -5,6 +5,7 @@
 mod choosing;
 mod commands;
 mod incremental;
+mod leaving;
 mod properties;
 mod rp;
 mod score_objects;

@@ -30,7 +30,9 @@ fn key() -> ScoreKey {
 }
 
 fn apply(object: AddOnPlacementScore) -> ApplyScore {
-    ApplyScore { object, target: key(), expected: None, change: Change::Merge, uid: Uid::new("u") }
+    let (expected, change) = (None, Change::Merge);
+    let (uid, by) = (Uid::new("u"), "ann".to_owned());
+    ApplyScore { object, target: key(), expected, change, uid, by }
 }
 
 fn applying(apply: ApplyScore) -> ScoreCommand {

@@ -52,6 +52,7 @@ pub fn apply(name: &str, spec: PlacementSpec) -> Apply {
         expected: None,
         change: Metadata::Merge,
         uid: Uid::new("u"),
+        by: "ann".into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One function per command on a cluster, refusals first.
 
-use super::{Cluster, spec};
+use super::{Cluster, spec, status};
 use crate::command::Apply;
 use crate::names::{self, kind};
 use crate::object;
@@ -8,9 +8,10 @@ use crate::refusal::Refusal;
 use fleetlog_kernel::{Timestamp, Uid, dns_label};
 use fleetlog_messages::common::ObjectMeta;
 use fleetlog_messages::registration::{
-    ClusterAccepted, ClusterBecameAvailable, ClusterDeleted, ClusterDenied, ClusterFacts,
-    ClusterJoinRequested, ClusterJoined, ClusterSpecified, ClusterStatusReported, LeaseExpired,
-    ManagedCluster, Taint, TaintAdded, TaintRemoved, cluster_event::Event,
+    ClusterAccepted, ClusterBecameAvailable, ClusterDeleted, ClusterDeletionRequested,
+    ClusterDenied, ClusterFacts, ClusterJoinRequested, ClusterJoined, ClusterSpecified,
+    ClusterStatusReported, LeaseExpired, ManagedCluster, ManagedClusterClaim, Taint, TaintAdded,
+    cluster_event::Event,
 };
 use fleetlog_rules::condition::{self, Status};
 use fleetlog_rules::metadata::{self, Birth};
@@ -34,8 +35,11 @@ pub(super) fn apply(cluster: &Cluster, apply: &Apply<ManagedCluster>, at: Timest
     let current = cluster.object();
     let wanted = spec::after(apply.object.spec.as_ref(), current, at)?;
     let meta = object::after(apply, &given, current.and_then(|c| c.metadata.as_ref()), at);
+    if object::goes(current.and_then(|c| c.metadata.as_ref()), &meta)? {
+        return Ok(vec![Event::Deleted(ClusterDeleted { by: apply.by.clone() })]);
+    }
     let opinion = apply.object.spec.as_ref().and_then(|s| s.hub_accepts_client);
-    let accept = accept_or_deny(cluster, opinion, at);
+    let accept = accept_or_deny(cluster, opinion, at)?;
     let mut after = ManagedCluster {
         metadata: Some(with_set(meta)),
         spec: Some(wanted),
@@ -58,14 +62,21 @@ pub(super) fn apply(cluster: &Cluster, apply: &Apply<ManagedCluster>, at: Timest
 }
 
 /// A user's `hubAcceptsClient` is an accept, or the taking back of one; absent, it is nothing.
-fn accept_or_deny(cluster: &Cluster, opinion: Option<bool>, at: Timestamp) -> Option<Event> {
+fn accept_or_deny(
+    cluster: &Cluster,
+    opinion: Option<bool>,
+    at: Timestamp,
+) -> Result<Option<Event>, Refusal> {
     let by = String::from("spec.hubAcceptsClient");
     let at = Some(time(at));
-    match (opinion?, cluster.accepted()) {
-        (true, false) => Some(Event::Accepted(ClusterAccepted { by, at })),
-        (false, true) => Some(Event::Denied(ClusterDenied { by, at })),
+    Ok(match (opinion, cluster.accepted()) {
+        (Some(true), false) => {
+            stays(cluster)?;
+            Some(Event::Accepted(ClusterAccepted { by, at }))
+        }
+        (Some(false), true) => Some(Event::Denied(ClusterDenied { by, at })),
         _ => None,
-    }
+    })
 }
 
 /// Every cluster is in one exclusive set: `default` when it names none.
@@ -77,7 +88,7 @@ fn with_set(mut meta: ObjectMeta) -> ObjectMeta {
     meta
 }
 
-fn unreachable(at: Timestamp) -> TaintAdded {
+pub(super) fn unreachable(at: Timestamp) -> TaintAdded {
     let taint = Taint {
         key: Some(names::UNREACHABLE.to_owned()),
         effect: Some(taint::NO_SELECT.to_owned()),
@@ -92,6 +103,7 @@ pub(super) fn accept(cluster: &Cluster, by: &str, at: Timestamp) -> Decision {
     if cluster.accepted() && !cluster.0.denied {
         return Ok(vec![]);
     }
+    stays(cluster)?;
     Ok(vec![Event::Accepted(ClusterAccepted { by: by.to_owned(), at: Some(time(at)) })])
 }
 
@@ -103,9 +115,13 @@ pub(super) fn deny(cluster: &Cluster, by: &str, at: Timestamp) -> Decision {
     Ok(vec![Event::Denied(ClusterDenied { by: by.to_owned(), at: Some(time(at)) })])
 }
 
-pub(super) fn delete(cluster: &Cluster, by: &str) -> Decision {
+pub(super) fn delete(cluster: &Cluster, by: &str, at: Timestamp) -> Decision {
     exists(cluster)?;
-    Ok(vec![Event::Deleted(ClusterDeleted { by: by.to_owned() })])
+    let meta = cluster.object().and_then(|c| c.metadata.as_ref());
+    let gone = Event::Deleted(ClusterDeleted { by: by.to_owned() });
+    let (by, at) = (by.to_owned(), Some(time(at)));
+    let asked = Event::DeletionRequested(ClusterDeletionRequested { by, at });
+    Ok(object::deletion(meta, gone, asked))
 }
 
 pub(super) fn request_join(cluster: &Cluster, wish: &Wish<'_>, at: Timestamp) -> Decision {
@@ -142,15 +158,7 @@ pub(super) fn report(cluster: &Cluster, facts: &ClusterFacts, at: Timestamp) -> 
     accepted(cluster)?;
     let mut facts = facts.clone();
     facts.cluster_claims.sort_by(|a, b| a.name().cmp(b.name()));
-    for claim in &facts.cluster_claims {
-        let wrong = |rule| Refusal::Claim { name: claim.name().to_owned(), rule };
-        if !(1..=253).contains(&claim.name().len()) {
-            return Err(wrong("its name has 1 to 253 characters"));
-        }
-        if !(1..=1024).contains(&claim.value().len()) {
-            return Err(wrong("its value has 1 to 1024 characters"));
-        }
-    }
+    check_claims(&facts.cluster_claims)?;
     let known = cluster.object().and_then(|o| o.status.as_ref()).is_some_and(|status| {
         status.version == facts.version
             && status.capacity == facts.capacity
@@ -161,15 +169,32 @@ pub(super) fn report(cluster: &Cluster, facts: &ClusterFacts, at: Timestamp) -> 
     Ok(joined(cluster, at).into_iter().chain((!known).then_some(reported)).collect())
 }
 
+pub(super) fn check_claims(claims: &[ManagedClusterClaim]) -> Result<(), Refusal> {
+    for claim in claims {
+        let wrong = |rule| Refusal::Claim { name: claim.name().to_owned(), rule };
+        if !(1..=253).contains(&claim.name().len()) {
+            return Err(wrong("its name has 1 to 253 characters"));
+        }
+        if !(1..=1024).contains(&claim.value().len()) {
+            return Err(wrong("its value has 1 to 1024 characters"));
+        }
+    }
+    Ok(())
+}
+
+/// A beat makes a cluster available, unless its agent says that it is not.
 pub(super) fn note_beat(cluster: &Cluster, at: Timestamp) -> Decision {
     exists(cluster)?;
     accepted(cluster)?;
     let mut events: Vec<Event> = joined(cluster, at).into_iter().collect();
-    if !cluster.available() {
-        events.push(Event::BecameAvailable(ClusterBecameAvailable { at: Some(time(at)) }));
-    }
-    let removed = cluster.taints().iter().filter(|t| spec::by_the_hub(t));
-    events.extend(removed.map(|t| Event::TaintRemoved(TaintRemoved { taint: Some(t.clone()) })));
+    let after = match status::availability(cluster.conditions()) {
+        Status::Unknown => {
+            events.push(Event::BecameAvailable(ClusterBecameAvailable { at: Some(time(at)) }));
+            Status::True
+        }
+        said => said,
+    };
+    events.extend(status::retainted(cluster, after, at));
     Ok(events)
 }
 
@@ -179,10 +204,7 @@ pub(super) fn note_lease_expiry(cluster: &Cluster, at: Timestamp) -> Decision {
     if !condition::is(cluster.conditions(), kind::AVAILABLE, Status::Unknown) {
         events.push(Event::LeaseExpired(LeaseExpired { at: Some(time(at)) }));
     }
-    let tainted = cluster.taints().iter().any(|t| t.key() == names::UNREACHABLE);
-    if !tainted {
-        events.push(Event::TaintAdded(unreachable(at)));
-    }
+    events.extend(status::retainted(cluster, Status::Unknown, at));
     Ok(events)
 }
 
@@ -192,14 +214,22 @@ fn joined(cluster: &Cluster, at: Timestamp) -> Option<Event> {
     (!before).then(|| Event::Joined(ClusterJoined { at: Some(time(at)) }))
 }
 
-fn exists(cluster: &Cluster) -> Result<(), Refusal> {
+/// Nothing that is on its way out is taken in.
+fn stays(cluster: &Cluster) -> Result<(), Refusal> {
+    match cluster.is_leaving() {
+        true => Err(Refusal::Leaving { name: cluster.name().to_owned() }),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn exists(cluster: &Cluster) -> Result<(), Refusal> {
     match cluster.object() {
         Some(_) => Ok(()),
         None => Err(Refusal::NotFound { kind: "ManagedCluster", name: String::new() }),
     }
 }
 
-fn accepted(cluster: &Cluster) -> Result<(), Refusal> {
+pub(super) fn accepted(cluster: &Cluster) -> Result<(), Refusal> {
     let name = || cluster.name().to_owned();
     if cluster.0.denied {
         return Err(Refusal::Denied { name: name() });

@@ -6,7 +6,7 @@ use fleetlog_kernel::Timestamp;
 use fleetlog_messages::common::Time;
 use fleetlog_messages::registration::{ClusterFacts, ManagedCluster, Taint, cluster_event::Event};
 use fleetlog_rules::condition::{self, Say};
-use fleetlog_rules::metadata;
+use fleetlog_rules::{finalizers, metadata};
 
 pub(super) fn evolve(cluster: Cluster, event: &Event) -> Cluster {
     let Cluster(mut state) = cluster;
@@ -22,6 +22,11 @@ pub(super) fn evolve(cluster: Cluster, event: &Event) -> Cluster {
     let Some(object) = &mut state.object else { return Cluster(state) };
     match event {
         Event::Specified(_) | Event::Deleted(_) => {}
+        Event::DeletionRequested(asked) => {
+            let meta = object.metadata.get_or_insert_default();
+            finalizers::terminate(meta, asked.at.as_ref());
+        }
+        Event::StatusWritten(written) => object.status.clone_from(&written.status),
         Event::Accepted(accepted) => {
             accept(object, true);
             say(object, names::ACCEPTED, accepted.at.as_ref());

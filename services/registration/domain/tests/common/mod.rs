@@ -4,10 +4,10 @@
 use fleetlog_kernel::{Position, Timestamp, Uid};
 use fleetlog_messages::common::{ObjectMeta, Time};
 use fleetlog_messages::registration::{
-    ClusterAccepted, ClusterBecameAvailable, ClusterDeleted, ClusterDenied, ClusterFacts,
-    ClusterJoinRequested, ClusterJoined, ClusterSpecified, ClusterStatusReported, LeaseExpired,
-    ManagedCluster, ManagedClusterClaim, ManagedClusterSpec, ManagedClusterVersion, Taint,
-    TaintAdded, TaintRemoved, cluster_event::Event,
+    ClusterAccepted, ClusterBecameAvailable, ClusterDeleted, ClusterDeletionRequested,
+    ClusterDenied, ClusterFacts, ClusterJoinRequested, ClusterJoined, ClusterSpecified,
+    ClusterStatusReported, LeaseExpired, ManagedCluster, ManagedClusterClaim, ManagedClusterSpec,
+    ManagedClusterVersion, Taint, TaintAdded, TaintRemoved, cluster_event::Event,
 };
 use fleetlog_registration_domain::command::{Apply, ClusterCommand, Target};
 use fleetlog_registration_domain::names;
@@ -46,6 +46,7 @@ pub fn apply_as<T>(name: &str, object: T) -> Box<Apply<T>> {
         expected: None,
         change: Change::Merge,
         uid: Uid::new("uid"),
+        by: "alice".into(),
     })
 }
 
@@ -136,6 +137,17 @@ pub fn expired() -> Event {
 
 pub fn deleted() -> Event {
     Event::Deleted(ClusterDeleted { by: "alice".into() })
+}
+
+/// Somebody wants the cluster gone.
+pub fn wanted_gone() -> Event {
+    Event::DeletionRequested(ClusterDeletionRequested { by: "alice".into(), at: at(NOW) })
+}
+
+/// The same object, kept by these finalizers.
+pub fn kept_by<T: fleetlog_messages::ApiObject>(mut object: T, finalizers: &[&str]) -> T {
+    object.metadata_mut().finalizers = finalizers.iter().map(|&one| one.to_owned()).collect();
+    object
 }
 
 pub fn reported(facts: ClusterFacts) -> Event {
