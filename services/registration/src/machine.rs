@@ -2,7 +2,7 @@
 //! questions answered from it. Synchronous; what waits lies in the modules beside it.
 
 use crate::parse;
-use crate::rights::{self, hub_id};
+use crate::rights;
 use bytes::Bytes;
 use fleetlog_chassis::{Decided, Denied, Effect, Machine, Request, Unreadable};
 use fleetlog_kernel::{Decider, Position, Projection, Reaction, Service};
@@ -92,11 +92,12 @@ impl Machine for Registration {
         let unreadable = |reason| Unreadable::of(commit, reason);
         let changes = match commit.aggregate.service {
             Self::SERVICE => changes(commit).map_err(unreadable)?,
-            Service::Core if commit.aggregate == hub_id() => {
-                vec![Change::Kubernetes(rights::speaks(commit).map_err(unreadable)?)]
-            }
+            Service::Core => rights::change(commit).map_err(unreadable)?.into_iter().collect(),
             _ => return Ok(()),
         };
+        if changes.is_empty() {
+            return Ok(());
+        }
         changes.iter().for_each(|change| self.fleet.apply(change, commit.position));
         self.follows = (commit.position, Follows(&self.fleet).react(&changes));
         Ok(())

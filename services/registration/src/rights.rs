@@ -9,27 +9,32 @@ use fleetlog_messages::core::{
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_messages::wire::canonical;
+use fleetlog_registration_domain::Change;
 use fleetlog_registration_domain::rights::{HUB, SWITCH, Want, Whose};
 use prost::Message as _;
 use serde_json::Value;
 
-/// The namespace by which a hub speaks Kubernetes.
-pub(crate) fn hub_id() -> AggregateId {
-    AggregateId::global(Service::Core, "namespace", HUB)
-}
-
-/// Whether, after a commit of that namespace, the hub speaks Kubernetes and gives clusters rights.
-pub(crate) fn speaks(commit: &Recorded) -> Result<bool, String> {
+/// What a commit of core says of the fleet: whether the hub speaks Kubernetes and gives clusters
+/// rights, or that the namespace of a cluster may be gone.
+pub(crate) fn change(commit: &Recorded) -> Result<Option<Change>, String> {
+    let AggregateId { kind, scope, name, .. } = &commit.aggregate;
+    if kind != "namespace" || scope.is_some() {
+        return Ok(None);
+    }
     let last = commit.events.last().ok_or("a commit without events")?;
     let event = ObjectEvent::decode(last.clone()).map_err(|error| error.to_string())?.event;
-    Ok(match event {
-        Some(object_event::Event::Written(written)) => {
-            let object: Value =
-                serde_json::from_slice(&written.object).map_err(|error| error.to_string())?;
-            object["metadata"]["annotations"][SWITCH] != "false"
-        }
-        _ => false,
-    })
+    let is_gone = matches!(event, Some(object_event::Event::Deleted(_)));
+    if name != HUB {
+        return Ok(is_gone.then(|| Change::NamespaceGone(name.clone())));
+    }
+    let Some(object_event::Event::Written(written)) = event else {
+        return Ok(Some(Change::Kubernetes(false)));
+    };
+    let object: Value =
+        serde_json::from_slice(&written.object).map_err(|error| error.to_string())?;
+    let metadata = &object["metadata"];
+    let stays = metadata["deletionTimestamp"].is_null();
+    Ok(Some(Change::Kubernetes(stays && metadata["annotations"][SWITCH] != "false")))
 }
 
 /// What is wanted, as commands.

@@ -25,6 +25,8 @@ pub enum Change {
     Binding((String, String), binding_event::Event),
     /// The hub speaks Kubernetes from now on, or no more.
     Kubernetes(bool),
+    /// The namespace of this name is gone, whoever had it deleted.
+    NamespaceGone(String),
 }
 
 /// Everything that registration has decided.
@@ -262,6 +264,15 @@ impl Fleet {
         (due.rights, due.shared) = (rights, shared);
     }
 
+    /// An accepted cluster whose namespace went has its rights again: they went along.
+    fn apply_namespace_gone(&mut self, name: &str, position: Position) {
+        let has_rights = self.kubernetes && self.cluster(name).accepted();
+        let due = self.due_at(position);
+        if has_rights {
+            due.rights.insert(name.to_owned(), Standing::Accepted);
+        }
+    }
+
     fn apply_set(&mut self, name: &str, event: &cluster_set_event::Event, position: Position) {
         let mut after = self.sets.remove(name).unwrap_or_default().evolve(event);
         after.0.changed = position.0;
@@ -304,6 +315,7 @@ impl Projection for Fleet {
             Change::Set(name, event) => self.apply_set(name, event, position),
             Change::Binding(key, event) => self.apply_binding(key, event, position),
             Change::Kubernetes(speaks) => self.apply_kubernetes(*speaks, position),
+            Change::NamespaceGone(name) => self.apply_namespace_gone(name, position),
         }
     }
 }

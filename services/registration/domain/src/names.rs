@@ -12,6 +12,8 @@ pub const DEFAULT_SET: &str = "default";
 pub const GLOBAL_SET: &str = "global";
 /// The annotation that, at `false`, keeps the hub from putting a built-in set right.
 pub const AUTO_UPDATE: &str = "cluster.open-cluster-management.io/autoupdate";
+/// The annotation of a cluster that, at `false`, leaves its taints to others.
+pub const TAINTS: &str = "fleetlog.io/cluster-taints";
 /// The taint of a cluster whose state is unknown.
 pub const UNREACHABLE: &str = "cluster.open-cluster-management.io/unreachable";
 /// The taint of a cluster that says it is unwell.

@@ -75,7 +75,7 @@ impl Reaction for Follows<'_> {
         let mut follows: Vec<Follow> = counts.chain(leases).chain(shared).chain(rights).collect();
         for change in changes {
             let about = match change {
-                Change::Cluster(..) | Change::Kubernetes(_) => continue,
+                Change::Cluster(..) | Change::Kubernetes(_) | Change::NamespaceGone(_) => continue,
                 Change::Set(name, _) => {
                     repair(self.0, name).into_iter().chain(bounds_of(self.0, name)).collect()
                 }

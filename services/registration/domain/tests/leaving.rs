@@ -17,6 +17,7 @@ use fleetlog_messages::registration::{
 use fleetlog_messages::registration_v2::binding_event;
 use fleetlog_registration_domain::command::{Apply, BindingCommand, ClusterCommand, SetCommand};
 use fleetlog_registration_domain::reaction::{Follow, Follows};
+use fleetlog_registration_domain::rights::Standing;
 use fleetlog_registration_domain::set::built_in;
 use fleetlog_registration_domain::{Binding, Change, Cluster, ClusterSet, Fleet, Refusal, names};
 use fleetlog_rules::finalizers::Late;
@@ -215,6 +216,22 @@ fn rights_and_counts_follow_the_going_and_not_the_wish() {
     let rights = gone.iter().any(|follow| matches!(follow, Follow::Rights { .. }));
     assert!(rights && gone.contains(&Follow::Shared { needed: false }), "{gone:?}");
     assert_eq!(story.fleet.members("default"), 0);
+}
+
+#[test]
+fn an_accepted_cluster_whose_namespace_went_has_its_rights_again() {
+    let mut story = Story { fleet: Fleet::default().speaking(true), position: 0 };
+    let went = |story: &mut Story, name: &str| {
+        let gone = Change::NamespaceGone(name.to_owned());
+        story.position += 1;
+        story.fleet.apply(&gone, Position(story.position));
+        Follows(&story.fleet).react(&vec![gone])
+    };
+    assert_eq!(went(&mut story, "c1"), [], "there is no such cluster");
+    story.cluster(kept());
+    let rights = Follow::Rights { cluster: "c1".into(), standing: Standing::Accepted };
+    assert_eq!(went(&mut story, "c1"), [rights]);
+    assert_eq!(went(&mut story, "team"), [], "it is nobody's");
 }
 
 fn any_command() -> impl Strategy<Value = ClusterCommand> {

@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use fleetlog_kernel::spec::given;
-use fleetlog_kernel::{Position, Projection as _, Reaction as _};
+use fleetlog_kernel::{Decider, Position, Projection as _, Reaction as _};
 use fleetlog_messages::common::Condition;
 use fleetlog_messages::registration::{
     ClusterStatusWritten, ManagedClusterClaim, ManagedClusterStatus, TaintAdded, TaintRemoved,
@@ -182,4 +182,20 @@ fn who_says_of_itself_that_it_is_there_has_a_whole_grace_from_then_on() {
     assert_eq!(commit(vec![written(more)]), [], "no more than facts");
     assert_eq!(commit(vec![expired(), tainted()]), []);
     assert_eq!(commit(vec![available(), written(well()), untainted()]), lease());
+}
+
+#[test]
+fn a_cluster_whose_taints_are_left_to_others_has_none_by_the_hub() {
+    let mut object = common::written(common::spec(vec![]));
+    let meta = object.metadata.get_or_insert_default();
+    meta.annotations = labels(&[(names::TAINTS, "false")]);
+    let mut cluster = Cluster::default();
+    let silent = ClusterCommand::NoteLeaseExpiry;
+    let accept = ClusterCommand::Accept { by: "alice".into() };
+    for command in [apply(object), accept, ClusterCommand::NoteBeat, silent] {
+        let events = cluster.decide(&command, NOW).unwrap();
+        cluster = events.iter().fold(cluster, Decider::evolve);
+        assert_eq!(cluster.taints(), [], "{command:?}");
+    }
+    assert!(condition::is(cluster.conditions(), kind::AVAILABLE, Status::Unknown));
 }

@@ -368,3 +368,19 @@ async fn gw087_an_accepted_agent_may_do_its_work_and_a_denied_one_see_its_cluste
     eventually("nothing is left of its rights", none).await.unwrap();
     assert_eq!(stage.get("/api/v1/namespaces/c1").await.code, 200, "its namespace stays");
 }
+
+#[tokio::test]
+async fn an_accepted_cluster_has_its_rights_again_after_its_namespace_went() {
+    let stage = Stage::new().await;
+    stage.cluster("c1").await;
+    let binding = "/apis/rbac.authorization.k8s.io/v1/namespaces/c1/rolebindings/\
+                   open-cluster-management:managedcluster:c1:work";
+    let uid = async || {
+        let found = stage.get(binding).await;
+        (found.code == 200).then(|| found.body["metadata"]["uid"].clone())
+    };
+    let before = eventually("the binding is there", uid).await.unwrap();
+    stage.delete("/api/v1/namespaces/c1", Value::Null).await.ok();
+    let again = async || uid().await.filter(|uid| *uid != before);
+    eventually("it is there again", again).await.unwrap();
+}

@@ -47,9 +47,10 @@ pub(super) fn apply(cluster: &Cluster, apply: &Apply<ManagedCluster>, at: Timest
         empties: apply.object.empties.clone(),
     };
     let Some(current) = current else {
+        let tainted = status::taints(after.metadata.as_ref());
+        let out_of_reach = tainted.then(|| Event::TaintAdded(unreachable(at)));
         let born = Event::Specified(ClusterSpecified { cluster: Some(after) });
-        let out_of_reach = Event::TaintAdded(unreachable(at));
-        return Ok([born, out_of_reach].into_iter().chain(accept).collect());
+        return Ok([born].into_iter().chain(out_of_reach).chain(accept).collect());
     };
     if after.spec != current.spec {
         metadata::next_generation(after.metadata.get_or_insert_default());

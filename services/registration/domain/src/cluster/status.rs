@@ -7,7 +7,7 @@ use crate::names::{self, kind};
 use crate::object;
 use crate::refusal::Refusal;
 use fleetlog_kernel::{Position, Timestamp};
-use fleetlog_messages::common::Condition;
+use fleetlog_messages::common::{Condition, ObjectMeta};
 use fleetlog_messages::registration::{
     ClusterBecameAvailable, ClusterJoined, ClusterStatusWritten, ManagedClusterStatus, Taint,
     TaintAdded, TaintRemoved, cluster_event::Event,
@@ -67,10 +67,16 @@ pub(super) fn availability(conditions: &[Condition]) -> Status {
     [Status::True, Status::False].into_iter().find(|s| is(*s)).unwrap_or(Status::Unknown)
 }
 
+/// Whether the hub taints a cluster of this metadata; an annotation leaves that to others.
+pub(super) fn taints(meta: Option<&ObjectMeta>) -> bool {
+    meta.and_then(|meta| meta.annotations.get(names::TAINTS)).is_none_or(|given| given != "false")
+}
+
 /// How the hub's taints become those of a cluster of this availability. One on its way out keeps
-/// what it has.
+/// what it has, and one whose taints are others' to say.
 pub(super) fn retainted(cluster: &Cluster, available: Status, at: Timestamp) -> Vec<Event> {
-    if cluster.is_leaving() {
+    let meta = cluster.object().and_then(|object| object.metadata.as_ref());
+    if cluster.is_leaving() || !taints(meta) {
         return vec![];
     }
     let wanted = match available {
