@@ -6,6 +6,7 @@ mod access;
 mod agents;
 mod argo;
 mod clusteradm;
+mod controller;
 mod definitions;
 mod fleet;
 mod kube_rs;

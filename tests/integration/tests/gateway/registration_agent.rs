@@ -86,6 +86,26 @@ fn joined(cluster: &Value) -> Value {
     })
 }
 
+/// Patches its status from what it reads, as often as that has moved meanwhile.
+async fn reports(agent: &Wire) -> Value {
+    let path = format!("{CLUSTERS}/c1");
+    let patched = async || {
+        let cluster = agent.get(&path).await.ok();
+        let answered = agent.ask("PATCH", &format!("{path}/status"), joined(&cluster)).await;
+        if answered.code == 409 {
+            assert_eq!(answered.refused(), (409, "Conflict"));
+            return None;
+        }
+        Some(answered.ok())
+    };
+    eventually("the status is patched", patched).await.unwrap()
+}
+
+fn has(cluster: &Value, kind: &str, status: &str) -> bool {
+    let conditions = cluster["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|c| c["type"] == kind && c["status"] == status)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gw098_an_accepted_agent_follows_its_own_and_nothing_else() {
     let (socket, _) = hub().await;
@@ -113,6 +133,26 @@ async fn gw098_an_accepted_agent_follows_its_own_and_nothing_else() {
     let label = json!({"metadata": {"labels": {"a": "b"}}});
     socket.stage.patch(&format!("{CLUSTERS}/c1"), label).await.ok();
     told.until("MODIFIED", |cluster| cluster["metadata"]["labels"]["a"] == "b").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gw051_the_agent_of_a_cluster_patches_its_status_by_what_it_read() {
+    let (socket, _) = hub().await;
+    let agent = agent(&socket).await;
+    accept(&socket, true).await;
+    comes_to(&agent, ADDONS, 200).await;
+    let (mut told, cluster) = own(&agent).await;
+    let patched = reports(&agent).await;
+    assert!(has(&patched, "ManagedClusterJoined", "True"), "{patched}");
+    assert_eq!(patched["status"]["capacity"]["cpu"], "4");
+    told.until("MODIFIED", |cluster| has(cluster, "ManagedClusterConditionAvailable", "True"))
+        .await;
+    // A status of a state that is gone is a conflict, of another incarnation too.
+    let mut stale = joined(&cluster);
+    let status = format!("{CLUSTERS}/c1/status");
+    assert_eq!(agent.ask("PATCH", &status, stale.clone()).await.refused(), (409, "Conflict"));
+    stale["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000000");
+    assert_eq!(agent.ask("PATCH", &status, stale).await.refused(), (409, "Conflict"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,9 +212,8 @@ async fn gw101_an_agent_goes_on_over_a_restart_of_the_gateway() {
     let label = |value: &str| json!({"metadata": {"labels": {"restart": value}}});
     let path = format!("{CLUSTERS}/c1");
     socket.stage.patch(&path, label("before")).await.ok();
-    let seen = told
-        .until("MODIFIED", |cluster| cluster["metadata"]["labels"]["restart"] == "before")
-        .await;
+    told.until("MODIFIED", |cluster| cluster["metadata"]["labels"]["restart"] == "before").await;
+    let seen = reports(&agent).await;
     socket.restart().await;
     // What it has ends; the same certificate and the same watch go on: no list, nothing twice.
     while told.event().await.is_some() {}
@@ -193,5 +232,10 @@ async fn gw101_an_agent_goes_on_over_a_restart_of_the_gateway() {
     }
     let kept = agent.get(&path).await.ok();
     assert_eq!(kept["metadata"]["uid"], seen["metadata"]["uid"]);
+    for field in ["capacity", "allocatable", "version", "clusterClaims"] {
+        assert_eq!(kept["status"][field], seen["status"][field]);
+    }
+    assert!(has(&kept, "ManagedClusterJoined", "True"), "{kept}");
+    reports(&agent).await;
     comes_to(&agent, ADDONS, 200).await;
 }

@@ -85,7 +85,19 @@ fn ages(table: &mut Map<String, Value>) {
         for at in &dated {
             row["cells"][*at] = json!("<age>");
         }
+        // Later tables of a watch describe no columns.
+        let cells = row["cells"].as_array_mut().into_iter().flatten();
+        cells.filter(|cell| is_age(cell)).for_each(|cell| *cell = json!("<age>"));
     }
+}
+
+/// `5s`, or `2m10s`.
+fn is_age(cell: &Value) -> bool {
+    let text = cell.as_str().unwrap_or_default();
+    let is_part = |c: char| c.is_ascii_digit() || "smhdy".contains(c);
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.ends_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(is_part)
 }
 
 /// Times and uids as what they are.
