@@ -6,30 +6,39 @@ use fleetlog_messages::ApiObject;
 use fleetlog_messages::common::Query;
 use fleetlog_registration_domain::{Fleet, Refusal};
 use fleetlog_rules::labels::Selector;
+use std::collections::BTreeMap;
 
 use crate::machine::{BINDING, CLUSTER, SET};
 
 /// The objects that a question asks for, in the order of their names; none when there are none.
 pub(crate) fn objects(fleet: &Fleet, query: &Query) -> Result<Vec<Bytes>, Refusal> {
     let selector = Selector::parse(&query.label_selector).map_err(Refusal::Selector)?;
-    let named = |name: &str| query.name.is_empty() || query.name == name;
+    let name = query.name.as_str();
     match query.kind.as_str() {
         CLUSTER => {
-            let found = fleet.clusters().iter().filter(|(name, _)| named(name));
-            Ok(served(&selector, found.map(|(_, c)| (c.object(), c.0.changed))))
+            let found = named(fleet.clusters(), name);
+            Ok(served(&selector, found.map(|c| (c.object(), c.0.changed))))
         }
         SET => {
-            let found = fleet.sets().iter().filter(|(name, _)| named(name));
-            Ok(served(&selector, found.map(|(_, s)| (s.object(), s.0.changed))))
+            let found = named(fleet.sets(), name);
+            Ok(served(&selector, found.map(|s| (s.object(), s.0.changed))))
         }
         BINDING => {
-            let lies = |scope: &str| query.namespace.is_empty() || query.namespace == scope;
+            let is = |wanted: &str, given: &str| wanted.is_empty() || wanted == given;
             let all = fleet.bindings().iter();
-            let found = all.filter(|((scope, name), _)| lies(scope) && named(name));
+            let found =
+                all.filter(|((scope, own), _)| is(&query.namespace, scope) && is(name, own));
             Ok(served(&selector, found.map(|(_, b)| (b.object(), b.0.changed))))
         }
         other => Err(Refusal::Kind { kind: other.to_owned() }),
     }
+}
+
+/// The one of a name, without a look at the others; all where none is given.
+fn named<'a, T>(all: &'a BTreeMap<String, T>, name: &str) -> impl Iterator<Item = &'a T> {
+    let one = all.get(name).filter(|_| !name.is_empty());
+    let each = name.is_empty().then(|| all.values());
+    one.into_iter().chain(each.into_iter().flatten())
 }
 
 fn served<'a, T: ApiObject + 'a>(
