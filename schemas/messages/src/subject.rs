@@ -62,6 +62,12 @@ pub fn events() -> Subject {
     Subject("fl.ev.>".into())
 }
 
+/// `>`: whatever lies in a stream.
+#[must_use]
+pub fn everything() -> Subject {
+    Subject(">".into())
+}
+
 /// `fl.ev.<service>.<kind>.>`: every event of one kind.
 #[must_use]
 pub fn events_of_kind(service: Service, kind: &str) -> Subject {
@@ -90,6 +96,12 @@ pub fn told_by(service: Service) -> Subject {
 #[must_use]
 pub fn outcome(actor: &str, command: &CommandId) -> Subject {
     Subject(format!("fl.res.{}.{}", encode_token(actor), encode_token(command.as_str())))
+}
+
+/// `fl.res.*.*`: every outcome.
+#[must_use]
+pub fn outcomes() -> Subject {
+    Subject("fl.res.*.*".into())
 }
 
 /// `fl.res.<actor>.*`: every outcome of one actor.

@@ -6,6 +6,7 @@ use crate::blobs::CHUNK;
 use crate::commands::{Commands, MAX_COMMAND};
 use crate::event_log::{LogReading, end, read};
 use crate::fault::{Fault, Retry};
+use crate::hearing::{Hearing, Waiting};
 use crate::outcomes::heard;
 use crate::port::Message;
 use bytes::Bytes;
@@ -66,6 +67,13 @@ pub struct Client {
     actor: Actor,
     ids: Arc<dyn Fn() -> CommandId + Send + Sync>,
     at_once: Arc<Semaphore>,
+    hearing: Option<Hearing>,
+}
+
+/// By what a client hears of an outcome.
+enum Ear {
+    Own(BoxStream<'static, Message>),
+    Shared(Waiting),
 }
 
 impl Client {
@@ -76,7 +84,13 @@ impl Client {
         ids: impl Fn() -> CommandId + Send + Sync + 'static,
     ) -> Self {
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
-        Self { broker, actor, ids: Arc::new(ids), at_once }
+        Self { broker, actor, ids: Arc::new(ids), at_once, hearing: None }
+    }
+
+    /// The same with one ear for all outcomes; for those who may hear those of everybody.
+    #[must_use]
+    pub fn hearing_by(self, hearing: Hearing) -> Self {
+        Self { hearing: Some(hearing), ..self }
     }
 
     /// Sends a command and waits for its outcome, which is durable then.
@@ -102,12 +116,21 @@ impl Client {
         }
         let _place = self.at_once.acquire().await;
         let subject = subject::outcome(self.actor.as_str(), id);
-        let mut outcomes = self.broker.subscribe(&subject, None).await?;
+        let shared = self.hearing.as_ref().and_then(|hearing| hearing.wait(&subject, id));
+        let mut ear = match shared {
+            Some(waiting) => Ear::Shared(waiting),
+            None => Ear::Own(self.broker.subscribe(&subject, None).await?),
+        };
         self.send(id, to, payload).await?;
         for _ in 0..ASKS {
-            let listening = listen(&mut outcomes, id);
-            if let Ok(Some(outcome)) = tokio::time::timeout(HEAR_WITHIN, listening).await {
-                return Ok(outcome);
+            let listening = ear.outcome(id);
+            match tokio::time::timeout(HEAR_WITHIN, listening).await {
+                Ok(Some(outcome)) => return Ok(outcome),
+                // Nobody listens for all any more.
+                Ok(None) if matches!(ear, Ear::Shared(_)) => {
+                    ear = Ear::Own(self.broker.subscribe(&subject, None).await?);
+                }
+                Ok(None) | Err(_) => {}
             }
             if let Some(outcome) = self.outcome(to.service, id).await? {
                 return Ok(outcome);
@@ -190,6 +213,23 @@ impl Client {
         Ok(pages)
     }
 
+    /// Asks a service for what one page holds, as an object of a name: several cost the server a
+    /// subscription for each question.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn ask_page(
+        &self,
+        service: Service,
+        verb: &str,
+        query: Query,
+    ) -> Result<Answer, ClientError> {
+        let subject = subject::query(service, &self.actor, verb);
+        let payload = query.encode_to_vec().into();
+        let answer = self.broker.request(&subject, payload, ANSWER_WITHIN).await;
+        read_answer(&answer.map_err(|fault| of_service(service, fault))?)
+    }
+
     /// Hands content over before the command that names it; answers its hash.
     ///
     /// # Errors
@@ -269,13 +309,19 @@ impl Client {
     }
 }
 
-async fn listen(outcomes: &mut BoxStream<'static, Message>, id: &CommandId) -> Option<Outcome> {
-    while let Some(message) = outcomes.next().await {
-        if let Some(outcome) = heard(&message, id) {
-            return Some(outcome);
+impl Ear {
+    async fn outcome(&mut self, id: &CommandId) -> Option<Outcome> {
+        let messages = match self {
+            Self::Shared(waiting) => return waiting.outcome().await,
+            Self::Own(messages) => messages,
+        };
+        while let Some(message) = messages.next().await {
+            if let Some(outcome) = heard(&message, id) {
+                return Some(outcome);
+            }
         }
+        None
     }
-    None
 }
 
 fn of_service(service: Service, fault: Fault) -> ClientError {

@@ -142,7 +142,8 @@ impl EventLog {
 
 /// Where the log ends; [`Position::START`] while it is empty.
 pub(crate) async fn end(broker: &SharedBroker) -> Result<Position, Fault> {
-    let last = broker.last(STREAM, &subject::events()).await?;
+    // Everything in it is an event: without a pattern the server need not look for what fits.
+    let last = broker.last(STREAM, &subject::everything()).await?;
     Ok(last.map_or(Position::START, |message| Position(message.sequence)))
 }
 

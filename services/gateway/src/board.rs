@@ -1,6 +1,7 @@
 //! The view that requests are answered from, and whoever watches it. A change reaches exactly the
 //! watches that may be about it: those of its name, and those of the whole kind.
 
+use crate::told::Told;
 use fleetlog_chassis::Watched;
 use fleetlog_gateway_domain::{Access, Change, Key, Kind, Seen, View};
 use fleetlog_kernel::Position;
@@ -35,7 +36,7 @@ impl Interest {
 }
 
 /// What changes from a moment on; ends when the reader is too slow.
-pub(crate) type Changes = mpsc::Receiver<Arc<Change>>;
+pub(crate) type Changes = mpsc::Receiver<Arc<Told>>;
 
 /// The view and its watches.
 #[derive(Default)]
@@ -56,7 +57,7 @@ struct State {
 
 struct Watch {
     namespace: Option<String>,
-    changes: mpsc::Sender<Arc<Change>>,
+    changes: mpsc::Sender<Arc<Told>>,
 }
 
 impl Board {
@@ -162,13 +163,14 @@ impl State {
     /// Tells those it may concern; who does not listen any more, or is too slow, is forgotten.
     fn tell(&mut self, change: &Arc<Change>) {
         let Key { namespace, name } = &change.key;
+        let told = Arc::new(Told::of(change.clone()));
         for place in [Some(name.clone()), None] {
             let place = (change.kind.0.message, place);
             let Some(watches) = self.watches.get_mut(&place) else { continue };
             watches.retain(|watch| {
                 let about = watch.namespace.as_ref().is_none_or(|wanted| wanted == namespace);
                 if about {
-                    watch.changes.try_send(change.clone()).is_ok()
+                    watch.changes.try_send(told.clone()).is_ok()
                 } else {
                     !watch.changes.is_closed()
                 }
@@ -231,8 +233,8 @@ mod tests {
         let (_, mut other) = board.watch(&of(Some("c2")), |_| ());
         let (_, mut all) = board.watch(&of(None), |_| ());
         board.apply(vec![seen("c1", 1)], Position(1));
-        assert_eq!(one.try_recv().unwrap().key.name, "c1");
-        assert_eq!(all.try_recv().unwrap().key.name, "c1");
+        assert_eq!(one.try_recv().unwrap().change.key.name, "c1");
+        assert_eq!(all.try_recv().unwrap().change.key.name, "c1");
         assert!(other.try_recv().is_err());
     }
 

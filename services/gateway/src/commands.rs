@@ -183,10 +183,9 @@ impl Gateway {
     /// An object as the view has it, as this version of its kind says it.
     pub(crate) fn current(&self, kind: Kind, key: &Key) -> Option<Arc<Served>> {
         let served = self.board_of(kind).look(|view| view.get(kind, key).cloned())?;
-        let version = served.version;
         match kind.said(&served.object) {
             Cow::Borrowed(_) => Some(served),
-            Cow::Owned(object) => Some(Arc::new(Served { version, object })),
+            Cow::Owned(object) => Some(Arc::new(Served::of(object))),
         }
     }
 }

@@ -16,9 +16,11 @@ mod remove;
 mod requests;
 mod respond;
 mod reviews;
+mod shared;
 mod source;
 mod subject;
 mod tokens;
+mod told;
 mod turns;
 mod watch;
 mod who;
@@ -34,7 +36,7 @@ pub use who::Who;
 
 use board::Board;
 use feed::Feed;
-use fleetlog_bus::{Client, SharedBroker};
+use fleetlog_bus::{Client, Fault, Hearing, SharedBroker};
 use fleetlog_chassis::{Clock, Ids, Tasks, Watched};
 use fleetlog_gateway_domain::Passing;
 use fleetlog_kernel::Actor;
@@ -100,8 +102,11 @@ impl Gateway {
         for lane in lanes.iter() {
             tasks.spawn("gateway-lane", lane.clone().run(tasks.clone()));
         }
+        let hearing = Hearing::default();
+        tasks.spawn("gateway-outcomes", hear(hearing.clone(), broker.clone(), tasks.clone()));
         let client = Client::new(broker.clone(), Actor::new(ACTOR), move || of_commands.command());
-        let (board, source) = (Arc::new(Board::default()), Source { client });
+        let client = client.hearing_by(hearing);
+        let (board, source) = (Arc::new(Board::default()), Source::new(client));
         let feed = Feed { source: source.clone(), board: board.clone() };
         tasks.spawn("gateway-feed", feed.run(tasks.clone()));
         let (tokens, founded) = (Arc::new(certificates.tokens()?), Arc::default());
@@ -137,4 +142,16 @@ impl Gateway {
     fn is_ready(&self) -> bool {
         self.board.is_ready() && self.lanes.iter().all(|lane| lane.board.is_ready())
     }
+}
+
+/// Hears outcomes until the tasks are asked to stop; what is in hand then still hears them for
+/// itself.
+async fn hear(hearing: Hearing, broker: SharedBroker, tasks: Tasks) -> Result<(), Fault> {
+    let ended = tokio::select! {
+        biased;
+        () = tasks.stopped() => Ok(()),
+        fault = hearing.run(broker) => Err(fault),
+    };
+    hearing.end();
+    ended
 }

@@ -133,7 +133,10 @@ async fn talk(
         None => Some(Caller::anonymous()),
     };
     let tasks = gateway.tasks.clone();
-    let service = service_fn(move |request| answer(gateway.clone(), who.clone(), request));
+    // What it takes to come to an answer is given back before the body begins, which a watch's
+    // never ends.
+    let service =
+        service_fn(move |request| Box::pin(answer(gateway.clone(), who.clone(), request)));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(WITHIN);
     let http2 = &mut builder.http2();

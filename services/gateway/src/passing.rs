@@ -5,6 +5,7 @@ use crate::board::{Board, Interest};
 use crate::commands::Failed;
 use crate::read::unanswered;
 use crate::requests::Asked;
+use crate::shared::Shared;
 use crate::{Gateway, commands};
 use bytes::Bytes;
 use fleetlog_bus::{
@@ -38,12 +39,14 @@ pub(crate) struct Lane {
     /// What lies in it.
     pub board: Arc<Board>,
     broker: SharedBroker,
+    end: Shared<Position>,
 }
 
 impl Lane {
     /// Over a connection; nothing is read yet.
     pub fn new(passing: Passing, broker: SharedBroker) -> Self {
-        Self { passing, board: Arc::new(Board::of_shared()), broker }
+        let (board, end) = (Arc::new(Board::of_shared()), Shared::default());
+        Self { passing, board, broker, end }
     }
 
     const fn stream(&self) -> &'static str {
@@ -69,8 +72,11 @@ impl Lane {
 
     /// Where the newest of them lies.
     pub async fn end(&self) -> Result<Position, Fault> {
-        let last = self.broker.last(self.stream(), &self.all()).await?;
-        Ok(last.map_or(Position::START, |last| Position(last.sequence)))
+        let asked = async {
+            let last = self.broker.last(self.stream(), &self.all()).await?;
+            Ok(last.map_or(Position::START, |last| Position(last.sequence)))
+        };
+        self.end.ask(asked).await
     }
 
     /// Follows the stream until the tasks are asked to stop, or it cannot be read for good.
@@ -343,7 +349,8 @@ impl Gateway {
                     () = self.tasks.stopped() => return Ok(()),
                     change = changes.recv() => change,
                 };
-                let Some(change) = change else { break };
+                let Some(told) = change else { break };
+                let change = &told.change;
                 if change.after.is_none() {
                     self.empty(&change.key.name).await;
                 }

@@ -2,11 +2,11 @@
 
 use crate::Gateway;
 use crate::requests::Asked;
-use crate::respond::{Body, document};
+use crate::respond::{Body, complete, document};
 use fleetlog_bus::ClientError;
 use fleetlog_gateway_domain::{
     At, Fields, Form, Include, Key, Kind, ListOptions, Served, Status, Token, View, list, partial,
-    table_of,
+    table_of, table_text,
 };
 use fleetlog_kernel::{Position, Timestamp};
 use fleetlog_rules::labels::{Labels, Selector};
@@ -48,8 +48,7 @@ impl Gateway {
                 metadata["remainingItemCount"] = json!(left);
             }
         }
-        let objects: Vec<&Value> = page.iter().map(|(_, served)| &served.object).collect();
-        many(asked, &objects, metadata, self.clock.now())
+        many(asked, &page, &metadata, self.clock.now())
     }
 
     /// What a list is of, and the resource version of that.
@@ -121,7 +120,7 @@ impl Gateway {
             At::Newest => {
                 let end = match self.lane(kind) {
                     Some(lane) => lane.end().await,
-                    None => self.source.client.end().await,
+                    None => self.source.end().await,
                 };
                 end.map_err(|fault| unanswered(&ClientError::Fault(fault)))?
             }
@@ -198,15 +197,20 @@ pub(crate) fn item(kind: Kind, object: &Value) -> Value {
 /// A list in the form that was asked for.
 fn many(
     asked: &Asked<'_>,
-    objects: &[&Value],
-    metadata: Value,
+    page: &[(Key, Arc<Served>)],
+    metadata: &Value,
     now: Timestamp,
 ) -> Result<Response<Body>, Status> {
-    let said: Vec<_> = objects.iter().map(|object| asked.kind.said(object)).collect();
+    // As they are kept they are written already.
+    if asked.form == Form::Json && asked.kind.kept() == asked.kind {
+        return Ok(complete(200, "application/json", joined(asked, page, metadata)));
+    }
+    let said: Vec<_> = page.iter().map(|(_, one)| asked.kind.said(&one.object)).collect();
     let objects = said.iter().map(|object| &**object);
     let listed = |kind: String, version: &str, items: Value| {
-        let metadata = metadata.clone();
-        json!({ "kind": kind, "apiVersion": version, "metadata": metadata, "items": items })
+        json!({
+            "kind": kind, "apiVersion": version, "metadata": metadata, "items": items,
+        })
     };
     let info = asked.kind.0;
     let shown = match asked.form {
@@ -220,12 +224,29 @@ fn many(
         }
         Form::Table(version) => {
             let how = (version, Include::of(asked.query)?);
-            let mut table = table_of(asked.kind, objects, how, true, now);
-            table["metadata"] = metadata.clone();
-            table
+            let table = table_text(asked.kind, objects, how, metadata, now);
+            return Ok(complete(200, "application/json", table));
         }
     };
     Ok(document(200, asked.form, &shown))
+}
+
+/// A list as JSON, of what each object is as JSON.
+fn joined(asked: &Asked<'_>, page: &[(Key, Arc<Served>)], metadata: &Value) -> String {
+    let info = asked.kind.0;
+    let (kind, version) = (json!(format!("{}List", info.kind)), json!(info.api_version()));
+    let head = format!(r#"{{"kind":{kind},"apiVersion":{version},"metadata":{metadata},"items":["#);
+    let size: usize = page.iter().map(|(_, served)| served.json().len() + 1).sum();
+    let mut list = String::with_capacity(head.len() + size + 2);
+    list.push_str(&head);
+    for (number, (_, served)) in page.iter().enumerate() {
+        if number > 0 {
+            list.push(',');
+        }
+        list.push_str(served.json());
+    }
+    list.push_str("]}");
+    list
 }
 
 /// That a service does not answer.

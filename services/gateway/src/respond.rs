@@ -78,7 +78,7 @@ pub(crate) fn document(code: u16, form: Form, document: &Value) -> Response<Body
             complete(code, "application/yaml", text)
         }
         Form::Json | Form::Table(_) | Form::Metadata => {
-            complete(code, "application/json", document.to_string())
+            complete(code, "application/json", serde_json::to_vec(document).unwrap_or_default())
         }
     }
 }
@@ -110,11 +110,7 @@ pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
 }
 
 /// A stream of JSON documents, each ended by a new line.
-pub(crate) fn stream_of(documents: impl Stream<Item = Value> + Send + 'static) -> Response<Body> {
-    let frames = documents.map(|document| {
-        let mut line = document.to_string();
-        line.push('\n');
-        Ok(Frame::data(Bytes::from(line)))
-    });
+pub(crate) fn stream_of(lines: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
+    let frames = lines.map(|line| Ok(Frame::data(line)));
     with_type(200, "application/json", StreamBody::new(frames).boxed_unsync())
 }

@@ -6,10 +6,12 @@ use crate::board::{Changes, Interest};
 use crate::read::{selects, unanswered};
 use crate::requests::Asked;
 use crate::respond::{Body, stream_of};
+use crate::told::{Told, line, line_of};
+use bytes::Bytes;
 use fleetlog_chassis::{Clock, Tasks};
 use fleetlog_gateway_domain::{
-    At, Change, Form, Include, Key, Kind, Start, Status, View, WatchOptions, partial, table_of,
-    watch,
+    At, Change, Form, Include, Key, Kind, Served, Start, Status, View, WatchOptions, partial,
+    table_of, watch,
 };
 use futures::{Stream, stream};
 use http::Response;
@@ -25,6 +27,8 @@ const BOOKMARK: Duration = Duration::from_secs(55);
 const LIFE: Duration = Duration::from_secs(30 * 60);
 /// The longest life that a watch may ask for, in seconds.
 const LONGEST: u64 = 24 * 60 * 60;
+/// How many documents a watch has room for that waits.
+const KEPT: usize = 32;
 /// The annotation of the bookmark after the state at the start.
 const INITIAL: &str = "k8s.io/initial-events-end";
 
@@ -59,7 +63,7 @@ impl Gateway {
         let mut following = Following {
             gateway: self.clone(),
             interest,
-            shown: Shown { form: asked.form, include, headed: false, clock: self.clock.clone() },
+            shown: Shown::of(asked, include, self.clock.clone()),
             queue: VecDeque::new(),
             changes,
             bookmark: options.bookmarks.then(|| Instant::now() + BOOKMARK),
@@ -86,7 +90,7 @@ impl Gateway {
 
 /// What a watch begins with.
 struct Began {
-    objects: Vec<Value>,
+    objects: Vec<Arc<Served>>,
     changes: Vec<Arc<Change>>,
     version: u64,
 }
@@ -105,15 +109,12 @@ fn began(
                 (namespace, Some(name)) if !of.kind.0.namespaced || namespace.is_some() => {
                     let namespace = namespace.clone().unwrap_or_default();
                     let key = Key { namespace, name: name.clone() };
-                    view.get(of.kind, &key)
-                        .map(|served| served.object.clone())
-                        .into_iter()
-                        .collect()
+                    view.get(of.kind, &key).cloned().into_iter().collect()
                 }
                 (namespace, _) => {
                     let all = view.list(of.kind, namespace.as_deref());
                     let all = all.into_iter().filter(|(key, _)| of.is_about(key));
-                    all.map(|(_, served)| served.object.clone()).collect()
+                    all.map(|(_, served)| served).collect()
                 }
             };
         }
@@ -135,7 +136,7 @@ struct Following {
     interest: Interest,
     options: WatchOptions,
     shown: Shown,
-    queue: VecDeque<Value>,
+    queue: VecDeque<Bytes>,
     changes: Changes,
     /// When the next bookmark is due, where they are wanted.
     bookmark: Option<Instant>,
@@ -144,18 +145,22 @@ struct Following {
 
 impl Following {
     fn begin(&mut self, began: Began) {
-        for object in began.objects {
-            if selects(&self.options.labels, &self.options.fields, &object) {
-                self.tell("ADDED", &object);
+        for served in began.objects {
+            if selects(&self.options.labels, &self.options.fields, &served.object) {
+                let line = match self.shown.whole {
+                    true => line("ADDED", served.json()),
+                    false => self.shown.line(self.interest.kind, "ADDED", &served.object),
+                };
+                self.queue.push_back(line);
             }
         }
-        began.changes.iter().for_each(|change| self.take(change));
+        began.changes.into_iter().for_each(|change| self.take(&Told::of(change)));
         if self.options.marked {
             self.mark(began.version, json!({ (INITIAL): "true" }));
         }
     }
 
-    fn documents(self) -> impl Stream<Item = Value> + Send + 'static {
+    fn documents(self) -> impl Stream<Item = Bytes> + Send + 'static {
         stream::unfold(self, |mut following| async move {
             let document = following.next().await?;
             Some((document, following))
@@ -163,17 +168,20 @@ impl Following {
     }
 
     /// The next document; `None` when the watch ends.
-    async fn next(&mut self) -> Option<Value> {
+    async fn next(&mut self) -> Option<Bytes> {
         let tasks: Tasks = self.gateway.tasks.clone();
         loop {
             if let Some(document) = self.queue.pop_front() {
                 return Some(document);
             }
+            if self.queue.capacity() > KEPT {
+                self.queue = VecDeque::new();
+            }
             let bookmark = self.bookmark.unwrap_or(self.end);
             tokio::select! {
                 biased;
                 () = tasks.stopped() => return None,
-                change = self.changes.recv() => self.take(&change?),
+                change = self.changes.recv() => self.take(change?.as_ref()),
                 () = sleep_until(bookmark), if self.bookmark.is_some() => self.rest()?,
                 () = sleep_until(self.end) => return None,
             }
@@ -196,16 +204,17 @@ impl Following {
         Some(())
     }
 
-    fn take(&mut self, change: &Arc<Change>) {
+    fn take(&mut self, told: &Told) {
         let WatchOptions { labels, fields, .. } = &self.options;
-        if let Some((what, object)) = change.told(|object| selects(labels, fields, object)) {
-            self.tell(what, &object);
-        }
-    }
-
-    fn tell(&mut self, what: &str, object: &Value) {
-        let shown = self.shown.object(self.interest.kind, object);
-        self.queue.push_back(json!({ "type": what, "object": shown }));
+        let Some(what) = told.change.what(|object| selects(labels, fields, object)) else { return };
+        let line = match self.shown.whole {
+            true => told.line(what),
+            false => {
+                let Some(object) = told.change.object(what) else { return };
+                self.shown.line(self.interest.kind, what.name(), &object)
+            }
+        };
+        self.queue.push_back(line);
     }
 
     fn mark(&mut self, version: u64, annotations: Value) {
@@ -218,7 +227,8 @@ impl Following {
         let object = json!({
             "kind": info.kind, "apiVersion": info.api_version(), "metadata": metadata,
         });
-        self.tell("BOOKMARK", &object);
+        let line = self.shown.line(self.interest.kind, "BOOKMARK", &object);
+        self.queue.push_back(line);
     }
 }
 
@@ -226,29 +236,38 @@ impl Following {
 struct Shown {
     form: Form,
     include: Include,
+    /// Whether objects are shown as they are kept.
+    whole: bool,
     /// Whether columns were described already.
     headed: bool,
     clock: Clock,
 }
 
 impl Shown {
-    fn object(&mut self, kind: Kind, object: &Value) -> Value {
+    fn of(asked: &Asked<'_>, include: Include, clock: Clock) -> Self {
+        let is_json = matches!(asked.form, Form::Json | Form::Yaml);
+        let whole = is_json && asked.kind.kept() == asked.kind;
+        Self { form: asked.form, include, whole, headed: false, clock }
+    }
+
+    /// One document of the watch.
+    fn line(&mut self, kind: Kind, what: &str, object: &Value) -> Bytes {
         let object = &*kind.said(object);
         match self.form {
-            Form::Json | Form::Yaml => object.clone(),
-            Form::Metadata => partial(object),
+            Form::Json | Form::Yaml => line_of(what, object),
+            Form::Metadata => line_of(what, &partial(object)),
             Form::Table(version) => {
                 let heads = !std::mem::replace(&mut self.headed, true);
                 let how = (version, self.include);
                 let mut table = table_of(kind, [object], how, heads, self.clock.now());
                 let version = &object["metadata"]["resourceVersion"];
                 table["metadata"] = json!({ "resourceVersion": version });
-                table
+                line_of(what, &table)
             }
         }
     }
 }
 
-fn error(status: &Status) -> Value {
-    json!({ "type": "ERROR", "object": status.body() })
+fn error(status: &Status) -> Bytes {
+    line_of("ERROR", &status.body())
 }

@@ -83,6 +83,7 @@ pub fn echo_of(filter: &Subject) -> Option<Subject> {
     let tokens: Vec<&str> = filter.0.split('.').collect();
     match tokens.as_slice() {
         ["fl", "live", cluster, ..] => Some(Subject(format!("fl.a.{cluster}.echo"))),
+        ["fl", "res", "*", ..] => Some(Subject("fl.qry.echo.any.echo".into())),
         ["fl", "res", actor, ..] => Some(Subject(format!("fl.qry.echo.{actor}.echo"))),
         _ => None,
     }

@@ -4,6 +4,7 @@
 
 pub mod access;
 mod admission;
+mod change;
 mod definitions;
 mod discovery;
 mod fields;
@@ -28,6 +29,7 @@ mod wrong;
 
 pub use access::{Access, Ask, Caller};
 pub use admission::admit;
+pub use change::{Change, Served, What};
 pub use definitions::{definitions, is_outdated};
 pub use discovery::{AGGREGATED, group, groups, resources};
 pub use fields::Fields;
@@ -43,6 +45,6 @@ pub use passing::{Became, Passing};
 pub use patch::{PatchKind, patched};
 pub use path::{Place, Route, Verb, route};
 pub use status::{Cause, Status};
-pub use table::{of as table_of, partial};
-pub use view::{Change, Key, Seen, Served, View};
+pub use table::{of as table_of, partial, text as table_text};
+pub use view::{Key, Seen, View};
 pub use write::{Body, Checked, Taken, Way, body, created, named, updated};

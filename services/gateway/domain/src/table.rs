@@ -29,11 +29,7 @@ pub fn of<'a>(
 ) -> Value {
     let columns = columns(kind);
     let row = |object: &Value| {
-        // A bookmark has none.
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let name = is_named(columns).then(|| json!(name));
-        let cells = columns.iter().map(|column| cell(object, column, now));
-        let cells: Vec<Value> = name.into_iter().chain(cells).collect();
+        let cells = cells(object, columns, now);
         match include {
             Include::None => json!({ "cells": cells, "object": null }),
             Include::Metadata => json!({ "cells": cells, "object": partial(object) }),
@@ -51,6 +47,55 @@ pub fn of<'a>(
 /// Whether the name stands before all columns; some kinds have it among them.
 fn is_named(columns: &[Column]) -> bool {
     columns.iter().all(|column| column.name != "Name")
+}
+
+/// The same with its columns and `metadata`, as JSON that is written row by row.
+#[must_use]
+pub fn text<'a>(
+    kind: Kind,
+    objects: impl IntoIterator<Item = &'a Value>,
+    (version, include): (&str, Include),
+    metadata: &Value,
+    now: Timestamp,
+) -> Vec<u8> {
+    let columns = columns(kind);
+    let mut text = vec![];
+    let mut put = |parts: &[&str], value: &Value| {
+        parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+        // A value in memory can always be written there.
+        let _ = serde_json::to_writer(&mut text, value);
+    };
+    put(&[r#"{"kind":"Table","apiVersion":"#], &json!(version));
+    put(&[r#","metadata":"#], metadata);
+    put(&[r#","columnDefinitions":"#], &definitions(kind, columns));
+    let (mut begin, mut close) = (r#","rows":["#, "");
+    for object in objects {
+        put(&[close, begin, r#"{"cells":"#], &Value::Array(cells(object, columns, now)));
+        (begin, close) = (",", "}");
+        match include {
+            Include::None => put(&[r#","object":"#], &Value::Null),
+            Include::Metadata => {
+                put(&[r#","object":"#, PARTIAL], &object["metadata"]);
+                close = "}}";
+            }
+            Include::Object => put(&[r#","object":"#], object),
+        }
+    }
+    let none = if close.is_empty() { begin } else { "" };
+    [close, none, "]}"].iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+    text
+}
+
+/// How an object begins of which there is nothing but its metadata.
+const PARTIAL: &str =
+    r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#;
+
+fn cells(object: &Value, columns: &[Column], now: Timestamp) -> Vec<Value> {
+    // A bookmark has none.
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let name = is_named(columns).then(|| json!(name));
+    let cells = columns.iter().map(|column| cell(object, column, now));
+    name.into_iter().chain(cells).collect()
 }
 
 fn definitions(of: Kind, columns: &[Column]) -> Value {
@@ -147,6 +192,22 @@ mod tests {
         assert_eq!(row["object"].get("spec"), None);
         assert_eq!(table(Include::Object)["rows"][0]["object"], object());
         assert_eq!(table(Include::None)["rows"][0]["object"], Value::Null);
+    }
+
+    #[test]
+    fn a_table_is_the_same_written_row_by_row() {
+        let kind = find("cluster.open-cluster-management.io", "v1", "managedclusters").unwrap();
+        let (now, one) = (Timestamp::of_seconds(300), object());
+        for include in [Include::None, Include::Metadata, Include::Object] {
+            for count in 0..3 {
+                let objects = || std::iter::repeat_n(&one, count);
+                let how = ("meta.k8s.io/v1", include);
+                let mut wanted = of(kind, objects(), how, true, now);
+                wanted["metadata"] = json!({"resourceVersion": "7"});
+                let text = text(kind, objects(), how, &wanted["metadata"], now);
+                assert_eq!(serde_json::from_slice::<Value>(&text).unwrap(), wanted);
+            }
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What is served at a position of the log, and what changed on the way there. Lists read it,
 //! watches follow it, pages and resumed watches go back in it.
 
+use crate::change::{Change, Served};
 use crate::kinds::Kind;
 use fleetlog_kernel::Position;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -25,61 +26,6 @@ impl Key {
     pub fn of(object: &Value) -> Self {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
         Self { namespace: text("namespace"), name: text("name") }
-    }
-}
-
-/// An object as it is served, in the version that it is kept in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Served {
-    /// Its resource version.
-    pub version: u64,
-    /// All of it.
-    pub object: Value,
-}
-
-impl Served {
-    /// An object with the version that it says.
-    #[must_use]
-    pub fn of(object: Value) -> Self {
-        let version = object["metadata"]["resourceVersion"].as_str();
-        Self { version: version.and_then(|text| text.parse().ok()).unwrap_or_default(), object }
-    }
-
-    fn uid(&self) -> &Value {
-        &self.object["metadata"]["uid"]
-    }
-}
-
-/// One change of one object.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// The resource version of the change.
-    pub version: u64,
-    /// The kind of the object.
-    pub kind: Kind,
-    /// Which object.
-    pub key: Key,
-    /// As it was; `None` for a new one.
-    pub before: Option<Arc<Served>>,
-    /// As it is; `None` for one that is gone.
-    pub after: Option<Arc<Served>>,
-}
-
-impl Change {
-    /// What a watch that `selects` objects tells of it: the type, and the object. One that is
-    /// selected no longer is told as it was, with the version of the change (spec/gateway 4.3).
-    pub fn told(&self, selects: impl Fn(&Value) -> bool) -> Option<(&'static str, Value)> {
-        let is = |side: &Option<Arc<Served>>| side.clone().filter(|s| selects(&s.object));
-        match (is(&self.before), is(&self.after)) {
-            (None, Some(after)) => Some(("ADDED", after.object.clone())),
-            (Some(_), Some(after)) => Some(("MODIFIED", after.object.clone())),
-            (Some(before), None) => {
-                let mut last = before.object.clone();
-                last["metadata"]["resourceVersion"] = json!(self.version.to_string());
-                Some(("DELETED", last))
-            }
-            (None, None) => None,
-        }
     }
 }
 
@@ -309,6 +255,7 @@ fn end_of(position: Position) -> u64 {
 mod tests {
     use super::*;
     use crate::kinds::find;
+    use serde_json::json;
 
     fn kind() -> Kind {
         find("cluster.open-cluster-management.io", "v1", "managedclusters").unwrap()
@@ -324,9 +271,17 @@ mod tests {
         Seen { kind: kind(), key, object, at: Position(at) }
     }
 
+    fn tell(change: &Change, selects: impl Fn(&Value) -> bool) -> Option<(&'static str, Value)> {
+        let what = change.what(selects)?;
+        let object = change.object(what)?.into_owned();
+        let json: Value = serde_json::from_str(&change.json(what)?).unwrap();
+        assert_eq!(json, object);
+        Some((what.name(), object))
+    }
+
     fn told(changes: &[Arc<Change>], label: &str) -> Vec<(&'static str, String)> {
         let selects = |object: &Value| object["metadata"]["labels"]["a"] == label;
-        let told = changes.iter().filter_map(|change| change.told(selects));
+        let told = changes.iter().filter_map(|change| tell(change, selects));
         told.map(|(what, o)| (what, o["metadata"]["resourceVersion"].as_str().unwrap().to_owned()))
             .collect()
     }
@@ -342,7 +297,7 @@ mod tests {
         let version = |at: u64| start_of(Position(at)).to_string();
         let wanted = vec![("ADDED", version(2)), ("MODIFIED", version(3)), ("DELETED", version(4))];
         assert_eq!(told(&all, "y"), wanted);
-        let last = all.last().unwrap().told(|o| o["metadata"]["labels"]["a"] == "y").unwrap().1;
+        let last = tell(all.last().unwrap(), |o| o["metadata"]["labels"]["a"] == "y").unwrap().1;
         assert_eq!(last["metadata"]["labels"]["a"], "y", "as it was when it matched");
     }
 
@@ -408,7 +363,7 @@ mod tests {
         let changes = view.from_past(kind(), then, end_of(Position(5)));
         let told: Vec<(&str, &str)> = changes
             .iter()
-            .map(|change| (change.told(|_| true).unwrap().0, change.key.name.as_str()))
+            .map(|change| (tell(change, |_| true).unwrap().0, change.key.name.as_str()))
             .collect();
         let wanted = [("DELETED", "d"), ("ADDED", "d"), ("MODIFIED", "a"), ("DELETED", "c")];
         assert_eq!(told, wanted);
