@@ -51,7 +51,8 @@ impl Taken {
     /// For the objects of a kind: Kubernetes' own are taken in its binary form.
     #[must_use]
     pub fn of(kind: Kind) -> Self {
-        if kind.is_built_in() || kind.is_review() { Self::Binary } else { Self::Text }
+        let defines = kind.0.group == "apiextensions.k8s.io";
+        if kind.is_built_in() || kind.is_review() || defines { Self::Binary } else { Self::Text }
     }
 }
 
@@ -187,6 +188,10 @@ pub fn updated(
             Some(value) => drop(metadata.insert(field.to_owned(), value.clone())),
             None => drop(metadata.remove(field)),
         }
+    }
+    // What was asked for stays so, whatever is sent (spec/gateway 5.3).
+    if kind.0.kind == "CertificateSigningRequest" {
+        object["spec"] = current["spec"].clone();
     }
     checked(kind, object, (twice, unknown), way)
 }
@@ -360,6 +365,31 @@ mod tests {
         let mut object = there();
         change(&mut object);
         updated(cluster(), &there(), (object, vec![]), Unknown::Warn, how)
+    }
+
+    #[test]
+    fn gw064_the_kinds_of_kubernetes_are_taken_in_its_binary_form() {
+        let taken = |group, version, plural| Taken::of(find(group, version, plural).unwrap());
+        assert_eq!(taken("", "v1", "secrets"), Taken::Binary);
+        let definitions = taken("apiextensions.k8s.io", "v1", "customresourcedefinitions");
+        assert_eq!(definitions, Taken::Binary);
+        assert_eq!(Taken::of(cluster()), Taken::Text);
+    }
+
+    #[test]
+    fn gw064_what_a_signing_request_asks_for_stays() {
+        let spec = json!({
+            "request": "eA==", "signerName": "example.com/s", "usages": ["client auth"],
+            "username": "u", "groups": ["g"],
+        });
+        let current = json!({ "metadata": { "name": "r" }, "spec": spec });
+        let given = json!({ "metadata": { "name": "r", "labels": { "a": "b" } }, "spec": {
+            "request": "eQ==", "signerName": "example.com/s", "usages": ["client auth"],
+        } });
+        let kind = find("certificates.k8s.io", "v1", "certificatesigningrequests").unwrap();
+        let how = (Way::Put, false);
+        let after = updated(kind, &current, (given, vec![]), Unknown::Strict, how).unwrap().object;
+        assert_eq!((&after["spec"], &after["metadata"]["labels"]["a"]), (&spec, &json!("b")));
     }
 
     #[test]
