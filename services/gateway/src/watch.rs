@@ -27,13 +27,24 @@ const BOOKMARK: Duration = Duration::from_secs(55);
 const LIFE: Duration = Duration::from_secs(30 * 60);
 /// The longest life that a watch may ask for, in seconds.
 const LONGEST: u64 = 24 * 60 * 60;
+<<<<<<< HEAD
 /// How many documents a watch has room for that waits.
 const KEPT: usize = 32;
+=======
+/// How long a watch lives at least: clients take one that ends in its first second without an
+/// event for broken, and list everything anew.
+const SHORTEST: Duration = Duration::from_secs(2);
+>>>>>>> 89b9cdf (gateway: nobody lists anew because a gateway is on its way out)
 /// The annotation of the bookmark after the state at the start.
 const INITIAL: &str = "k8s.io/initial-events-end";
 
 impl Gateway {
     pub(crate) async fn watch(&self, asked: &Asked<'_>) -> Result<Response<Body>, Status> {
+        if self.tasks.is_stopped() {
+            // A client asks again, from where it was; by then over another connection.
+            let message = "the gateway is on its way out, ask again";
+            return Err(Status { retry_after: 1, ..Status::new(429, "TooManyRequests", message) });
+        }
         let options = watch(asked.query, asked.kind)?;
         let include = Include::of(asked.query)?;
         let name = asked.place.name.clone().or_else(|| options.fields.name().map(str::to_owned));
@@ -67,6 +78,7 @@ impl Gateway {
             queue: VecDeque::new(),
             changes,
             bookmark: options.bookmarks.then(|| Instant::now() + BOOKMARK),
+            grown: Instant::now() + SHORTEST,
             end: Instant::now()
                 + options.seconds.map_or(LIFE, |seconds| Duration::from_secs(seconds.min(LONGEST))),
             options,
@@ -140,6 +152,8 @@ struct Following {
     changes: Changes,
     /// When the next bookmark is due, where they are wanted.
     bookmark: Option<Instant>,
+    /// Before this it does not end, even though its gateway does.
+    grown: Instant,
     end: Instant,
 }
 
@@ -180,8 +194,16 @@ impl Following {
             let bookmark = self.bookmark.unwrap_or(self.end);
             tokio::select! {
                 biased;
+<<<<<<< HEAD
                 () = tasks.stopped() => return None,
                 change = self.changes.recv() => self.take(change?.as_ref()),
+=======
+                () = tasks.stopped() => {
+                    sleep_until(self.grown).await;
+                    return None;
+                }
+                change = self.changes.recv() => self.take(&change?),
+>>>>>>> 89b9cdf (gateway: nobody lists anew because a gateway is on its way out)
                 () = sleep_until(bookmark), if self.bookmark.is_some() => self.rest()?,
                 () = sleep_until(self.end) => return None,
             }

@@ -3,6 +3,7 @@
 use crate::stage::{CLUSTERS, PLACEMENTS, Stage, Watching, request, version};
 use fleetlog_gateway::Caller;
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
 const STREAMING: &str =
     "watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
@@ -153,6 +154,21 @@ async fn gw038_a_watch_ends_with_its_gateway_and_goes_on_where_it_was_at_another
     assert!(!told.iter().any(|(_, name)| name == "c"), "{told:?}");
     stage.stop();
     while watching.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn gw038_nobody_lists_anew_because_a_gateway_is_on_its_way_out() {
+    let stage = Stage::new().await;
+    let path = format!("{CLUSTERS}?{STREAMING}");
+    let mut watching = watch(&stage, &path).await;
+    let began = Instant::now();
+    stage.stop();
+    // Clients ask again after this, and do not after a watch that ends at once.
+    let late = stage.get(&path).await;
+    assert_eq!(late.refused(), (429, "TooManyRequests"));
+    assert_eq!(late.headers["retry-after"], "1");
+    while watching.next().await.is_some() {}
+    assert!(began.elapsed() > Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
