@@ -27,14 +27,11 @@ const BOOKMARK: Duration = Duration::from_secs(55);
 const LIFE: Duration = Duration::from_secs(30 * 60);
 /// The longest life that a watch may ask for, in seconds.
 const LONGEST: u64 = 24 * 60 * 60;
-<<<<<<< HEAD
 /// How many documents a watch has room for that waits.
 const KEPT: usize = 32;
-=======
 /// How long a watch lives at least: clients take one that ends in its first second without an
 /// event for broken, and list everything anew.
 const SHORTEST: Duration = Duration::from_secs(2);
->>>>>>> 89b9cdf (gateway: nobody lists anew because a gateway is on its way out)
 /// The annotation of the bookmark after the state at the start.
 const INITIAL: &str = "k8s.io/initial-events-end";
 
@@ -194,16 +191,11 @@ impl Following {
             let bookmark = self.bookmark.unwrap_or(self.end);
             tokio::select! {
                 biased;
-<<<<<<< HEAD
-                () = tasks.stopped() => return None,
-                change = self.changes.recv() => self.take(change?.as_ref()),
-=======
                 () = tasks.stopped() => {
                     sleep_until(self.grown).await;
                     return None;
                 }
-                change = self.changes.recv() => self.take(&change?),
->>>>>>> 89b9cdf (gateway: nobody lists anew because a gateway is on its way out)
+                change = self.changes.recv() => self.take(change?.as_ref()),
                 () = sleep_until(bookmark), if self.bookmark.is_some() => self.rest()?,
                 () = sleep_until(self.end) => return None,
             }
