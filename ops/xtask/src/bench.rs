@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 const PLACEMENT: &str = "placement";
 /// The suite that has a program of its own.
 const LOG: &str = "log";
+/// Another, beside the program that it measures.
+const GATEWAY: &str = "gateway";
 
 /// Builds the programs that are measured and the benchmarks, then runs a suite; true when it ran
 /// to its end.
@@ -20,6 +22,7 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
     let packages: &[&str] = match name {
         PLACEMENT => &["fleetlog-placement-bench", "fleetlog-bench"],
         LOG => &["fleetlog-log-bench"],
+        GATEWAY => &["fleetlog-gateway", "fleetlog-gateway-bench"],
         _ => &["fleetlog-cli", "fleetlog-work", "fleetlog-bench"],
     };
     // Standard output belongs to the figures.
@@ -42,6 +45,7 @@ pub fn run(root: &Path, suite: &[String]) -> Result<bool> {
     if name != PLACEMENT {
         let mut run = match name {
             LOG => program("fleetlog-log-bench", flags),
+            GATEWAY => program("fleetlog-gateway-bench", flags),
             _ => program("fleetlog-bench", suite),
         };
         return Ok(run.status().context("run the benchmarks")?.success());

@@ -202,7 +202,8 @@ fn many(
     now: Timestamp,
 ) -> Result<Response<Body>, Status> {
     // As they are kept they are written already.
-    if asked.form == Form::Json && asked.kind.kept() == asked.kind {
+    let is_kept = asked.kind.kept() == asked.kind && !asked.kind.is_built_in();
+    if asked.form == Form::Json && is_kept {
         return Ok(complete(200, "application/json", joined(asked, page, metadata)));
     }
     let said: Vec<_> = page.iter().map(|(_, one)| asked.kind.said(&one.object)).collect();
