@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_hub_derives_is_not_written_by_users() {
+    fn scores_are_sent_with_their_status_and_every_kind_can_be_deleted() {
         let score = "apiVersion: cluster.open-cluster-management.io/v1alpha1\n\
             kind: AddOnPlacementScore\nmetadata: {name: s, namespace: c1}\n\
             status: {scores: [{name: cpu, value: 90}]}\n";
@@ -161,9 +161,9 @@ mod tests {
         let Some(score_command::Command::Apply(apply)) = command else { panic!("{command:?}") };
         let status = apply.score.unwrap().status.unwrap();
         assert_eq!(status.scores[0].value(), 90, "the status of scores is their user's");
-        let target = Target::parse("placementdecision/team/p-1").unwrap();
-        assert_eq!(delete(&target).unwrap_err().code, "CLI0024");
-        for (kind, at) in [("mcl", "c"), ("mclset", "s"), ("placement", "t/p")] {
+        for (kind, at) in
+            [("mcl", "c"), ("mclset", "s"), ("placement", "t/p"), ("placementdecision", "t/d")]
+        {
             assert!(delete(&Target::parse(&format!("{kind}/{at}")).unwrap()).is_ok());
         }
     }

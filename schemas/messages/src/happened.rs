@@ -19,6 +19,8 @@ pub enum Happened {
     Binding(registration_v2::binding_event::Event),
     /// To a Placement.
     Placement(placement::placement_event::Event),
+    /// To a PlacementDecision of another scheduler.
+    Decision(placement::decision_event::Event),
     /// To an AddOnPlacementScore.
     Score(placement::score_event::Event),
     /// To a ManifestWork.
@@ -100,6 +102,9 @@ fn read(schema: &str, bytes: &[u8]) -> Result<Happened, String> {
         }
         "fleetlog.placement.v1.PlacementEvent" => {
             event!(placement::PlacementEvent, Happened::Placement)
+        }
+        "fleetlog.placement.v1.DecisionEvent" => {
+            event!(placement::DecisionEvent, Happened::Decision)
         }
         "fleetlog.placement.v1.ScoreEvent" => event!(placement::ScoreEvent, Happened::Score),
         "fleetlog.work.v1.WorkEvent" => event!(work::WorkEvent, Happened::Work),

@@ -15,8 +15,9 @@ use fleetlog_messages::core::{
     ApplyObject, DeleteObject, FinalizeNamespace, ObjectCommand, Sealed, object_command,
 };
 use fleetlog_messages::placement::{
-    ApplyPlacement, ApplyScore, DeletePlacement, DeleteScore, PlacementCommand, ScoreCommand,
-    placement_command, score_command,
+    ApplyDecision, ApplyPlacement, ApplyScore, DecisionCommand, DeleteDecision, DeletePlacement,
+    DeleteScore, PlacementCommand, ScoreCommand, decision_command, placement_command,
+    score_command,
 };
 use fleetlog_messages::registration::{
     ApplyBinding, ApplyCluster, ApplyClusterSet, BindingCommand, ClusterCommand, ClusterSetCommand,
@@ -138,6 +139,10 @@ pub fn delete(info: &KindInfo, uid: &str) -> Result<Vec<u8>, NoCommand> {
             let command = Some(placement_command::Command::Delete(DeletePlacement {}));
             PlacementCommand { command }.encode_to_vec()
         }
+        "placementdecision" => {
+            let command = Some(decision_command::Command::Delete(DeleteDecision {}));
+            DecisionCommand { command }.encode_to_vec()
+        }
         "score" => {
             let command = Some(score_command::Command::Delete(DeleteScore {}));
             ScoreCommand { command }.encode_to_vec()
@@ -195,7 +200,7 @@ fn command(
             let command = Some(binding_command::Command::Apply(apply));
             BindingCommand { command }.encode_to_vec()
         }
-        "placement" | "score" => of_placement(info, object, how)?,
+        "placement" | "placementdecision" | "score" => of_placement(info, object, how)?,
         "manifestwork" => {
             let work = typed(object)?;
             let apply = ApplyWork { work, bundle, resource_version, replace_metadata };
@@ -236,6 +241,12 @@ fn of_placement(info: &KindInfo, object: Value, how: &How) -> Result<Vec<u8>, No
             let apply = ApplyPlacement { placement, resource_version, replace_metadata };
             let command = Some(placement_command::Command::Apply(apply));
             PlacementCommand { command }.encode_to_vec()
+        }
+        "placementdecision" => {
+            let (decision, status) = (typed(object)?, how.status);
+            let apply = ApplyDecision { decision, resource_version, replace_metadata, status };
+            let command = Some(decision_command::Command::Apply(apply));
+            DecisionCommand { command }.encode_to_vec()
         }
         "score" => {
             let apply = ApplyScore { score: typed(object)?, resource_version, replace_metadata };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fleetlog_kernel::Position;
 use fleetlog_messages::ApiObject;
 use fleetlog_messages::common::Query;
-use fleetlog_messages::placement::AddOnPlacementScore;
+use fleetlog_messages::placement::{AddOnPlacementScore, PlacementDecision};
 use fleetlog_placement_domain::{Placement, PlacementKey, Refusal, World, pages};
 use fleetlog_rules::labels::Selector;
 
@@ -17,10 +17,27 @@ pub(crate) fn objects(world: &World, query: &Query) -> Result<Vec<Bytes>, Refusa
     let placements = world.placements().filter(|(key, _)| there(key)).map(|(_, found)| found);
     match query.kind.as_str() {
         PLACEMENT => Ok(chosen(query, &selector, placements.filter_map(placement))),
-        PLACEMENT_DECISION => Ok(chosen(query, &selector, placements.flat_map(pages::objects))),
+        PLACEMENT_DECISION => {
+            let own = placements.flat_map(pages::objects);
+            Ok(chosen(query, &selector, own.chain(others(world, query))))
+        }
         SCORE => Ok(chosen(query, &selector, scores(world, query))),
         other => Err(Refusal::Kind { kind: other.to_owned() }),
     }
+}
+
+/// The pages of other schedulers. One whose name Fleetlog came to use itself waits behind that.
+fn others<'a>(world: &'a World, query: &'a Query) -> impl Iterator<Item = PlacementDecision> + 'a {
+    let there = world.others().iter().filter(|(key, _)| {
+        let within = query.namespace.is_empty() || query.namespace == key.namespace;
+        within && world.page_of(key).is_none()
+    });
+    there.filter_map(|(_, page)| {
+        let mut object = page.object()?.clone();
+        let version = Position(page.0.changed).resource_version(0);
+        object.metadata_mut().resource_version = Some(version);
+        Some(object)
+    })
 }
 
 /// Scores by cluster and name; the cluster is the namespace.

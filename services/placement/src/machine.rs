@@ -10,11 +10,12 @@ use fleetlog_kernel::{Decider, Projection, Reaction, Service, Timestamp};
 use fleetlog_messages::common::{Query, Refusal as Said, Row};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{
-    PlacementCommand as Wire, PlacementEvent, Schedule, ScoreEvent, placement_command,
-    placement_event::Event, score_event,
+    DecisionEvent, PlacementCommand as Wire, PlacementEvent, Schedule, ScoreEvent, decision_event,
+    placement_command, placement_event::Event, score_event,
 };
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_placement_domain::held_scores::{Held, ScoreKey};
+use fleetlog_placement_domain::others::{DecisionCommand, Foreign};
 use fleetlog_placement_domain::reaction::Follows;
 use fleetlog_placement_domain::schedule::Steadiness;
 use fleetlog_placement_domain::{Placement, PlacementCommand, PlacementKey, Refusal, World};
@@ -22,12 +23,14 @@ use prost::Message as _;
 
 /// The token of placements in subjects and questions.
 pub const PLACEMENT: &str = "placement";
-/// The token of decision pages in questions.
+/// The token of decision pages, Fleetlog's own and those of others.
 pub const PLACEMENT_DECISION: &str = "placementdecision";
 /// The token of scores in subjects and questions; their scope is the cluster.
 pub const SCORE: &str = "score";
 /// The message type of the events of scores.
 pub const SCORE_SCHEMA: &str = "fleetlog.placement.v1.ScoreEvent";
+/// The message type of the events of other schedulers' pages.
+pub const DECISION_SCHEMA: &str = "fleetlog.placement.v1.DecisionEvent";
 /// The message type of a placement's events.
 pub const SCHEMA: &str = "fleetlog.placement.v1.PlacementEvent";
 
@@ -86,7 +89,34 @@ impl Scheduling {
             (PlacementCommand::Schedule { inputs, .. }, true) => self.looked.note(key, *inputs),
             _ => self.looked.forget(key),
         }
-        Ok(committed(request, SCHEMA, events.into_iter().map(encoded)))
+        Ok(committed(request.target.clone(), SCHEMA, events.into_iter().map(encoded)))
+    }
+
+    /// Decides on a page: of another scheduler, or one that Fleetlog makes.
+    fn page(&self, request: &Request, key: &PlacementKey) -> Result<Vec<Decided>, Denied> {
+        let denied = |refusal: Refusal| Denied::Refused(refusal.into());
+        let own = |of: &PlacementKey| {
+            let (page, placement) = (key.to_string(), of.to_string());
+            denied(Refusal::OwnPage { page, placement })
+        };
+        let command = parse::decision_request(request, key)?;
+        if let Some((of, placement)) = self.world.page_of(key) {
+            let DecisionCommand::Delete { by, .. } = command else { return Err(own(&of)) };
+            let (page, uid) = (key.name.clone(), parse::uid(request));
+            let command = PlacementCommand::Discard { page, uid, by };
+            let events = placement.decide(&command, request.at).map_err(denied)?;
+            let aggregate = placement_id(&of.namespace, &of.name);
+            let events = events.into_iter().map(encoded);
+            return Ok(committed(aggregate, SCHEMA, events));
+        }
+        let unborn = Foreign::default();
+        let page = self.world.others().get(key).unwrap_or(&unborn);
+        if let Some(of) = self.world.will_have(key).filter(|_| page.object().is_none()) {
+            return Err(own(&of));
+        }
+        let events = page.decide(&command, request.at).map_err(denied)?;
+        let events = events.into_iter().map(encoded_decision);
+        Ok(committed(request.target.clone(), DECISION_SCHEMA, events))
     }
 
     /// Decides on the scores of a cluster.
@@ -96,19 +126,19 @@ impl Scheduling {
         let held = self.world.scores().get(&key.name, &key.cluster).unwrap_or(&unborn);
         let decided = held.decide(&command, request.at);
         let events = decided.map_err(|refusal| Denied::Refused(refusal.into()))?;
-        Ok(committed(request, SCORE_SCHEMA, events.into_iter().map(encoded_score)))
+        Ok(committed(request.target.clone(), SCORE_SCHEMA, events.into_iter().map(encoded_score)))
     }
 }
 
 /// The one commit of these events; none where there are none.
 fn committed(
-    request: &Request,
+    aggregate: AggregateId,
     schema: &'static str,
     events: impl Iterator<Item = (&'static str, Bytes)>,
 ) -> Vec<Decided> {
     let events: Vec<_> = events.collect();
     let there = (!events.is_empty()).then_some(events);
-    let decided = |events| Decided { aggregate: request.target.clone(), schema, events };
+    let decided = |events| Decided { aggregate, schema, events };
     there.map(decided).into_iter().collect()
 }
 
@@ -176,6 +206,9 @@ impl Machine for Scheduling {
             (PLACEMENT, Some(namespace)) => {
                 self.place(request, &PlacementKey::new(namespace, &target.name))
             }
+            (PLACEMENT_DECISION, Some(namespace)) => {
+                self.page(request, &PlacementKey::new(namespace, &target.name))
+            }
             (SCORE, Some(cluster)) => {
                 let (cluster, name) = (cluster.clone(), target.name.clone());
                 self.score(request, &ScoreKey { cluster, name })
@@ -222,8 +255,18 @@ fn encoded(event: Event) -> (&'static str, Bytes) {
         Event::Deleted(_) => "PlacementDeleted",
         Event::Decided(_) => "PlacementDecided",
         Event::Judged(_) => "PlacementJudged",
+        Event::PageDiscarded(_) => "PageDiscarded",
     };
     (name, PlacementEvent { event: Some(event) }.encode_to_vec().into())
+}
+
+fn encoded_decision(event: decision_event::Event) -> (&'static str, Bytes) {
+    let name = match &event {
+        decision_event::Event::Specified(_) => "DecisionSpecified",
+        decision_event::Event::DeletionRequested(_) => "DecisionDeletionRequested",
+        decision_event::Event::Deleted(_) => "DecisionDeleted",
+    };
+    (name, DecisionEvent { event: Some(event) }.encode_to_vec().into())
 }
 
 fn encoded_score(event: score_event::Event) -> (&'static str, Bytes) {

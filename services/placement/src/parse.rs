@@ -1,20 +1,22 @@
 //! What comes from the bus, read: commits as changes of the world, requests as commands. What is
 //! decided lies in the domain.
 
-use crate::machine::{PLACEMENT, SCHEMA, SCORE, SCORE_SCHEMA};
+use crate::machine::{DECISION_SCHEMA, PLACEMENT, PLACEMENT_DECISION, SCHEMA, SCORE, SCORE_SCHEMA};
 use bytes::Bytes;
 use fleetlog_chassis::{Denied, Origin, Request};
 use fleetlog_kernel::{Position, Service, Uid};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{
-    ApplyPlacement, ApplyScore as WireScore, PlacementCommand as Wire, PlacementEvent,
-    ScoreCommand as WireScoreCommand, ScoreEvent, placement_command::Command, score_command,
+    ApplyPlacement, ApplyScore as WireScore, DecisionCommand as WireDecisionCommand, DecisionEvent,
+    PlacementCommand as Wire, PlacementEvent, ScoreCommand as WireScoreCommand, ScoreEvent,
+    decision_command, placement_command::Command, score_command,
 };
 use fleetlog_messages::registration::{ClusterEvent, ClusterSetEvent};
 use fleetlog_messages::registration_v2::BindingEvent;
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_placement_domain::command::Apply;
 use fleetlog_placement_domain::held_scores::{ApplyScore, ScoreCommand, ScoreKey};
+use fleetlog_placement_domain::others::{ApplyDecision, DecisionCommand, Part};
 use fleetlog_placement_domain::{Change, PlacementCommand, PlacementKey, Refusal};
 use fleetlog_rules::metadata::Change as Metadata;
 use prost::Message;
@@ -44,6 +46,7 @@ pub(crate) fn changes(commit: &Recorded) -> Result<Vec<Change>, String> {
         (Service::Registration, kind) if kind == BINDING.0 => BINDING.1,
         (Service::Placement, PLACEMENT) => SCHEMA,
         (Service::Placement, SCORE) => SCORE_SCHEMA,
+        (Service::Placement, PLACEMENT_DECISION) => DECISION_SCHEMA,
         (Service::Placement, kind) => return Err(format!("placement has no kind \"{kind}\"")),
         _ => return Ok(vec![]),
     };
@@ -59,6 +62,11 @@ pub(crate) fn changes(commit: &Recorded) -> Result<Vec<Change>, String> {
                 let (namespace, name) = key().ok_or_else(lost)?;
                 let event = event::<PlacementEvent, _>(bytes, known, |read| read.event)?;
                 Change::Placement(PlacementKey { namespace, name }, event)
+            }
+            DECISION_SCHEMA => {
+                let (namespace, name) = key().ok_or_else(lost)?;
+                let event = event::<DecisionEvent, _>(bytes, known, |read| read.event)?;
+                Change::Decision(PlacementKey { namespace, name }, event)
             }
             SCORE_SCHEMA => {
                 let (cluster, name) = key().ok_or_else(lost)?;
@@ -128,7 +136,7 @@ pub(crate) fn score_request(request: &Request, target: &ScoreKey) -> Result<Scor
                 target: target.clone(),
                 expected: expected(&resource_version)?,
                 change: change(replace_metadata),
-                uid: Uid::derived(&request.id, request.target.event().as_str()),
+                uid: uid(request),
                 by: request.origin.to_string(),
             }))
         }
@@ -136,6 +144,36 @@ pub(crate) fn score_request(request: &Request, target: &ScoreKey) -> Result<Scor
             ScoreCommand::Delete { target: target.clone(), by: request.origin.to_string() }
         }
     })
+}
+
+/// A request on a page.
+pub(crate) fn decision_request(
+    request: &Request,
+    target: &PlacementKey,
+) -> Result<DecisionCommand, Denied> {
+    let read = WireDecisionCommand::decode(request.payload.clone());
+    let read = read.map_err(|error| Denied::Unreadable(error.to_string()))?;
+    Ok(match read.command.ok_or_else(empty)? {
+        decision_command::Command::Apply(given) => {
+            DecisionCommand::Apply(Box::new(ApplyDecision {
+                object: given.decision.ok_or_else(empty)?,
+                part: if given.status { Part::Status } else { Part::Object },
+                target: target.clone(),
+                expected: expected(&given.resource_version)?,
+                change: change(given.replace_metadata),
+                uid: uid(request),
+                by: request.origin.to_string(),
+            }))
+        }
+        decision_command::Command::Delete(_) => {
+            DecisionCommand::Delete { target: target.clone(), by: request.origin.to_string() }
+        }
+    })
+}
+
+/// The uid of what a request makes.
+pub(crate) fn uid(request: &Request) -> Uid {
+    Uid::derived(&request.id, request.target.event().as_str())
 }
 
 fn applied(
@@ -148,7 +186,7 @@ fn applied(
         target: target.clone(),
         expected: expected(&given.resource_version)?,
         change: change(given.replace_metadata),
-        uid: Uid::derived(&request.id, request.target.event().as_str()),
+        uid: uid(request),
         by: request.origin.to_string(),
     })
 }

@@ -3,16 +3,20 @@
 
 use fleetlog_kernel::Position;
 use fleetlog_messages::common::Row;
-use fleetlog_messages::placement::{PlacementState, ScoreState, SeenCluster, SeenClusterSet};
+use fleetlog_messages::placement::{
+    DecisionState, PlacementState, ScoreState, SeenCluster, SeenClusterSet,
+};
 use fleetlog_placement_domain::cluster::Cluster;
 use fleetlog_placement_domain::fleet::Fleet;
 use fleetlog_placement_domain::held_scores::{Held, ScoreKey, Scores};
+use fleetlog_placement_domain::others::Foreign;
 use fleetlog_placement_domain::{Placement, PlacementKey, World};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
 const BINDING: &str = "binding";
 const CLUSTER: &str = "cluster";
+const DECISION: &str = "decision";
 const PLACEMENT: &str = "placement";
 const POSITION: &str = "position";
 const SCORE: &str = "score";
@@ -28,6 +32,9 @@ pub(crate) fn write(world: &World) -> Vec<Row> {
     let clusters = fleet.clusters().iter();
     let clusters = clusters
         .map(|(name, cluster)| row(format!("{CLUSTER}/{name}"), cluster.to_row().encode_to_vec()));
+    let decisions = world.others().iter().map(|(PlacementKey { namespace, name }, page)| {
+        row(format!("{DECISION}/{namespace}/{name}"), page.0.encode_to_vec())
+    });
     let placements = world.placements();
     let placements = placements.map(|(PlacementKey { namespace, name }, placement)| {
         row(format!("{PLACEMENT}/{namespace}/{name}"), placement.0.encode_to_vec())
@@ -42,7 +49,8 @@ pub(crate) fn write(world: &World) -> Vec<Row> {
     let sets = sets.map(|(name, set)| {
         row(format!("{SET}/{name}"), SeenClusterSet { object: Some(set.clone()) }.encode_to_vec())
     });
-    bindings.chain(clusters).chain(placements).chain([position]).chain(scores).chain(sets).collect()
+    let (first, last) = (bindings.chain(clusters).chain(decisions), scores.chain(sets));
+    first.chain(placements).chain([position]).chain(last).collect()
 }
 
 /// What [`write`] wrote.
@@ -50,6 +58,7 @@ pub(crate) fn read(rows: &[Row]) -> Result<World, String> {
     let (mut clusters, mut sets, mut bindings) =
         (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     let (mut placements, mut scores) = (BTreeMap::new(), Scores::default());
+    let mut others = BTreeMap::new();
     let mut position = Position::START;
     for row in rows {
         match row.key.split('/').collect::<Vec<_>>().as_slice() {
@@ -59,6 +68,10 @@ pub(crate) fn read(rows: &[Row]) -> Result<World, String> {
             [CLUSTER, name] => {
                 let seen: SeenCluster = value(row)?;
                 clusters.insert((*name).to_owned(), Cluster::of_row(seen));
+            }
+            [DECISION, namespace, name] => {
+                let state: DecisionState = value(row)?;
+                others.insert(PlacementKey::new(*namespace, *name), Foreign(state));
             }
             [PLACEMENT, namespace, name] => {
                 let state: PlacementState = value(row)?;
@@ -77,7 +90,8 @@ pub(crate) fn read(rows: &[Row]) -> Result<World, String> {
             _ => return Err(format!("row \"{}\" is of no kind", row.key)),
         }
     }
-    Ok(World::of(Fleet::of(clusters, sets, bindings), scores, placements, position))
+    let fleet = Fleet::of(clusters, sets, bindings);
+    Ok(World::of(fleet, scores, placements, position).with_others(others))
 }
 
 fn value<T: Message + Default>(row: &Row) -> Result<T, String> {

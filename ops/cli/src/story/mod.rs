@@ -41,6 +41,7 @@ fn sentence(commit: &Recorded, event: &[u8]) -> Option<String> {
         "registration.v1.ClusterSetEvent" => registration::set(commit, event),
         "registration.v2.BindingEvent" => registration::binding(commit, event),
         "placement.v1.PlacementEvent" => placement::placement(commit, event),
+        "placement.v1.DecisionEvent" => placement::page(commit, event),
         "placement.v1.ScoreEvent" => placement::score(commit, event),
         "work.v1.WorkEvent" => work::work(commit, event),
         "work.v1.ReplicaSetEvent" => work::replica_set(commit, event),

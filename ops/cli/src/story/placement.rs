@@ -3,8 +3,8 @@
 use super::{count, creates, list, name, who};
 use fleetlog_messages::envelope::Recorded;
 use fleetlog_messages::placement::{
-    AddOnPlacementScore, Placement, PlacementDecided, PlacementEvent, PlacementJudged, ScoreEvent,
-    placement_event, score_event,
+    AddOnPlacementScore, DecisionEvent, PageDiscarded, Placement, PlacementDecided, PlacementEvent,
+    PlacementJudged, ScoreEvent, decision_event, placement_event, score_event,
 };
 use prost::Message as _;
 
@@ -24,6 +24,25 @@ pub(super) fn placement(commit: &Recorded, event: &[u8]) -> Option<String> {
         Event::Deleted(deleted) => format!("{} removes placement {name}", deleted.by),
         Event::Decided(decided) => format!("placement {name} {}", decision(&decided)),
         Event::Judged(judged) => format!("placement {name} {}", judgement(&judged)),
+        Event::PageDiscarded(discarded) => {
+            let PageDiscarded { by, page, .. } = discarded;
+            format!("{by} deletes page {page} of placement {name}; an equal one takes its place")
+        }
+    })
+}
+
+pub(super) fn page(commit: &Recorded, event: &[u8]) -> Option<String> {
+    use decision_event::Event;
+    let name = name(commit);
+    Some(match DecisionEvent::decode(event).ok()?.event? {
+        Event::Specified(specified) => {
+            let page = specified.decision.unwrap_or_default();
+            let decisions = page.status.map_or(0, |status| status.decisions.len());
+            let verb = creates(commit, page.metadata.as_ref());
+            format!("{} {verb} page {name}: {}", who(commit), count(decisions, "cluster"))
+        }
+        Event::DeletionRequested(asked) => format!("{} wants page {name} gone", asked.by),
+        Event::Deleted(deleted) => format!("{} removes page {name}", deleted.by),
     })
 }
 
@@ -157,6 +176,35 @@ mod tests {
             let event = ScoreEvent { event: Some(event) };
             assert_eq!(tell(&commit(id, "ScoreEvent", "X", &event))[0].says, says);
         }
+    }
+
+    #[test]
+    fn every_event_of_a_page_of_others_is_a_sentence() {
+        use decision_event::Event;
+        let by = || "ben".to_owned();
+        for (event, says) in [
+            (Event::Specified(DecisionSpecified::default()), "admin creates page t/d: 0 clusters"),
+            (
+                Event::DeletionRequested(DecisionDeletionRequested { by: by(), at: None }),
+                "ben wants page t/d gone",
+            ),
+            (Event::Deleted(DecisionDeleted { by: by() }), "ben removes page t/d"),
+        ] {
+            let id = AggregateId::namespaced(Service::Placement, "placementdecision", "t", "d");
+            let event = DecisionEvent { event: Some(event) };
+            assert_eq!(tell(&commit(id, "DecisionEvent", "X", &event))[0].says, says);
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_deleted_by_hand_is_told() {
+        let page = "p-decision-1".to_owned();
+        let discarded = PageDiscarded { by: "ann".into(), page, ..PageDiscarded::default() };
+        let event =
+            PlacementEvent { event: Some(placement_event::Event::PageDiscarded(discarded)) };
+        let id = AggregateId::namespaced(Service::Placement, "placement", "t", "p");
+        let says = "ann deletes page p-decision-1 of placement t/p; an equal one takes its place";
+        assert_eq!(tell(&commit(id, "PlacementEvent", "X", &event))[0].says, says);
     }
 
     #[test]

@@ -51,7 +51,14 @@ pub const EVENTS: &[EventSchema] = &[
             "PlacementDecided",
             "PlacementJudged",
             "PlacementDeletionRequested",
+            "PageDiscarded",
         ],
+    },
+    EventSchema {
+        name: "fleetlog.placement.v1.DecisionEvent",
+        family: "placement.DecisionEvent",
+        version: 1,
+        types: &["DecisionSpecified", "DecisionDeleted", "DecisionDeletionRequested"],
     },
     EventSchema {
         name: "fleetlog.placement.v1.ScoreEvent",

@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(cluster["scope"], "Cluster");
         assert_eq!(cluster["shortNames"], json!(["mcl", "mcls"]));
         assert_eq!(cluster["subresources"][0]["subresource"], "status");
-        assert_eq!(of("placementdecisions")["verbs"], json!(["get", "list", "watch"]));
+        assert_eq!(of("placementdecisions")["verbs"], cluster["verbs"]);
         assert_eq!(of("addontemplates").get("subresources"), None);
         assert_eq!(of("subjectaccessreviews")["verbs"], json!(["create"]));
     }

@@ -24,15 +24,16 @@ const WRITTEN: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 /// With namespaces, of which none goes along with others.
 const ONE_BY_ONE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
-/// With one that the hub derives.
-const DERIVED: [&str; 3] = ["get", "list", "watch"];
 /// With one that is a question.
 const ASKED: [&str; 1] = ["create"];
 /// Kinds of the fleet whose status is written as a part.
-const WRITTEN_STATUS: [&str; 4] =
-    ["ManagedCluster", "ManifestWork", "ManagedClusterAddOn", "ClusterManagementAddOn"];
-/// Kinds that no user writes.
-const OF_THE_HUB: [&str; 1] = ["PlacementDecision"];
+const WRITTEN_STATUS: [&str; 5] = [
+    "ManagedCluster",
+    "PlacementDecision",
+    "ManifestWork",
+    "ManagedClusterAddOn",
+    "ClusterManagementAddOn",
+];
 
 /// The part of a namespace by which its spec waits for others.
 pub const FINALIZE: &str = "finalize";
@@ -54,16 +55,9 @@ impl Kind {
     pub fn verbs(self) -> &'static [&'static str] {
         match () {
             () if self.is_review() => &ASKED,
-            () if !self.is_written() => &DERIVED,
             () if self.is_namespace() => &ONE_BY_ONE,
             () => &WRITTEN,
         }
-    }
-
-    /// Whether users write it.
-    #[must_use]
-    pub fn is_written(self) -> bool {
-        !OF_THE_HUB.contains(&self.0.kind)
     }
 
     /// Whether it is a question, of which nothing is kept.

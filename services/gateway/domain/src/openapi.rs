@@ -129,21 +129,19 @@ fn described(kind: Kind, paths: &mut Map<String, Value>) {
     }
     let mut all = json!({ "get": operation(kind, "list", &[]) });
     let mut one = json!({ "get": operation(kind, "get", &[]) });
-    if kind.is_written() {
-        all["post"] = operation(kind, "post", &writing);
-        all["delete"] = operation(kind, "deletecollection", &["dryRun"]);
-        one["put"] = operation(kind, "put", &writing);
-        one["delete"] = operation(kind, "delete", &["dryRun", "propagationPolicy"]);
-        let patching = ["dryRun", "fieldManager", "fieldValidation", "force"];
-        one["patch"] = operation(kind, "patch", &patching);
-        let any = json!({ "schema": { "type": "object" } });
-        one["patch"]["requestBody"] = json!({ "content": {
-            "application/json-patch+json": any, "application/merge-patch+json": any,
-        } });
-        if kind.is_built_in() {
-            let content = &mut one["patch"]["requestBody"]["content"];
-            content["application/strategic-merge-patch+json"] = any;
-        }
+    all["post"] = operation(kind, "post", &writing);
+    all["delete"] = operation(kind, "deletecollection", &["dryRun"]);
+    one["put"] = operation(kind, "put", &writing);
+    one["delete"] = operation(kind, "delete", &["dryRun", "propagationPolicy"]);
+    let patching = ["dryRun", "fieldManager", "fieldValidation", "force"];
+    one["patch"] = operation(kind, "patch", &patching);
+    let any = json!({ "schema": { "type": "object" } });
+    one["patch"]["requestBody"] = json!({ "content": {
+        "application/json-patch+json": any, "application/merge-patch+json": any,
+    } });
+    if kind.is_built_in() {
+        let content = &mut one["patch"]["requestBody"]["content"];
+        content["application/strategic-merge-patch+json"] = any;
     }
     paths.insert(format!("{collection}/{{name}}"), one);
     paths.insert(collection, all);

@@ -59,6 +59,15 @@ pub enum PlacementCommand {
         /// Who says so.
         by: String,
     },
+    /// Put an equal page in the place of one that was deleted by hand.
+    Discard {
+        /// The page's name.
+        page: String,
+        /// The uid of the one that takes its place.
+        uid: Uid,
+        /// Who says so.
+        by: String,
+    },
     /// Take over what was computed from the world at `inputs`.
     Schedule {
         /// What was computed.

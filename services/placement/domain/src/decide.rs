@@ -7,10 +7,10 @@ use crate::plan::{Flaw, Order, Plan};
 use crate::refusal::Refusal;
 use crate::schedule::{Choice, Schedule};
 use crate::state::Placement;
-use fleetlog_kernel::{Position, Timestamp, dns_label, dns_subdomain};
+use fleetlog_kernel::{Position, Timestamp, Uid, dns_label, dns_subdomain};
 use fleetlog_messages::common::{Condition, ObjectMeta};
 use fleetlog_messages::placement::{
-    self as message, PlacementDecided, PlacementDeleted, PlacementDeletionRequested,
+    self as message, PageDiscarded, PlacementDecided, PlacementDeleted, PlacementDeletionRequested,
     PlacementJudged, PlacementSpecified, placement_event::Event,
 };
 use fleetlog_rules::condition::{self, Say, Status};
@@ -108,6 +108,21 @@ pub(crate) fn delete(
         }
         Wish::Repeated => vec![],
     })
+}
+
+/// An equal page under another uid; the same again is none.
+pub(crate) fn discard(
+    placement: &Placement,
+    (page, uid): (&str, &Uid),
+    by: &str,
+    at: Timestamp,
+) -> Vec<Event> {
+    let remade = placement.0.remade.get(page);
+    if remade.is_some_and(|remade| remade.uid == uid.as_str()) {
+        return vec![];
+    }
+    let (by, page, at) = (by.to_owned(), page.to_owned(), Some(time(at)));
+    vec![Event::PageDiscarded(PageDiscarded { by, page, uid: uid.to_string(), at })]
 }
 
 /// The difference between the decision and the schedule; nothing when there is none. A placement

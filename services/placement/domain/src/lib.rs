@@ -12,6 +12,7 @@ pub mod group;
 pub mod held_scores;
 pub mod index;
 pub mod names;
+pub mod others;
 pub mod pages;
 pub mod plan;
 pub mod pool;

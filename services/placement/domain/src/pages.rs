@@ -9,7 +9,7 @@ use fleetlog_kernel::{CommandId, Position, Uid};
 use fleetlog_messages::common::{ObjectMeta, OwnerReference};
 use fleetlog_messages::placement::{
     ClusterDecision, DecidedCluster, DecisionGroupStatus, PlacementDecision,
-    PlacementDecisionStatus,
+    PlacementDecisionStatus, RemadePage,
 };
 use std::collections::BTreeMap;
 
@@ -58,6 +58,23 @@ pub fn count(decision: &Decision, order: Order) -> u64 {
     pages(decision, order).len() as u64
 }
 
+/// The placement and the number that a page's name is made of; `None` for other names.
+#[must_use]
+pub fn named(page: &str) -> Option<(&str, u64)> {
+    let (placement, number) = page.rsplit_once("-decision-")?;
+    let digits = !number.starts_with('0') && number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse().ok().filter(|_| digits).map(|number| (placement, number))
+}
+
+/// How many pages a placement has as objects.
+#[must_use]
+pub fn of(placement: &Placement) -> u64 {
+    match placement.0.revision {
+        0 => 0,
+        _ => count(&placement.0.decided, placement.order()),
+    }
+}
+
 fn page_name(placement: &str, number: usize) -> String {
     format!("{placement}-decision-{number}")
 }
@@ -96,12 +113,24 @@ pub fn objects(placement: &Placement) -> Vec<PlacementDecision> {
     let at = Position(placement.0.decided_at);
     let order = placement.order();
     let pages = pages(&placement.0.decided, order).into_iter();
-    pages.map(|page| object(meta, &page, order, at)).collect()
+    let remade = |page: &Page<'_>| placement.0.remade.get(&page_name(meta.name(), page.number));
+    pages.map(|page| object(meta, &page, order, (at, remade(&page)))).collect()
 }
 
-fn object(owner: &ObjectMeta, page: &Page<'_>, order: Order, at: Position) -> PlacementDecision {
+fn object(
+    owner: &ObjectMeta,
+    page: &Page<'_>,
+    order: Order,
+    (at, remade): (Position, Option<&RemadePage>),
+) -> PlacementDecision {
     let name = page_name(owner.name(), page.number);
-    let uid = Uid::derived(&CommandId::new(owner.uid()), &name);
+    let (uid, born, at) = match remade {
+        Some(remade) => (remade.uid.clone(), &remade.born, at.max(Position(remade.changed))),
+        None => {
+            let uid = Uid::derived(&CommandId::new(owner.uid()), &name);
+            (uid.to_string(), &owner.creation_timestamp, at)
+        }
+    };
     let labels = [
         (names::PLACEMENT_LABEL, owner.name().to_owned()),
         (names::GROUP_INDEX_LABEL, page.index.to_string()),
@@ -110,10 +139,10 @@ fn object(owner: &ObjectMeta, page: &Page<'_>, order: Order, at: Position) -> Pl
     let metadata = ObjectMeta {
         name: Some(name),
         namespace: owner.namespace.clone(),
-        uid: Some(uid.to_string()),
+        uid: Some(uid),
         resource_version: Some(at.resource_version(page.number as u64 - 1)),
         generation: Some(1),
-        creation_timestamp: owner.creation_timestamp.clone(),
+        creation_timestamp: born.clone(),
         labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
         owner_references: vec![OwnerReference {
             api_version: Some("cluster.open-cluster-management.io/v1beta1".to_owned()),

@@ -7,13 +7,15 @@ use crate::command::PlacementKey;
 use crate::filter::{self, Seen, When};
 use crate::fleet::{Fleet, Moved, Tally};
 use crate::held_scores::{Held, ScoreKey, Scores};
+use crate::others::Foreign;
+use crate::pages;
 use crate::plan::{Flaw, Plan};
 use crate::pool;
 use crate::schedule::{self, Scene, Schedule, Steadiness, standing};
 use crate::score::{Load, Tallies};
 use crate::state::Placement;
 use fleetlog_kernel::{Decider, Position, Projection, Timestamp};
-use fleetlog_messages::placement::{placement_event, score_event};
+use fleetlog_messages::placement::{decision_event, placement_event, score_event};
 use fleetlog_messages::registration::{cluster_event, cluster_set_event};
 use fleetlog_messages::registration_v2::binding_event;
 
@@ -31,6 +33,8 @@ pub enum Change {
     Binding((String, String), binding_event::Event),
     /// Of a placement.
     Placement(PlacementKey, placement_event::Event),
+    /// Of a page of another scheduler.
+    Decision(PlacementKey, decision_event::Event),
     /// Of the scores that an add-on gives a cluster.
     Score(ScoreKey, score_event::Event),
 }
@@ -64,6 +68,8 @@ pub struct World {
     pub(crate) fleet: Fleet,
     pub(crate) scores: Scores,
     pub(crate) placements: BTreeMap<PlacementKey, Placed>,
+    /// The pages of other schedulers.
+    others: BTreeMap<PlacementKey, Foreign>,
     /// Derived: in how many decisions each cluster is.
     decisions: Tallies,
     position: Position,
@@ -101,6 +107,36 @@ impl World {
     #[must_use]
     pub const fn scores(&self) -> &Scores {
         &self.scores
+    }
+
+    /// The same world with the pages of other schedulers.
+    #[must_use]
+    pub fn with_others(self, others: BTreeMap<PlacementKey, Foreign>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The pages of other schedulers, by namespace and name.
+    #[must_use]
+    pub const fn others(&self) -> &BTreeMap<PlacementKey, Foreign> {
+        &self.others
+    }
+
+    /// The placement that a page of this name is made of, if Fleetlog makes it.
+    #[must_use]
+    pub fn page_of(&self, page: &PlacementKey) -> Option<(PlacementKey, &Placement)> {
+        let (name, number) = pages::named(&page.name)?;
+        let key = PlacementKey::new(&page.namespace, name);
+        let placement = self.placement(&key)?;
+        (number <= pages::of(placement)).then_some((key, placement))
+    }
+
+    /// The placement whose pages may come to have this name.
+    #[must_use]
+    pub fn will_have(&self, page: &PlacementKey) -> Option<PlacementKey> {
+        let (name, _) = pages::named(&page.name)?;
+        let key = PlacementKey::new(&page.namespace, name);
+        let decides = self.placement(&key).is_some_and(|placement| !placement.is_left_alone());
+        decides.then_some(key)
     }
 
     /// How far the log is folded in.
@@ -326,6 +362,11 @@ impl World {
             }
             placement_event::Event::Judged(judged) => placed.inputs = Position(judged.inputs),
             placement_event::Event::DeletionRequested(_) => {}
+            placement_event::Event::PageDiscarded(discarded) => {
+                if let Some(page) = placed.placement.0.remade.get_mut(&discarded.page) {
+                    page.changed = self.position.0;
+                }
+            }
             placement_event::Event::Deleted(_) => {
                 self.touched.remove(key);
             }
@@ -403,6 +444,13 @@ impl Projection for World {
             Change::Placement(key, event) => {
                 self.told.insert(key.clone());
                 self.placement_changed(key, event);
+            }
+            Change::Decision(key, event) => {
+                let mut page = self.others.remove(key).unwrap_or_default().evolve(event);
+                page.0.changed = position.0;
+                if page.object().is_some() {
+                    self.others.insert(key.clone(), page);
+                }
             }
             Change::Score(key, event) => {
                 let before = self.scores.get(&key.name, &key.cluster).cloned().unwrap_or_default();

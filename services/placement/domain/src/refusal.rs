@@ -85,6 +85,20 @@ pub enum Refusal {
     /// Finalizers that come too late.
     #[error("{0}")]
     Late(Late),
+    /// There is no such page.
+    #[error("PlacementDecision \"{name}\" does not exist")]
+    NoDecision {
+        /// Its namespace and name.
+        name: String,
+    },
+    /// A page that Fleetlog makes.
+    #[error("\"{page}\" is a page of placement \"{placement}\", which Fleetlog writes")]
+    OwnPage {
+        /// The page.
+        page: String,
+        /// The placement.
+        placement: String,
+    },
     /// A command that placement tells itself only.
     #[error("\"{actor}\" cannot ask for scheduling")]
     NotTold {
@@ -113,6 +127,8 @@ impl Refusal {
             Self::NoCluster { .. } => "PLC0013",
             Self::Question { .. } => "PLC0014",
             Self::Late(_) => "PLC0015",
+            Self::NoDecision { .. } => "PLC0016",
+            Self::OwnPage { .. } => "PLC0017",
         }
     }
 
@@ -149,6 +165,14 @@ impl Refusal {
                     .into()
             }
             Self::Late(_) => "leave it out; the object is on its way out".into(),
+            Self::NoDecision { .. } => {
+                "look at what exists: fleetlog get placementdecisions -A".into()
+            }
+            Self::OwnPage { .. } => {
+                "write a page of another name, or none: clusters are chosen by what the placement \
+                 says"
+                    .into()
+            }
             Self::Question { .. } => "ask with a client of this hub's version".into(),
             Self::NotTold { .. } => {
                 "change the placement or a cluster: scheduling follows by itself".into()

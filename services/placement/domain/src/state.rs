@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use fleetlog_kernel::{Decider, Position, Timestamp};
 use fleetlog_messages::common::Condition;
 use fleetlog_messages::placement::{
-    self as message, PlacementDecided, PlacementState, placement_event::Event,
+    self as message, PlacementDecided, PlacementState, RemadePage, placement_event::Event,
 };
 use fleetlog_rules::finalizers;
 
@@ -119,6 +119,12 @@ impl Decider for Placement {
             }
             Event::Deleted(_) => return Self::default(),
             Event::Decided(decided) => self.decided(decided),
+            Event::PageDiscarded(discarded) if self.object().is_some() => {
+                let (uid, born) = (discarded.uid.clone(), discarded.at.clone());
+                let remade = RemadePage { uid, born, changed: 0 };
+                self.0.remade.insert(discarded.page.clone(), remade);
+            }
+            Event::PageDiscarded(_) => {}
             Event::Judged(judged) => {
                 if let Some(object) = &mut self.0.object {
                     let status = object.status.get_or_insert_default();
@@ -133,6 +139,9 @@ impl Decider for Placement {
         match command {
             PlacementCommand::Apply(apply) => decide::apply(self, apply, at),
             PlacementCommand::Delete { target, by } => decide::delete(self, target, by, at),
+            PlacementCommand::Discard { page, uid, by } => {
+                Ok(decide::discard(self, (page, uid), by, at))
+            }
             PlacementCommand::Schedule { schedule, inputs } => {
                 Ok(decide::schedule(self, schedule, *inputs, at))
             }

@@ -346,6 +346,7 @@ impl Fleet {
                     self.decisions.entry(key.clone()).or_default();
                 }
                 placement_event::Event::Judged(_)
+                | placement_event::Event::PageDiscarded(_)
                 | placement_event::Event::DeletionRequested(_) => {}
                 placement_event::Event::Deleted(_) => {
                     self.decisions.remove(key);

@@ -1,5 +1,5 @@
 //! Kinds that the services of the fleet decide on, written as OCM's own clients write them:
-//! finalizers, and the status of a cluster by an agent of others.
+//! finalizers, the status of a cluster by an agent of others, decisions of other schedulers.
 
 use crate::stage::{CLUSTERS, PLACEMENTS, Stage, Watching, version};
 use fleetlog_test_support::eventually;
@@ -197,4 +197,90 @@ async fn the_status_of_a_cluster_that_is_not_taken_in_is_not_written() {
     assert_eq!(refused.refused(), (422, "Invalid"));
     let cause = &refused.body["details"]["causes"][0];
     assert_eq!((&cause["reason"], &cause["field"]), (&json!("Refusal"), &json!("REG0008")));
+}
+
+/// The pages of namespace `t`.
+fn decisions() -> String {
+    format!("{OCM}/v1beta1/namespaces/t/placementdecisions")
+}
+
+/// A placement that has chosen `c1`, and its page.
+async fn decided(stage: &Stage) -> Value {
+    stage.cluster("c1").await;
+    let bindings = format!("{OCM}/v1beta2/namespaces/t/managedclustersetbindings");
+    let binding = json!({"metadata": {"name": "default"}, "spec": {"clusterSet": "default"}});
+    stage.post(&bindings, binding).await.ok();
+    let tolerant = json!({"metadata": {"name": "p"},
+        "spec": {"tolerations": [{"operator": "Exists"}]}});
+    stage.post(PLACEMENTS, tolerant).await.ok();
+    let path = format!("{}/p-decision-1", decisions());
+    let asked = async || {
+        let found = stage.get(&path).await;
+        (found.body["status"]["decisions"][0]["clusterName"] == "c1").then_some(found.body)
+    };
+    eventually("a cluster is chosen", asked).await.unwrap()
+}
+
+#[tokio::test]
+async fn gw079_a_decision_that_is_deleted_by_hand_comes_back() {
+    let stage = Stage::new().await;
+    let before = decided(&stage).await;
+    let path = format!("{}/p-decision-1", decisions());
+    let watch = format!("{}?watch=true&resourceVersion={}", decisions(), version(&before));
+    let mut watch = Watching::of(stage.send("GET", &watch, &[], Value::Null).await);
+    let gone = stage.delete(&path, Value::Null).await.ok();
+    assert_eq!(
+        (&gone["status"], &gone["details"]["uid"]),
+        (&json!("Success"), &before["metadata"]["uid"])
+    );
+    assert_eq!((watch.event().await.0, watch.event().await.0), ("DELETED".into(), "ADDED".into()));
+    let after = stage.get(&path).await.ok();
+    assert_ne!(after["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(after["status"], before["status"]);
+    assert_eq!(after["metadata"]["labels"], before["metadata"]["labels"]);
+    // Nobody else writes it.
+    let edit = json!({"status": {"decisions": []}});
+    let refused = stage.patch(&format!("{path}/status"), edit).await;
+    assert_eq!(refused.refused(), (422, "Invalid"));
+    assert_eq!(refused.body["details"]["causes"][0]["field"], "PLC0017");
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    assert_eq!(stage.patch(&path, label).await.refused(), (422, "Invalid"));
+}
+
+#[tokio::test]
+async fn gw080_decisions_of_others_are_kept_and_left_alone() {
+    let stage = Stage::new().await;
+    decided(&stage).await;
+    let label = "cluster.open-cluster-management.io/placement";
+    let page = json!({"metadata": {"name": "mine", "labels": {label: "p"}},
+        "status": {"decisions": [{"clusterName": "dropped", "reason": ""}]}});
+    let made = stage.post(&decisions(), page).await.ok();
+    assert_eq!(made.get("status"), None, "it is written apart");
+    let (path, part) = (format!("{}/mine", decisions()), format!("{}/mine/status", decisions()));
+    let uid = &made["metadata"]["uid"];
+    let chosen = json!({"decisions": [{"clusterName": "elsewhere", "reason": "r"}]});
+    let patch = json!({"metadata": {"uid": uid, "resourceVersion": version(&made)},
+        "status": chosen});
+    let written = stage.patch(&part, patch.clone()).await.ok();
+    assert_eq!(written["status"], chosen);
+    assert_eq!(stage.patch(&part, patch).await.refused(), (409, "Conflict"));
+    // A change of the placement's own decision leaves it alone, and both are found by label.
+    stage.cluster("c2").await;
+    let list = format!("{}?labelSelector={label}%3Dp", decisions());
+    let asked = async || {
+        let found = stage.get(&list).await.ok();
+        let items = found["items"].as_array().cloned().unwrap_or_default();
+        let own = items.iter().find(|item| item["metadata"]["name"] == "p-decision-1")?;
+        (own["status"]["decisions"].as_array()?.len() == 2).then_some(items)
+    };
+    let items = eventually("both clusters are chosen", asked).await.unwrap();
+    let mine = items.iter().find(|item| item["metadata"]["name"] == "mine").unwrap();
+    assert_eq!((items.len(), &mine["status"]), (2, &chosen));
+    assert_eq!(version(mine), version(&written));
+    // The names of pages to come are not given away.
+    let taken = json!({"metadata": {"name": "p-decision-2"}});
+    assert_eq!(stage.post(&decisions(), taken).await.refused(), (422, "Invalid"));
+    let gone = stage.delete(&path, Value::Null).await.ok();
+    assert_eq!(gone["status"], "Success");
+    assert_eq!(stage.get(&path).await.code, 404);
 }

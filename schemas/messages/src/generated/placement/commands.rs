@@ -55,6 +55,51 @@ pub struct Schedule {}
 #[serde(default)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Rebalance {}
+/// A command on a PlacementDecision (kind token `placementdecision`): a page that another scheduler
+/// writes, or one that Fleetlog makes of a placement's decision.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DecisionCommand {
+    #[prost(oneof = "decision_command::Command", tags = "1, 2")]
+    pub command: ::core::option::Option<decision_command::Command>,
+}
+/// Nested message and enum types in `DecisionCommand`.
+pub mod decision_command {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Command {
+        #[prost(message, tag = "1")]
+        Apply(super::ApplyDecision),
+        #[prost(message, tag = "2")]
+        Delete(super::DeleteDecision),
+    }
+}
+/// Create or change a page of another scheduler.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplyDecision {
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "decision", skip_serializing_if = "Option::is_none")]
+    pub decision: ::core::option::Option<crate::placement::PlacementDecision>,
+    #[prost(string, tag = "2")]
+    #[serde(rename = "resourceVersion", skip_serializing_if = "crate::wire::is_default")]
+    pub resource_version: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    #[serde(rename = "replaceMetadata", skip_serializing_if = "crate::wire::is_default")]
+    pub replace_metadata: bool,
+    /// Only the status is meant; otherwise it stays.
+    #[prost(bool, tag = "4")]
+    #[serde(rename = "status", skip_serializing_if = "crate::wire::is_default")]
+    pub status: bool,
+}
+/// Remove a page. One that Fleetlog makes is there again at once, under another uid.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDecision {}
 /// A command on an AddOnPlacementScore (kind token `score`; the namespace is the cluster).
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

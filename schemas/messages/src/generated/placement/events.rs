@@ -6,7 +6,7 @@
 #[serde(transparent)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PlacementEvent {
-    #[prost(oneof = "placement_event::Event", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "placement_event::Event", tags = "1, 2, 3, 4, 5, 6")]
     pub event: ::core::option::Option<placement_event::Event>,
 }
 /// Nested message and enum types in `PlacementEvent`.
@@ -25,6 +25,8 @@ pub mod placement_event {
         Judged(super::PlacementJudged),
         #[prost(message, tag = "5")]
         DeletionRequested(super::PlacementDeletionRequested),
+        #[prost(message, tag = "6")]
+        PageDiscarded(super::PageDiscarded),
     }
 }
 /// The user's whole intent: metadata and spec as they are from now on.
@@ -138,6 +140,79 @@ pub struct PlacementJudged {
     #[prost(uint64, tag = "3")]
     #[serde(rename = "inputs", skip_serializing_if = "crate::wire::is_default")]
     pub inputs: u64,
+}
+/// Somebody deleted a page of the decision: an equal one takes its place.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PageDiscarded {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+    /// The page's name.
+    #[prost(string, tag = "2")]
+    #[serde(rename = "page", skip_serializing_if = "crate::wire::is_default")]
+    pub page: ::prost::alloc::string::String,
+    /// The uid of the one that takes its place.
+    #[prost(string, tag = "3")]
+    #[serde(rename = "uid", skip_serializing_if = "crate::wire::is_default")]
+    pub uid: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
+}
+/// One event of a PlacementDecision that another scheduler writes
+/// (`fl.ev.placement.placementdecision.<ns>.<name>`).
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DecisionEvent {
+    #[prost(oneof = "decision_event::Event", tags = "1, 2, 3")]
+    pub event: ::core::option::Option<decision_event::Event>,
+}
+/// Nested message and enum types in `DecisionEvent`.
+pub mod decision_event {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Specified(super::DecisionSpecified),
+        #[prost(message, tag = "2")]
+        Deleted(super::DecisionDeleted),
+        #[prost(message, tag = "3")]
+        DeletionRequested(super::DecisionDeletionRequested),
+    }
+}
+/// The page as it is from now on, its status included.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DecisionSpecified {
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "decision", skip_serializing_if = "Option::is_none")]
+    pub decision: ::core::option::Option<crate::placement::PlacementDecision>,
+}
+/// The page is gone.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecisionDeleted {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+}
+/// Somebody wants the page gone; it goes with the last of its finalizers.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecisionDeletionRequested {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "by", skip_serializing_if = "crate::wire::is_default")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub at: ::core::option::Option<crate::common::Time>,
 }
 /// One event of an AddOnPlacementScore (`fl.ev.placement.score.<cluster>.<name>`).
 #[derive(serde::Serialize, serde::Deserialize)]

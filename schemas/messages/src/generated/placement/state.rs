@@ -28,6 +28,40 @@ pub struct PlacementState {
     #[prost(uint64, tag = "5")]
     #[serde(rename = "changed", skip_serializing_if = "crate::wire::is_default")]
     pub changed: u64,
+    /// By name, the pages that took the place of others.
+    #[prost(btree_map = "string, message", tag = "6")]
+    #[serde(rename = "remade", skip_serializing_if = "crate::wire::is_default")]
+    pub remade: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, RemadePage>,
+}
+/// A page that took the place of one that was deleted by hand.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemadePage {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "uid", skip_serializing_if = "crate::wire::is_default")]
+    pub uid: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    #[serde(rename = "born", skip_serializing_if = "Option::is_none")]
+    pub born: ::core::option::Option<crate::common::Time>,
+    /// The EVENTS sequence of the commit that made it.
+    #[prost(uint64, tag = "3")]
+    #[serde(rename = "changed", skip_serializing_if = "crate::wire::is_default")]
+    pub changed: u64,
+}
+/// A page of another scheduler, as its events left it.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DecisionState {
+    /// As served, without resourceVersion.
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "object", skip_serializing_if = "Option::is_none")]
+    pub object: ::core::option::Option<crate::placement::PlacementDecision>,
+    /// The EVENTS sequence of the last commit that changed it.
+    #[prost(uint64, tag = "2")]
+    #[serde(rename = "changed", skip_serializing_if = "crate::wire::is_default")]
+    pub changed: u64,
 }
 /// The scores of one cluster, as their events left them.
 #[derive(serde::Serialize, serde::Deserialize)]

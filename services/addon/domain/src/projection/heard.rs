@@ -129,6 +129,7 @@ impl Fleet {
                     choice.group_size = group_size(specified);
                 }
                 placement_event::Event::Judged(_)
+                | placement_event::Event::PageDiscarded(_)
                 | placement_event::Event::DeletionRequested(_) => {}
                 placement_event::Event::Deleted(_) => {
                     self.choices.remove(key);

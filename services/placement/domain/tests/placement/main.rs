@@ -6,6 +6,7 @@ mod choosing;
 mod commands;
 mod incremental;
 mod leaving;
+mod others;
 mod properties;
 mod rp;
 mod score_objects;

@@ -130,8 +130,8 @@ fn rp085_members_that_end_or_leave_drop_out_and_new_ones_come_in() {
 
 #[test]
 fn rp086_pages_cannot_be_edited_because_they_are_derived() {
-    // Ours: a page is no object of its own that somebody could delete or edit; each reading
-    // derives all of them from the one revision.
+    // Ours: a page is no object of its own that somebody could edit; each reading derives all of
+    // them from the one revision.
     let mut story = Story::of(&["c1", "c2"]);
     story.place("p", spec());
     let placement = story.placement("p");
