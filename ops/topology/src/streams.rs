@@ -66,7 +66,7 @@ fn plain(name: &'static str, subjects: &[&str]) -> StreamSpec {
         subjects: subjects.iter().map(|&s| s.to_owned()).collect(),
         storage: Storage::File,
         max_age: None,
-        max_bytes: None,
+        max_messages: None,
         per_subject: None,
         when_full: WhenFull::DropOldest,
         duplicate_window: 2 * MINUTE,
@@ -169,7 +169,7 @@ fn status() -> StreamSpec {
 fn kevents() -> StreamSpec {
     StreamSpec {
         max_age: Some(60 * MINUTE),
-        max_bytes: Some(256 * 1_024 * 1_024),
+        max_messages: Some(65_536),
         per_subject: Some(1),
         message_ttl: true,
         marker_ttl: Some(MINUTE),

@@ -40,9 +40,8 @@ pub(crate) fn stream(spec: &StreamSpec) -> Value {
     if spec.storage == Storage::FileAsync {
         config["persist_mode"] = json!("async");
     }
-    let bytes = spec.max_bytes.and_then(|bytes| i64::try_from(bytes).ok());
     let mut config = with_common(config);
-    config["max_bytes"] = json!(bytes.unwrap_or(-1));
+    config["max_msgs"] = json!(spec.max_messages.map_or(-1, i64::from));
     config
 }
 

@@ -33,8 +33,8 @@ pub struct StreamSpec {
     pub storage: Storage,
     /// How old a message may become; `None` keeps it for ever.
     pub max_age: Option<Duration>,
-    /// How many bytes it may hold; `None` is no limit.
-    pub max_bytes: Option<u64>,
+    /// How many messages it may hold in all; `None` is no limit.
+    pub max_messages: Option<u32>,
     /// How many messages a subject keeps; `None` is no limit.
     pub per_subject: Option<u32>,
     /// What happens at these limits.

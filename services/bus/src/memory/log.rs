@@ -30,8 +30,6 @@ pub(super) struct Log {
     ids: BTreeMap<String, u64>,
     id_ages: VecDeque<(Instant, String)>,
     last: u64,
-    /// How many bytes are held.
-    bytes: u64,
 }
 
 /// A message as the checks see it.
@@ -67,12 +65,6 @@ impl Incoming {
     }
 }
 
-/// How many bytes a message takes, about as the server counts.
-fn size(message: &StoredMessage) -> u64 {
-    let headers: usize = message.headers.iter().map(|(key, value)| key.len() + value.len()).sum();
-    (message.subject.len() + headers + message.payload.len()) as u64
-}
-
 impl Incoming {
     /// Where it goes.
     pub(super) fn subject(&self) -> &str {
@@ -92,7 +84,6 @@ impl Log {
             ids: BTreeMap::new(),
             id_ages: VecDeque::new(),
             last: 0,
-            bytes: 0,
         }
     }
 
@@ -273,13 +264,12 @@ impl Log {
         if let Some(at) = fires {
             self.due.insert((at, sequence));
         }
-        self.bytes += size(&message);
         let kept = Kept { message: message.clone(), expires, fires, marker };
         self.messages.insert(sequence, kept);
         if let Some(surplus) = surplus {
             self.remove(surplus);
         }
-        while self.spec.max_bytes.is_some_and(|most| self.bytes > most) {
+        while self.spec.max_messages.is_some_and(|most| self.messages.len() > most as usize) {
             let Some(oldest) = self.messages.first_key_value().map(|(oldest, _)| *oldest) else {
                 break;
             };
@@ -310,7 +300,6 @@ impl Log {
 
     fn remove(&mut self, sequence: u64) -> Option<Kept> {
         let kept = self.messages.remove(&sequence)?;
-        self.bytes -= size(&kept.message);
         if let Some(at) = kept.expires {
             self.expiries.remove(&(at, sequence));
         }

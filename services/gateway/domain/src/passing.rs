@@ -18,7 +18,7 @@ pub enum Passing {
 }
 
 /// The largest that is kept, in bytes.
-const LARGEST: usize = 256 * 1_024;
+const LARGEST: usize = 64 * 1_024;
 
 /// The words of the newer group, and those of the older.
 const WORDS: [(&str, &str); 7] = [

@@ -68,7 +68,8 @@ impl Judge {
         for event in &commit.events {
             match (of.service, of.kind.as_str()) {
                 (Service::Placement, "placement") => self.placement(of, event)?,
-                (Service::Placement, _) => self.score(of, event)?,
+                (Service::Placement, "score") => self.score(of, event)?,
+                (Service::Placement, _) => {}
                 _ => self.fact(of, event)?,
             }
         }
@@ -118,7 +119,7 @@ impl Judge {
                 scores.insert(key, specified.score.unwrap_or_default());
             }
             Some(score_event::Event::Deleted(_)) => drop(scores.remove(&key)),
-            None => {}
+            Some(score_event::Event::DeletionRequested(_)) | None => {}
         }
         Ok(())
     }
