@@ -1,5 +1,6 @@
 //! What can be typed: the commands, their flags and what `--help` teaches.
 
+mod change;
 mod dev;
 mod diff;
 mod follower;
@@ -7,6 +8,7 @@ mod projection;
 mod simulate;
 mod topology;
 
+pub use change::{ApplyArgs, DeleteArgs, DryRun};
 pub use dev::{DevArgs, KubeconfigArgs};
 pub use diff::DiffArgs;
 pub use follower::{FollowerArgs, FollowerCommand, FollowerListArgs};
@@ -138,20 +140,6 @@ pub struct DemoArgs {
     pub keep: Option<PathBuf>,
 }
 
-/// `fleetlog apply`.
-#[derive(Args, Debug)]
-pub struct ApplyArgs {
-    /// A file, a folder (its .yaml, .yml and .json files), or `-` for standard input. Repeatable.
-    #[arg(short, long = "filename", required = true, value_hint = ValueHint::AnyPath)]
-    pub filename: Vec<PathBuf>,
-    /// Namespace of namespaced objects that name none.
-    #[arg(short, long)]
-    pub namespace: Option<String>,
-    /// The form of the answer.
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
 /// Which namespace to look in.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ScopeArgs {
@@ -206,20 +194,6 @@ pub struct DescribeArgs {
     /// As it was: at a position of the log, at a time (RFC 3339), or so long ago (`8s-ago`).
     #[arg(long, value_name = "SEQ|TIME|AGO")]
     pub as_of: Option<String>,
-}
-
-/// `fleetlog delete`.
-#[derive(Args, Debug)]
-pub struct DeleteArgs {
-    /// What to remove.
-    #[command(flatten)]
-    pub what: WhatArgs,
-    /// Return at once instead of waiting until the objects are gone.
-    #[arg(long)]
-    pub no_wait: bool,
-    /// How long to wait, e.g. `30s`.
-    #[arg(long, default_value = "60s", value_parser = duration)]
-    pub timeout: Duration,
 }
 
 /// `fleetlog wait`.

@@ -122,6 +122,9 @@ impl From<ClientError> for Failure {
             ClientError::TooLarge { .. } => {
                 Self::new("CLI0014", sentence, "take large annotations and lists out")
             }
+            ClientError::TooMuch { .. } => {
+                Self::new("CLI0014", sentence, "try fewer manifests at once, or apply it")
+            }
             ClientError::NobodyThere(_) => {
                 let advice = "see whether the hub still runs, and its log; then try again";
                 Self::new("CLI0010", sentence, advice)

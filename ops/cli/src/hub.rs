@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::history::History;
 use fleetlog_bus::{Client, JetStream, SharedBroker};
 use fleetlog_chassis::{Clock, Ids};
-use fleetlog_kernel::{Actor, Service, Timestamp};
+use fleetlog_kernel::{Actor, Position, Service, Timestamp};
 use fleetlog_messages::KindInfo;
 use fleetlog_messages::common::{Outcome, Query, outcome};
 use fleetlog_messages::subject::AggregateId;
@@ -102,6 +102,23 @@ impl Hub {
             }
             Some(outcome::Result::Refused(refusal)) => Err(refusal.into()),
             None => Err(Failure::new("CLI0011", "the outcome is of a later version", "update")),
+        }
+    }
+
+    /// Asks what would come of a command; answers the types of its events.
+    ///
+    /// # Errors
+    /// The refusal that it would have, or that nobody says.
+    pub async fn try_out(
+        &self,
+        to: &AggregateId,
+        payload: Vec<u8>,
+        beside: Vec<u8>,
+    ) -> Result<Vec<String>, Failure> {
+        let seen = Position(self.seen.load(Ordering::Relaxed));
+        match self.client.try_out(to, payload.into(), beside, seen).await? {
+            outcome::Result::Accomplished(done) => Ok(done.types),
+            outcome::Result::Refused(refusal) => Err(refusal.into()),
         }
     }
 

@@ -27,6 +27,17 @@ pub struct Order {
     pub values: Option<BTreeMap<String, String>>,
 }
 
+impl Order {
+    /// The command, and what is said beside it when it is only tried.
+    #[must_use]
+    pub fn to_try(self) -> (Vec<u8>, Vec<u8>) {
+        let Self { command, bundle, values, .. } = self;
+        let applying = Applying { command, bundle, values };
+        let beside = applying.beside();
+        (applying.command, beside)
+    }
+}
+
 /// The command that makes an object what was given.
 ///
 /// # Errors

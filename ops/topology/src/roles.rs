@@ -144,12 +144,17 @@ fn operator() -> Role {
     }
 }
 
-/// Speaks for whoever it has authenticated: their commands and contents under their names, its own
-/// questions; reads the log. Leases and events of Kubernetes are its own to keep; a lease by
-/// which an agent says that it is alive is handed on as a beat.
+/// Speaks for whoever it has authenticated: their commands, done or only tried, and contents under
+/// their names, its own questions; reads the log. Leases and events of Kubernetes are its own to
+/// keep; a lease by which an agent says that it is alive is handed on as a beat.
 fn gateway() -> Role {
-    let mut publish =
-        texts(&["fl.put.*.*.*", "fl.qry.*.gateway.*", "fl.qry.*.*.outcome", "fl.qry.echo.*.echo"]);
+    let mut publish = texts(&[
+        "fl.put.*.*.*",
+        "fl.qry.*.gateway.*",
+        "fl.qry.*.*.outcome",
+        "fl.qry.*.*.try",
+        "fl.qry.echo.*.echo",
+    ]);
     publish.extend(Service::ALL.map(|service| format!("fl.cmd.{service}.*.>")));
     publish.push("$JS.API.STREAM.MSG.GET.EVENTS".to_owned());
     publish.extend(reader("EVENTS", "fl.ev.>"));

@@ -3,6 +3,7 @@
 //! Pure; what an object means is the domains', how it travels is the bus'.
 
 pub mod age;
+mod beside;
 mod check;
 pub mod column;
 mod command;

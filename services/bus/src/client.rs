@@ -11,7 +11,7 @@ use crate::outcomes::heard;
 use crate::port::Message;
 use bytes::Bytes;
 use fleetlog_kernel::{Actor, CommandId, ContentHash, Position, Service};
-use fleetlog_messages::common::{Answer, BlobKept, BlobPut, Outcome, Query, Refusal};
+use fleetlog_messages::common::{Answer, BlobKept, BlobPut, Outcome, Query, Refusal, Try, outcome};
 use fleetlog_messages::core::{RefusedToSeal, SealValues, Sealed, ValuesSealed};
 use fleetlog_messages::subject::{self, AggregateId, Subject};
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
@@ -34,12 +34,21 @@ const SEND_AGAIN: Duration = Duration::from_millis(500);
 /// the few answers of several pages that a connection waits for takes one too.
 const AT_ONCE: usize = 12;
 
+/// How large what goes with a command that is only tried may be, so that both fit a question.
+pub const MAX_BESIDE: usize = 640 * 1024;
+
 /// Why a client has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The command is too large, its manifests taken out.
     #[error("the command has {size} bytes, at most {MAX_COMMAND} are taken")]
     TooLarge {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// What goes with a command that is tried does not fit a question.
+    #[error("what goes with the command has {size} bytes, at most {MAX_BESIDE} are tried")]
+    TooMuch {
         /// Its size in bytes.
         size: usize,
     },
@@ -137,6 +146,37 @@ impl Client {
             }
         }
         Err(ClientError::NoOutcome(id.clone()))
+    }
+
+    /// Asks what would come of a command, `beside` being what would be handed over before it; nothing
+    /// does. The answer is of `after` or newer, and like an outcome.
+    ///
+    /// # Errors
+    /// Only when nobody says; a refusal is an answer.
+    pub async fn try_out(
+        &self,
+        to: &AggregateId,
+        payload: Bytes,
+        beside: Vec<u8>,
+        after: Position,
+    ) -> Result<outcome::Result, ClientError> {
+        if payload.len() > MAX_COMMAND {
+            return Err(ClientError::TooLarge { size: payload.len() });
+        }
+        if beside.len() > MAX_BESIDE {
+            return Err(ClientError::TooMuch { size: beside.len() });
+        }
+        let query = Query {
+            kind: to.kind.clone(),
+            namespace: to.scope.clone().unwrap_or_default(),
+            name: to.name.clone(),
+            min_position: after.0,
+            asked: Try { command: payload.into(), beside }.encode_to_vec(),
+            ..Query::default()
+        };
+        let pages = self.ask(to.service, "try", query).await?;
+        let said = pages.into_iter().find_map(|page| page.outcome?.result);
+        said.ok_or_else(|| ClientError::Unreadable("it says nothing of the command".to_owned()))
     }
 
     /// Sends a command until it is known to be taken; under its id it counts once.

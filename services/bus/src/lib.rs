@@ -36,7 +36,7 @@ mod works;
 
 pub use agent_link::{AgentLink, SYNC_END, SignedDelivery};
 pub use blobs::{Blobs, CHUNK, MAX_CHUNKS};
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, MAX_BESIDE};
 pub use commands::{Commands, LastTold, MAX_COMMAND, Told};
 pub use commit::{Entry, NewCommit};
 pub use credentials::Credentials;

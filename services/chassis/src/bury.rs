@@ -21,6 +21,17 @@ pub(crate) struct Cause {
     advice: &'static str,
 }
 
+impl Cause {
+    /// What the asker is told.
+    pub(crate) fn refusal(self, reason: &str) -> Refusal {
+        Refusal {
+            code: self.code.to_owned(),
+            sentence: format!("{}: {reason}", self.what),
+            advice: self.advice.to_owned(),
+        }
+    }
+}
+
 /// It is not what it should be.
 pub(crate) const UNREADABLE: Cause = Cause {
     code: "CHS0001",
@@ -90,11 +101,6 @@ fn answer(
         return None;
     }
     let (actor, command) = asker(message)?;
-    let refusal = Refusal {
-        code: cause.code.to_owned(),
-        sentence: format!("{}: {reason}", cause.what),
-        advice: cause.advice.to_owned(),
-    };
-    let result = Some(outcome::Result::Refused(refusal));
+    let result = Some(outcome::Result::Refused(cause.refusal(reason)));
     Some((actor.to_string(), Outcome { command: command.to_string(), result }))
 }

@@ -119,7 +119,7 @@ fn command(message: &StoredMessage) -> Result<Read, String> {
 const OTHERS: [&str; 3] = ["service:", "timer:", "cluster:"];
 
 /// Users have no name that others have in `Fl-Actor`, and a header is one line.
-fn is_user(actor: &str) -> bool {
+pub(crate) fn is_user(actor: &str) -> bool {
     let plain = actor.chars().all(|c| c.is_ascii_graphic() || c == ' ') && actor.trim() == actor;
     plain && !actor.is_empty() && !OTHERS.iter().any(|prefix| actor.starts_with(prefix))
 }

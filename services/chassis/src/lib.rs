@@ -28,6 +28,7 @@ mod service;
 mod snapshot;
 mod sweep;
 mod tasks;
+mod tried;
 mod watched;
 
 pub use alarm::{Alarms, Moved, Timed, Wake};

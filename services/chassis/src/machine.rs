@@ -216,6 +216,12 @@ pub trait Shell<M: Machine>: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Completes a request that is only tried, as [`Self::prepare`] does a user's: nothing may be
+    /// kept, made or undone. `beside` is what would have been handed over before it.
+    async fn try_out(&self, _request: &mut Request, _beside: Bytes) -> Result<(), Unprepared> {
+        Ok(())
+    }
+
     /// How long a command may wait for more like it, so that what they ask for is done once. The
     /// wait ends as soon as something else comes for the same aggregate; who comes meanwhile does
     /// not wait anew.

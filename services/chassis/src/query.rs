@@ -6,6 +6,7 @@ use crate::lag;
 use crate::machine::Machine;
 use crate::rebuild::Standing;
 use crate::redo;
+use crate::tried;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, Message};
 use fleetlog_kernel::{Actor, CommandId, Position, Timestamp};
@@ -101,6 +102,7 @@ async fn answer<M: Machine + Default>(
             Ok(vec![Answer { position, ..Answer::default() }])
         }
         "projection" => projection(context).await,
+        "try" => tried::tried(context, &actor, query).await,
         "redo" => redo::redo(context, &actor, query.sequence).await,
         own => {
             let (position, found) = found(context, own, &query).await?;
@@ -146,7 +148,7 @@ pub(crate) fn ask<M: Machine>(
     machine.question(verb, query, at).unwrap_or_else(|| {
         let sentence = format!("\"{verb}\" is not something to ask {}", M::SERVICE);
         let advice =
-            "ask for \"get\", \"outcome\", \"hash\", \"moment\", \"rows\" or \"projection\"";
+            "ask for \"get\", \"outcome\", \"try\", \"hash\", \"moment\", \"rows\" or \"projection\"";
         Err(refusal("CHS0003", &sentence, advice))
     })
 }

@@ -13,6 +13,7 @@ use fleetlog_messages::core::{RefusedToSeal, SealValues, Sealed, ValuesSealed};
 use fleetlog_messages::subject;
 use fleetlog_objects::value_names;
 use prost::Message as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many bytes the values of one secret may have, names included, so that its command can be
@@ -58,15 +59,28 @@ fn read(message: &Message) -> Result<SealValues, String> {
     if read.values.is_empty() { Err("there is nothing to seal".to_owned()) } else { Ok(read) }
 }
 
+/// The values as they would be sealed: under no key, by nothing but their size.
+///
+/// # Errors
+/// The refusal of those that would not be.
+pub(crate) fn as_if(values: SealValues, key: &str) -> Result<Sealed, common::Refusal> {
+    fits(&values.values)?;
+    let body = vec![0; values.encoded_len()];
+    Ok(Sealed { key: key.to_owned(), body, names: value_names(values.values) })
+}
+
+fn fits(values: &BTreeMap<String, String>) -> Result<(), common::Refusal> {
+    let size: usize = values.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let limit = LARGEST;
+    if size > limit { Err((&Refusal::TooLarge { size, limit }).into()) } else { Ok(()) }
+}
+
 async fn sealed(
     context: &Context<Core>,
     keys: &Keys,
     SealValues { values }: SealValues,
 ) -> Result<Sealed, common::Refusal> {
-    let size: usize = values.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if size > LARGEST {
-        return Err((&Refusal::TooLarge { size, limit: LARGEST }).into());
-    }
+    fits(&values)?;
     let unsealed = || Refusal::OutOfReach { reason: "there is no randomness".to_owned() };
     let values = values.into_iter().collect();
     let sealing = seal(&values).ok_or_else(|| common::Refusal::from(&unsealed()))?;

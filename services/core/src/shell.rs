@@ -8,11 +8,13 @@ use crate::{sealing, seals};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleetlog_bus::{Fault, Keys};
-use fleetlog_chassis::{Context, Ground, Origin, Request, Shell, Unprepared};
+use fleetlog_chassis::{Context, Denied, Ground, Origin, Request, Shell, Unprepared};
 use fleetlog_messages::common::Query;
+use fleetlog_messages::core::SealValues;
 use fleetlog_messages::subject::AggregateId;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use prost::Message as _;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +49,18 @@ impl Shell<Core> for Around {
         let keys = destroyed(request);
         let destroyed = keys.into_iter().map(|key| async move { self.keys.destroy(&key).await });
         Ok(stream::iter(destroyed).buffer_unordered(AT_ONCE).try_collect::<()>().await?)
+    }
+
+    /// The values of a secret come beside a command that is tried; nothing is sealed.
+    async fn try_out(&self, request: &mut Request, beside: Bytes) -> Result<(), Unprepared> {
+        if beside.is_empty() {
+            return Ok(());
+        }
+        let values = SealValues::decode(beside);
+        let values = values.map_err(|e| Denied::Unreadable(format!("its values: {e}")))?;
+        let sealed = seals::as_if(values, request.id.as_str()).map_err(Denied::Refused)?;
+        request.payload = fleetlog_objects::with_sealed(&request.payload, sealed).into();
+        Ok(())
     }
 
     fn patience(&self, from: &Origin, to: &AggregateId, payload: &Bytes) -> Duration {

@@ -4,10 +4,10 @@
 use crate::Gateway;
 use crate::read::unanswered;
 use crate::requests::Asked;
-use fleetlog_bus::Client;
+use fleetlog_bus::{Client, ClientError};
 use fleetlog_gateway_domain::{At, Key, Kind, Served, Status};
 use fleetlog_kernel::{Actor, Position};
-use fleetlog_messages::common::{Outcome, Refusal, outcome};
+use fleetlog_messages::common::{Accomplished, Outcome, Refusal, outcome};
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_objects::{Applying, How, LAST_APPLIED, apply, strip_served, with_sealed};
 use serde_json::Value;
@@ -21,6 +21,22 @@ pub(crate) const SHOWN: Duration = Duration::from_secs(10);
 const NONE: &str = "0";
 /// The code of core that there is such an object already.
 const EXISTS: &str = "COR0003";
+
+/// Whether a command is to be carried out, or its decider only asked what would come of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// It is sent.
+    Done,
+    /// A dry run.
+    Tried,
+}
+
+impl Aim {
+    /// By whether a dry run was asked for.
+    pub const fn of(dry_run: bool) -> Self {
+        if dry_run { Self::Tried } else { Self::Done }
+    }
+}
 
 /// Why a command was not carried out.
 pub(crate) enum Failed {
@@ -54,22 +70,55 @@ impl Refused {
 }
 
 impl Gateway {
-    /// Has an object applied that should stand at `version`; answers it as it is then.
+    /// Has an object applied that should stand at `version`; answers it as it is then, or as it was
+    /// given where that was only tried.
     pub(crate) async fn send(
         &self,
         asked: &Asked<'_>,
         key: &Key,
         object: &Value,
-        version: String,
+        (version, aim): (String, Aim),
     ) -> Result<Value, Failed> {
-        let (kind, part) = (asked.kind.kept(), asked.place.subresource.is_some());
+        let (kind, actor) = (asked.kind.kept(), asked.who.actor());
         if let Some(lane) = self.lane(kind) {
             let current = self.current(kind, key).filter(|now| now.version.to_string() == version);
             if current.is_none() && version != NONE {
                 return Err(Failed::Moved);
             }
-            return self.keep(lane, (kind, key), object, current.as_deref()).await;
+            return self.keep(lane, (kind, key), object, (current.as_deref(), aim)).await;
         }
+        let applying = self.applying(asked, key, object, &version)?;
+        let answered = match aim {
+            Aim::Tried => {
+                let beside = applying.beside();
+                self.tried(&actor, kind, key, (applying.command, beside)).await
+            }
+            Aim::Done => {
+                let handed_over = self.handed_over(&actor, applying).await;
+                let command = handed_over.map_err(|why| Failed::Status(unanswered(&why)))?;
+                self.decided(&actor, kind, key, command).await
+            }
+        };
+        match answered {
+            Ok(()) if aim == Aim::Tried => Ok(object.clone()),
+            // What went with its last finalizer is answered as it was then.
+            Ok(()) => {
+                Ok(self.current(kind, key).map_or_else(|| object.clone(), |now| now.object.clone()))
+            }
+            Err(Refused::Status(status)) => Err(Failed::Status(status)),
+            Err(Refused::Domain(refusal)) => Err(self.refused(kind, key, &version, &refusal).await),
+        }
+    }
+
+    /// The command that has an object applied, and what goes with it.
+    fn applying(
+        &self,
+        asked: &Asked<'_>,
+        key: &Key,
+        object: &Value,
+        version: &str,
+    ) -> Result<Applying, Failed> {
+        let (kind, part) = (asked.kind.kept(), asked.place.subresource.is_some());
         let mut given = kind.said(object).into_owned();
         let managed = given["metadata"]["managedFields"].take();
         let status = given["status"].take();
@@ -90,34 +139,25 @@ impl Gateway {
         };
         let same = current.is_some_and(|current| values(&current.object) == values(object));
         let how = How {
-            resource_version: version.clone(),
+            resource_version: version.to_owned(),
             replace_metadata: true,
             keep_values: same && kind.is_plain(),
             status: part,
         };
-        let unsendable = |why: fleetlog_objects::NoCommand| {
+        apply(kind.0, given, &how).map_err(|why| {
             Failed::Status(Status::new(422, "Invalid", why.to_string()).of(kind, &key.name))
-        };
-        let Applying { mut command, bundle, values } =
-            apply(kind.0, given, &how).map_err(unsendable)?;
-        let client = self.client_of(&asked.who.actor());
-        let unanswered = |why| Failed::Status(unanswered(&why));
+        })
+    }
+
+    /// Hands over what goes before a command; answers the command.
+    async fn handed_over(&self, actor: &str, applying: Applying) -> Result<Vec<u8>, ClientError> {
+        let Applying { command, bundle, values } = applying;
+        let client = self.client_of(actor);
         if let Some(bundle) = bundle {
-            client.put_blob(bundle.into()).await.map_err(unanswered)?;
+            client.put_blob(bundle.into()).await?;
         }
-        if let Some(values) = values {
-            let sealed = client.seal(values).await.map_err(unanswered)?;
-            command = with_sealed(&command, sealed);
-        }
-        match self.decided(&asked.who.actor(), kind, key, command).await {
-            Ok(()) => {}
-            Err(Refused::Status(status)) => return Err(Failed::Status(status)),
-            Err(Refused::Domain(refusal)) => {
-                return Err(self.refused(kind, key, &version, &refusal).await);
-            }
-        }
-        // What went with its last finalizer is answered as it was then.
-        Ok(self.current(kind, key).map_or_else(|| object.clone(), |now| now.object.clone()))
+        let Some(values) = values else { return Ok(command) };
+        Ok(with_sealed(&command, client.seal(values).await?))
     }
 
     /// A refusal as it is to be told: that the object has moved meanwhile, or what was refused.
@@ -150,30 +190,30 @@ impl Gateway {
         key: &Key,
         command: Vec<u8>,
     ) -> Result<(), Refused> {
-        let Some(service) = kind.0.service else {
-            return Err(Refused::Status(Status::no_such_path()));
-        };
-        let to = AggregateId {
-            service,
-            kind: kind.0.token.to_owned(),
-            scope: Some(key.namespace.clone()).filter(|_| kind.0.namespaced),
-            name: key.name.clone(),
-        };
-        let outcome = self.client_of(actor).command(&to, command.into()).await;
+        let outcome = self.client_of(actor).command(&target(kind, key)?, command.into()).await;
         let Outcome { result, .. } = outcome.map_err(|why| Refused::Status(unanswered(&why)))?;
-        let done = match result {
-            Some(outcome::Result::Accomplished(done)) => Position(done.position),
-            Some(outcome::Result::Refused(refusal)) => return Err(Refused::Domain(refusal)),
-            None => {
-                let message = "Internal error occurred: the outcome is of a later version";
-                return Err(Refused::Status(Status::new(500, "InternalError", message)));
-            }
-        };
+        let done = Position(carried_out(result)?.position);
         let shown = timeout(SHOWN, self.board.reached(done)).await;
         shown.map_err(|_| {
             let message = "Timeout: it is decided, the view of the log is behind";
             Refused::Status(Status::new(504, "Timeout", message))
         })
+    }
+
+    /// Asks what would come of a command in the name of an actor, given what goes with it.
+    pub(crate) async fn tried(
+        &self,
+        actor: &str,
+        kind: Kind,
+        key: &Key,
+        (command, beside): (Vec<u8>, Vec<u8>),
+    ) -> Result<(), Refused> {
+        let version = self.board.look(|view| view.version());
+        let seen = Position(version / Position::OBJECTS_PER_COMMIT);
+        let (to, client) = (target(kind, key)?, self.client_of(actor));
+        let said = client.try_out(&to, command.into(), beside, seen).await;
+        let said = said.map_err(|why| Refused::Status(unanswered(&why)))?;
+        carried_out(Some(said)).map(drop)
     }
 
     fn client_of(&self, actor: &str) -> Client {
@@ -186,6 +226,28 @@ impl Gateway {
         match kind.said(&served.object) {
             Cow::Borrowed(_) => Some(served),
             Cow::Owned(object) => Some(Arc::new(Served::of(object))),
+        }
+    }
+}
+
+/// The aggregate that decides on an object.
+fn target(kind: Kind, key: &Key) -> Result<AggregateId, Refused> {
+    let service = kind.0.service.ok_or_else(|| Refused::Status(Status::no_such_path()))?;
+    Ok(AggregateId {
+        service,
+        kind: kind.0.token.to_owned(),
+        scope: Some(key.namespace.clone()).filter(|_| kind.0.namespaced),
+        name: key.name.clone(),
+    })
+}
+
+fn carried_out(result: Option<outcome::Result>) -> Result<Accomplished, Refused> {
+    match result {
+        Some(outcome::Result::Accomplished(done)) => Ok(done),
+        Some(outcome::Result::Refused(refusal)) => Err(Refused::Domain(refusal)),
+        None => {
+            let message = "Internal error occurred: the outcome is of a later version";
+            Err(Refused::Status(Status::new(500, "InternalError", message)))
         }
     }
 }

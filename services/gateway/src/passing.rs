@@ -2,7 +2,7 @@
 //! beginning (spec/gateway 5.12, 0.1). What they may become lies in `domain/src/passing.rs`.
 
 use crate::board::{Board, Interest};
-use crate::commands::Failed;
+use crate::commands::{Aim, Failed};
 use crate::read::unanswered;
 use crate::requests::Asked;
 use crate::shared::Shared;
@@ -244,19 +244,25 @@ impl Gateway {
     }
 
     /// Keeps an object that passes, which stands at `current` if there is one; answers it as it is
-    /// then.
+    /// then, or as it was given where that was only tried.
     pub(crate) async fn keep(
         &self,
         lane: &Lane,
         (kind, key): (Kind, &Key),
         object: &Value,
-        current: Option<&Served>,
+        (current, aim): (Option<&Served>, Aim),
     ) -> Result<Value, Failed> {
         let became = match current {
             None => self.born(lane, (kind, key), object.clone()),
             Some(current) => passing::changed(kind, &current.object, object.clone()),
         };
         let became = became.map_err(Failed::Status)?;
+        if aim == Aim::Tried {
+            if let Became::This(became) = &became {
+                passing::kept(kind, became).map_err(Failed::Status)?;
+            }
+            return Ok(object.clone());
+        }
         let expected = current.map_or(Position::START, |current| position_of(current.version));
         lane.put(kind, key, &became, expected).await?;
         if lane.passing == Passing::Lease && key.name == HEARTBEAT {

@@ -261,7 +261,7 @@ pub(crate) fn unanswered(why: &ClientError) -> Status {
         ClientError::Refused(refusal) => {
             Status::bad(format!("{}: {} ({})", refusal.code, refusal.sentence, refusal.advice))
         }
-        ClientError::TooLarge { .. } => {
+        ClientError::TooLarge { .. } | ClientError::TooMuch { .. } => {
             Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {why}"))
         }
         ClientError::NobodyThere(_) | ClientError::Fault(_) => {

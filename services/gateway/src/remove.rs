@@ -1,7 +1,7 @@
 //! Deletions: of one object, or of all that a selector means.
 
 use crate::Gateway;
-use crate::commands::{Failed, Refused};
+use crate::commands::{Aim, Failed, Refused};
 use crate::read::{item, key_of, one, selects};
 use crate::requests::Asked;
 use crate::respond::{Body, document};
@@ -19,7 +19,7 @@ impl Gateway {
         let current = current.ok_or_else(|| Status::not_found(asked.kind, &key.name))?;
         let options = deletion(asked)?;
         preconditions(asked, &options, &current)?;
-        let left = if options.dry_run { None } else { self.remove(asked, &key, &current).await? };
+        let left = self.remove(asked, &key, &current, options.aim).await?;
         let same = |served: &Arc<Served>| served.object["metadata"]["uid"] == *uid(&current);
         match left.filter(same) {
             Some(left) => one(asked, 200, &left.object, self.clock.now()),
@@ -39,11 +39,7 @@ impl Gateway {
                 continue;
             }
             preconditions(asked, &deletion, &served)?;
-            let removed = match deletion.dry_run {
-                true => Ok(None),
-                false => self.remove(asked, &key, &served).await,
-            };
-            match removed {
+            match self.remove(asked, &key, &served, deletion.aim).await {
                 // Somebody else was quicker.
                 Err(status) if status.code == 404 => continue,
                 removed => removed?,
@@ -59,14 +55,19 @@ impl Gateway {
         Ok(document(200, Form::Json, &list))
     }
 
-    /// Has this incarnation of an object removed; answers what is left of it.
+    /// Has this incarnation of an object removed; answers what is left of it, of one whose removal is
+    /// only tried nothing.
     async fn remove(
         &self,
         asked: &Asked<'_>,
         key: &Key,
         current: &Served,
+        aim: Aim,
     ) -> Result<Option<Arc<Served>>, Status> {
         if let Some(lane) = self.lane(asked.kind) {
+            if aim == Aim::Tried {
+                return Ok(None);
+            }
             return self.let_go(lane, (asked.kind, key), current).await.map_err(
                 |failed| match failed {
                     Failed::Moved => Status::conflict(asked.kind, &key.name),
@@ -77,8 +78,13 @@ impl Gateway {
         let not_written = |_| Status::not_allowed("delete", asked.kind.0.kind);
         let uid = uid(current).as_str().unwrap_or_default();
         let command = delete(asked.kind.0, uid).map_err(not_written)?;
-        let refusal = match self.decided(&asked.who.actor(), asked.kind, key, command).await {
-            Ok(()) => return Ok(self.current(asked.kind, key)),
+        let actor = asked.who.actor();
+        let answered = match aim {
+            Aim::Done => self.decided(&actor, asked.kind, key, command).await,
+            Aim::Tried => self.tried(&actor, asked.kind, key, (command, vec![])).await,
+        };
+        let refusal = match answered {
+            Ok(()) => return Ok(self.current(asked.kind, key).filter(|_| aim == Aim::Done)),
             Err(Refused::Status(status)) => return Err(status),
             Err(Refused::Domain(refusal)) => refusal,
         };
@@ -96,7 +102,7 @@ fn uid(served: &Served) -> &Value {
 
 /// How a deletion is meant: by its body, or by its parameters.
 struct Deletion {
-    dry_run: bool,
+    aim: Aim,
     preconditions: Value,
 }
 
@@ -126,7 +132,7 @@ fn deletion(asked: &Asked<'_>) -> Result<Deletion, Status> {
         return Err(Status::invalid_options("propagationPolicy", words));
     }
     let preconditions = options["preconditions"].take();
-    Ok(Deletion { dry_run: by_query || by_body, preconditions })
+    Ok(Deletion { aim: Aim::of(by_query || by_body), preconditions })
 }
 
 /// Refuses where a deletion names another incarnation or version.

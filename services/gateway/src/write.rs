@@ -1,7 +1,7 @@
 //! Writes: what is there, what it is to become, whether that may be, and the command for it.
 
 use crate::Gateway;
-use crate::commands::Failed;
+use crate::commands::{Aim, Failed};
 use crate::read::{key_of, one};
 use crate::requests::{Asked, ask};
 use crate::respond::{Body, warn};
@@ -69,13 +69,13 @@ impl Gateway {
             requested(&mut made.object, &asked.who.caller);
         }
         self.admitted(asked, None, &made.object)?;
-        if options.dry_run {
-            let new = (self.ids.command(), self.clock.now());
-            let object = foreseen(asked.kind, None, made.object, (new.0.as_str(), new.1));
-            return answered(self, asked, 201, &object, &made.warnings);
-        }
         let none = Position::START.resource_version(0);
-        match self.send(asked, &key, &made.object, none).await {
+        match self.send(asked, &key, &made.object, (none, Aim::of(options.dry_run))).await {
+            Ok(_) if options.dry_run => {
+                let new = (self.ids.command(), self.clock.now());
+                let object = foreseen(asked.kind, None, made.object, (new.0.as_str(), new.1));
+                answered(self, asked, 201, &object, &made.warnings)
+            }
             Ok(object) => answered(self, asked, 201, &object, &made.warnings),
             Err(Failed::Moved) => Err(Status::exists(asked.kind, &key.name)),
             Err(Failed::Status(status)) => Err(status),
@@ -191,13 +191,16 @@ impl Gateway {
         let Checked { object, warnings } = after;
         let admitted = self.admitted(asked, Some(&current.object), &object);
         admitted.map_err(Failed::Status)?;
+        let how = (current.version.to_string(), Aim::of(options.dry_run));
+        let sent = match is_unchanged(&current.object, &object) {
+            true => object.clone(),
+            false => self.send(asked, &key_of(asked), &object, how).await?,
+        };
         let shown = if options.dry_run {
             let none = ("", self.clock.now());
             foreseen(asked.kind, Some(&current.object), object, none)
-        } else if is_unchanged(&current.object, &object) {
-            object
         } else {
-            self.send(asked, &key_of(asked), &object, current.version.to_string()).await?
+            sent
         };
         answered(self, asked, 200, &shown, &warnings).map_err(Failed::Status)
     }

@@ -51,6 +51,14 @@ impl Shell<Works> for Around {
         }
     }
 
+    async fn try_out(&self, request: &mut Request, beside: Bytes) -> Result<(), Unprepared> {
+        small(request)?;
+        let Some(bundle) = bundle(request)? else { return Ok(()) };
+        let fits = manifests::fits(&bundle);
+        let checked = fits.and_then(|()| manifests::check_outline(&bundle, &beside));
+        Ok(checked.map_err(|refusal| denied(&refusal))?)
+    }
+
     /// Reports that come together are summed up together.
     fn patience(&self, from: &Origin, to: &AggregateId, payload: &Bytes) -> Duration {
         let told = matches!(from, Origin::Service { .. });
@@ -100,10 +108,7 @@ impl Shell<Works> for Around {
 impl Around {
     /// Refuses a command that is too large, or whose manifests are not what it says.
     async fn check(&self, request: &Request) -> Result<(), Denied> {
-        let (size, limit) = (request.payload.len(), MAX_COMMAND);
-        if size > limit {
-            return Err(denied(&Refusal::CommandTooLarge { size, limit }));
-        }
+        small(request)?;
         let Some(bundle) = bundle(request)? else { return Ok(()) };
         self.check_bundle(&bundle).await.map_err(|refusal| denied(&refusal))
     }
@@ -165,6 +170,11 @@ impl Around {
         let body = body.ok_or_else(|| Fault::lasting(step(), "they are missing"))?;
         serde_json::from_slice(&body).map_err(|error| Fault::lasting(step(), error))
     }
+}
+
+fn small(request: &Request) -> Result<(), Denied> {
+    let (size, limit) = (request.payload.len(), MAX_COMMAND);
+    if size > limit { Err(denied(&Refusal::CommandTooLarge { size, limit })) } else { Ok(()) }
 }
 
 /// The bundle that a user's command names; the domain refuses those without one.

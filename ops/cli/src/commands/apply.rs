@@ -1,7 +1,7 @@
 //! `apply`: everything is read and checked, then manifests and commands are sent, in an order in
 //! which each finds what it refers to.
 
-use crate::args::{ApplyArgs, Output};
+use crate::args::{ApplyArgs, DryRun, Output};
 use crate::documents::{self, Given, Source};
 use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
@@ -77,8 +77,16 @@ const ORDER: [&str; 20] = [
 pub async fn run(args: ApplyArgs, open: impl AsyncFnOnce() -> Result<Hub, Failure>) -> Done {
     let sources = documents::sources(&args.filename)?;
     let orders = prepare(&sources, args.namespace.as_deref())?;
-    let hub = open().await?;
     let output = args.output.output;
+    let dry_run = args.dry_run.dry_run;
+    if dry_run != DryRun::None && matches!(output, Output::Json | Output::Yaml) {
+        let advice = "leave -o away, or use -o name";
+        return Err(Failure::usage("a dry run has no objects to print", advice));
+    }
+    let hub = open().await?;
+    if dry_run != DryRun::None {
+        return try_all(&hub, orders, (dry_run, output)).await;
+    }
     let mut told = |applied: &Applied| match output {
         Output::Table | Output::Wide => line(&applied.to_string()),
         Output::Name => line(&applied.target.full_name()),
@@ -145,6 +153,40 @@ pub async fn apply_documents(
         }
     }
     Ok(done)
+}
+
+/// Tries each order by itself, and tells what would come of it: nothing is there for one that another
+/// before it would make.
+async fn try_all(hub: &Hub, orders: Vec<Order>, (how, output): (DryRun, Output)) -> Done {
+    let mut wrong = vec![];
+    for order in orders {
+        let (reference, name) = (order.target.reference(), order.target.full_name());
+        match try_out(hub, order, how).await {
+            Ok(_) if output == Output::Name => line(&name),
+            Ok(applied) => line(&format!("{applied}{}", how.words())),
+            Err(failure) => wrong.push(failure.at(&reference)),
+        }
+    }
+    Failure::all(wrong).map_or(Ok(()), Err)
+}
+
+/// What would come of an order: by what there is, or by who decides.
+///
+/// # Errors
+/// The refusal, or a hub that does not answer.
+pub async fn try_out(hub: &Hub, order: Order, how: DryRun) -> Result<Applied, Failure> {
+    let (target, position) = (order.target.clone(), 0);
+    let namespace = target.namespace.as_deref();
+    let before = hub.object(target.info, namespace, &target.name, Bodies::LeftOut).await?;
+    let mut change = if before.is_none() { Change::Created } else { Change::Configured };
+    if how == DryRun::Server {
+        let aggregate = kinds::aggregate(target.info, namespace, &target.name)?;
+        let (command, beside) = order.to_try();
+        if hub.try_out(&aggregate, command, beside).await?.is_empty() {
+            change = Change::Unchanged;
+        }
+    }
+    Ok(Applied { target, change, position })
 }
 
 /// Hands the manifests over, then sends the command.

@@ -1,6 +1,6 @@
 //! `delete`: asks for the removal of objects and waits until they are gone.
 
-use crate::args::DeleteArgs;
+use crate::args::{DeleteArgs, DryRun};
 use crate::commands::get::{targets, wanted};
 use crate::failure::{Done, Failure};
 use crate::hub::{Bodies, Hub};
@@ -27,6 +27,9 @@ pub async fn run(args: &DeleteArgs, hub: &Hub) -> Done {
     if targets.is_empty() {
         eprintln!("No resources found");
     }
+    if args.dry_run.dry_run != DryRun::None {
+        return try_all(hub, &targets, args.dry_run.dry_run).await;
+    }
     let until = Instant::now() + args.timeout;
     let (mut asked, mut wrong) = (vec![], vec![]);
     for target in &targets {
@@ -47,6 +50,38 @@ pub async fn run(args: &DeleteArgs, hub: &Hub) -> Done {
         line(&format!("{kind} \"{}\" {said}", target.name));
     }
     Failure::all(wrong).map_or(Ok(()), Err)
+}
+
+/// Tells of each whether it would be removed.
+async fn try_all(hub: &Hub, targets: &[Target], how: DryRun) -> Done {
+    let mut wrong = vec![];
+    for target in targets {
+        match try_out(hub, target, how).await {
+            Ok(()) => {
+                let kind = target.info.in_group(target.info.singular);
+                line(&format!("{kind} \"{}\" deleted{}", target.name, how.words()));
+            }
+            Err(failure) => wrong.push(failure),
+        }
+    }
+    Failure::all(wrong).map_or(Ok(()), Err)
+}
+
+/// Whether an object is there and, where the hub is asked, may be removed.
+///
+/// # Errors
+/// The refusal, or that there is no such object.
+pub async fn try_out(hub: &Hub, target: &Target, how: DryRun) -> Done {
+    let command = orders::delete(target)?;
+    if uid(hub, target).await?.is_none() {
+        return Err(target.not_found());
+    }
+    if how == DryRun::Server {
+        let aggregate = kinds::aggregate(target.info, target.namespace.as_deref(), &target.name)?;
+        let tried = hub.try_out(&aggregate, command, vec![]).await;
+        tried.map_err(|failure| failure.at(&target.reference()))?;
+    }
+    Ok(())
 }
 
 /// Asks for the removal; answers the uid of what is removed.

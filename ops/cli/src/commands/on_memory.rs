@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod dlq;
 #[cfg(test)]
+mod dry_runs;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod past;

@@ -222,6 +222,7 @@ pub const MESSAGES: &[Is] = &[
     Is::of::<common::ProjectionEvent>("fleetlog.common.v1.ProjectionEvent"),
     Is::of::<common::ProjectionRebuildRequested>("fleetlog.common.v1.ProjectionRebuildRequested"),
     Is::of::<common::Query>("fleetlog.common.v1.Query"),
+    Is::of::<common::Try>("fleetlog.common.v1.Try"),
     Is::of::<common::Answer>("fleetlog.common.v1.Answer"),
     Is::of::<common::RowHash>("fleetlog.common.v1.RowHash"),
     Is::of::<core::ObjectCommand>("fleetlog.core.v1.ObjectCommand"),

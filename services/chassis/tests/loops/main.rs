@@ -16,5 +16,6 @@ mod snapshots;
 mod stage;
 mod supervision;
 mod tally;
+mod trials;
 mod watching;
 mod woken;

@@ -62,6 +62,18 @@ pub fn check(said: &Bundle, body: &[u8]) -> Result<(), Refusal> {
         let difference = format!("have {} bytes, not {}", body.len(), said.size);
         return Err(Refusal::OtherBundle { difference });
     }
+    check_each(said, &manifests)
+}
+
+/// Checks what the manifests of a bundle are known by, where the bundle itself is not handed over.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_outline(said: &Bundle, outline: &[u8]) -> Result<(), Refusal> {
+    check_each(said, &read(outline)?)
+}
+
+fn check_each(said: &Bundle, manifests: &[Value]) -> Result<(), Refusal> {
     if manifests.len() as u64 != u64::from(said.count) {
         let difference = format!("are {}, not {}", manifests.len(), said.count);
         return Err(Refusal::OtherBundle { difference });

@@ -8,6 +8,7 @@ mod argo;
 mod clusteradm;
 mod controller;
 mod definitions;
+mod dry_runs;
 mod fleet;
 mod kube_rs;
 mod operation;

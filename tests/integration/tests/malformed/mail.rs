@@ -147,7 +147,9 @@ impl Writer {
 
     fn requests(&mut self, place: &Place) -> Vec<Mail> {
         let verbs: &[&str] = match place.pattern.split('.').nth(1) {
-            Some("qry") => &["get", "outcome", "hash", "rows", "explain", "simulate", "nonsense"],
+            Some("qry") => {
+                &["get", "outcome", "try", "hash", "rows", "explain", "simulate", "nonsense"]
+            }
             Some("put") => &["blob", "seal", "nonsense"],
             _ => &["nobody"],
         };

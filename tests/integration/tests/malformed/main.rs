@@ -128,6 +128,7 @@ async fn the_table_reaches_all_that_others_write_and_services_take() {
         expected.insert(("gateway", format!("fl.cmd.{service}.*.>")));
         expected.insert(("gateway", format!("fl.qry.{service}.gateway.*")));
         expected.insert(("gateway", format!("fl.qry.{service}.*.outcome")));
+        expected.insert(("gateway", format!("fl.qry.{service}.*.try")));
         expected.insert(("gateway", format!("fl.put.{service}.*.*")));
         for from in ["registration", "placement", "work", "addon", "core"] {
             expected.insert((from, format!("fl.do.{service}.{from}.>")));

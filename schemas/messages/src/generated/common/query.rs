@@ -39,6 +39,18 @@ pub struct Query {
     #[prost(bytes = "vec", tag = "11")]
     pub asked: ::prost::alloc::vec::Vec<u8>,
 }
+/// `try`: what would be decided if this command came now, on the aggregate that the question names by
+/// kind, namespace and name; nothing comes of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Try {
+    /// The encoded command message of the kind.
+    #[prost(bytes = "vec", tag = "1")]
+    pub command: ::prost::alloc::vec::Vec<u8>,
+    /// What would have been handed over before it, in short: of a bundle the JSON array of what its
+    /// manifests are known by, of a secret its values (`SealValues`). Looked at, kept nowhere.
+    #[prost(bytes = "vec", tag = "2")]
+    pub beside: ::prost::alloc::vec::Vec<u8>,
+}
 /// One page of an answer; pages count from 0, and an empty message ends them.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Answer {
@@ -53,7 +65,7 @@ pub struct Answer {
     /// Set instead of everything else when the question is refused.
     #[prost(message, optional, tag = "4")]
     pub refusal: ::core::option::Option<crate::common::Refusal>,
-    /// For `outcome`.
+    /// For `outcome` and `redo`; for `try` without a command, at position 0.
     #[prost(message, optional, tag = "5")]
     pub outcome: ::core::option::Option<crate::common::Outcome>,
     /// For `hash`: over the canonical encoding of the whole state.
