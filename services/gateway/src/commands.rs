@@ -93,11 +93,10 @@ impl Gateway {
                 let beside = applying.beside();
                 self.tried(&actor, kind, key, (applying.command, beside)).await
             }
-            Aim::Done => {
-                let handed_over = self.handed_over(&actor, applying).await;
-                let command = handed_over.map_err(|why| Failed::Status(unanswered(&why)))?;
-                self.decided(&actor, kind, key, command).await
-            }
+            Aim::Done => match self.handed_over(&actor, applying).await {
+                Ok(command) => self.decided(&actor, kind, key, command).await,
+                Err(refused) => Err(refused),
+            },
         };
         match answered {
             Ok(()) if aim == Aim::Tried => Ok(object.clone()),
@@ -150,14 +149,18 @@ impl Gateway {
     }
 
     /// Hands over what goes before a command; answers the command.
-    async fn handed_over(&self, actor: &str, applying: Applying) -> Result<Vec<u8>, ClientError> {
+    async fn handed_over(&self, actor: &str, applying: Applying) -> Result<Vec<u8>, Refused> {
         let Applying { command, bundle, values } = applying;
         let client = self.client_of(actor);
+        let refused = |why| match why {
+            ClientError::Refused(refusal) if !is_of_the_hub(&refusal) => Refused::Domain(refusal),
+            why => Refused::Status(unanswered(&why)),
+        };
         if let Some(bundle) = bundle {
-            client.put_blob(bundle.into()).await?;
+            client.put_blob(bundle.into()).await.map_err(refused)?;
         }
         let Some(values) = values else { return Ok(command) };
-        Ok(with_sealed(&command, client.seal(values).await?))
+        Ok(with_sealed(&command, client.seal(values).await.map_err(refused)?))
     }
 
     /// A refusal as it is to be told: that the object has moved meanwhile, or what was refused.
@@ -228,6 +231,11 @@ impl Gateway {
             Cow::Owned(object) => Some(Arc::new(Served::of(object))),
         }
     }
+}
+
+/// Whether the hub says no for what it lacks, not for what was asked.
+fn is_of_the_hub(refusal: &Refusal) -> bool {
+    ["CHS", "HUB"].iter().any(|of| refusal.code.starts_with(of))
 }
 
 /// The aggregate that decides on an object.

@@ -6,12 +6,15 @@ use serde_json::{Value, json};
 const BINDINGS: &str =
     "/apis/cluster.open-cluster-management.io/v1beta2/namespaces/t/managedclustersetbindings";
 const MAPS: &str = "/api/v1/namespaces/t/configmaps";
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/t/leases";
 const SECRETS: &str = "/api/v1/namespaces/t/secrets";
 
 /// How much lies in every stream that a write could reach.
 async fn stored(stage: &Stage) -> Vec<usize> {
     let mut all = vec![];
-    for stream in ["EVENTS", "CMD", "DO", "RESULT", "DLQ", "BLOBS", "KEYS", "WORK"] {
+    for stream in
+        ["EVENTS", "CMD", "DO", "RESULT", "DLQ", "BLOBS", "KEYS", "WORK", "LEASE", "KEVENTS"]
+    {
         all.push(stage.count(stream).await);
     }
     all
@@ -47,10 +50,7 @@ async fn gw057_a_dry_run_is_refused_by_who_decides_as_the_write_would_be() {
         ),
         ("PLC", ("POST", PLACEMENTS, labelled)),
         ("WRK", ("POST", WORKS, works(json!([twice, twice])))),
-        (
-            "ADD",
-            ("POST", addon, json!({"metadata": {"name": "x"}, "spec": {"installNamespace": "A"}})),
-        ),
+        ("ADD", ("POST", addon, json!({"metadata": {"name": "x", "labels": {"a": "no good!"}}}))),
         ("COR", ("PATCH", &format!("{MAPS}/m"), json!({"data": {"a": "2"}}))),
         ("COR", ("DELETE", "/api/v1/namespaces/default", Value::Null)),
         ("COR", ("POST", SECRETS, json!({"metadata": {"name": "s"}, "data": values}))),
@@ -89,8 +89,11 @@ async fn gw057_a_dry_run_that_is_good_hands_nothing_over_and_seals_nothing() {
             "data": {"a": "Z2VoZWlt"}}),
         ),
         ("POST", format!("{MAPS}?dryRun=All"), json!({"metadata": {"name": "m"}})),
+        ("POST", format!("{LEASES}?dryRun=All"), json!({"metadata": {"name": "l"}})),
+        ("DELETE", format!("{LEASES}/there?dryRun=All"), Value::Null),
         ("DELETE", "/api/v1/namespaces/t?dryRun=All".to_owned(), Value::Null),
     ];
+    stage.post(LEASES, json!({"metadata": {"name": "there"}})).await.ok();
     let before = stored(&stage).await;
     for one in &good {
         send(&stage, one).await.ok();
