@@ -13,8 +13,8 @@ const KNOWN_BY: [&str; 2] = ["apiVersion", "kind"];
 const NAMED_BY: [&str; 3] = ["generateName", "name", "namespace"];
 
 impl Applying {
-    /// What is to be said beside its command when that is only tried: of manifests what each is known
-    /// by, of a secret its values; empty where nothing would be handed over.
+    /// What is to be said beside its command when that is only tried: of manifests what each is
+    /// known by, of a secret its values; empty where nothing would be handed over.
     #[must_use]
     pub fn beside(&self) -> Vec<u8> {
         match (&self.bundle, &self.values) {

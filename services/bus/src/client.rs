@@ -148,8 +148,8 @@ impl Client {
         Err(ClientError::NoOutcome(id.clone()))
     }
 
-    /// Asks what would come of a command, `beside` being what would be handed over before it; nothing
-    /// does. The answer is of `after` or newer, and like an outcome.
+    /// Asks what would come of a command, `beside` being what would be handed over before it;
+    /// nothing does. The answer is of `after` or newer, and like an outcome.
     ///
     /// # Errors
     /// Only when nobody says; a refusal is an answer.

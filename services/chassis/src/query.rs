@@ -147,8 +147,8 @@ pub(crate) fn ask<M: Machine>(
     }
     machine.question(verb, query, at).unwrap_or_else(|| {
         let sentence = format!("\"{verb}\" is not something to ask {}", M::SERVICE);
-        let advice =
-            "ask for \"get\", \"outcome\", \"try\", \"hash\", \"moment\", \"rows\" or \"projection\"";
+        let advice = "ask for \"get\", \"outcome\", \"try\", \"hash\", \"moment\", \"rows\" or \
+            \"projection\"";
         Err(refusal("CHS0003", &sentence, advice))
     })
 }

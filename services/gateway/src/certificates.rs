@@ -184,6 +184,7 @@ mod tests {
     use super::*;
     use crate::identity::of_certificate;
     use proptest::prelude::*;
+    use std::sync::LazyLock;
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
@@ -202,6 +203,35 @@ mod tests {
             let caller = of_certificate(&der).unwrap();
             prop_assert_eq!(&caller.user, &user);
             prop_assert_eq!(&caller.groups[..groups.len()], &groups[..]);
+        }
+    }
+
+    /// A certificate of a user, once for all cases.
+    static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let at = Timestamp::of_seconds(1_800_000_000);
+        let signed = Certificates::create(at).unwrap().user("u", &["g1", "g2"], at).unwrap();
+        CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap().to_vec()
+    });
+
+    proptest! {
+        #[test]
+        fn a_harmed_certificate_names_somebody_or_nobody(
+            harms in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut der = SIGNED.clone();
+            for (at, byte) in harms {
+                let at = at.index(der.len());
+                der[at] = byte;
+            }
+            der.truncate(cut.map_or(der.len(), |cut| cut.index(der.len())));
+            let named = of_certificate(&der);
+            prop_assert!(named.is_none_or(|caller| !caller.user.is_empty()));
+        }
+
+        #[test]
+        fn no_bytes_are_a_certificate(der in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(of_certificate(&der), None);
         }
     }
 }

@@ -185,6 +185,20 @@ impl Gateway {
         })
     }
 
+    /// Has a command that nothing goes with carried out, or asks what would come of it.
+    pub(crate) async fn aimed(
+        &self,
+        aim: Aim,
+        actor: &str,
+        (kind, key): (Kind, &Key),
+        command: Vec<u8>,
+    ) -> Result<(), Refused> {
+        match aim {
+            Aim::Done => self.decided(actor, kind, key, command).await,
+            Aim::Tried => self.tried(actor, kind, key, (command, vec![])).await,
+        }
+    }
+
     /// Sends a command in the name of an actor, and waits until what it led to is shown.
     pub(crate) async fn decided(
         &self,
@@ -204,7 +218,7 @@ impl Gateway {
     }
 
     /// Asks what would come of a command in the name of an actor, given what goes with it.
-    pub(crate) async fn tried(
+    async fn tried(
         &self,
         actor: &str,
         kind: Kind,

@@ -2,7 +2,7 @@
 //! 5.7). What the hub itself waits for, core keeps.
 
 use crate::Gateway;
-use crate::commands::{Failed, Refused};
+use crate::commands::{Aim, Failed, Refused};
 use crate::read::{key_of, one};
 use crate::requests::Asked;
 use crate::respond::{Body, warn};
@@ -26,19 +26,19 @@ impl Gateway {
         let checked = updated(kind, &current.object, given, options.unknown, (Way::Put, true))?;
         let mut shown = current.object.clone();
         shown["spec"]["finalizers"] = json!(wanted);
-        if !options.dry_run {
-            let version = current.version.to_string();
-            let command = finalize(wanted, read_as);
-            match self.decided(&asked.who.actor(), kind, &key, command).await {
-                Ok(()) => {}
-                Err(Refused::Status(status)) => return Err(status),
-                Err(Refused::Domain(refusal)) => {
-                    return Err(match self.refused(kind, &key, &version, &refusal).await {
-                        Failed::Moved => Status::conflict(kind, &key.name),
-                        Failed::Status(status) => status,
-                    });
-                }
+        let (version, aim) = (current.version.to_string(), Aim::of(options.dry_run));
+        let command = finalize(wanted, read_as);
+        match self.aimed(aim, &asked.who.actor(), (kind, &key), command).await {
+            Ok(()) => {}
+            Err(Refused::Status(status)) => return Err(status),
+            Err(Refused::Domain(refusal)) => {
+                return Err(match self.refused(kind, &key, &version, &refusal).await {
+                    Failed::Moved => Status::conflict(kind, &key.name),
+                    Failed::Status(status) => status,
+                });
             }
+        }
+        if aim == Aim::Done {
             let uid = &current.object["metadata"]["uid"];
             let left = self.current(kind, &key).filter(|now| now.object["metadata"]["uid"] == *uid);
             // One that went is answered as it was then.

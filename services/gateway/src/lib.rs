@@ -23,6 +23,7 @@ mod tokens;
 mod told;
 mod turns;
 mod watch;
+mod watchers;
 mod who;
 mod write;
 
@@ -45,6 +46,7 @@ use source::Source;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use turns::Turns;
+use watchers::Watchers;
 
 /// The user of the gateway's own questions.
 const ACTOR: &str = "gateway";
@@ -86,6 +88,7 @@ pub struct Gateway {
     founded: Arc<Watched<bool>>,
     places: Arc<Semaphore>,
     turns: Arc<Turns>,
+    watchers: Watchers,
 }
 
 impl Gateway {
@@ -122,6 +125,7 @@ impl Gateway {
             founded,
             places,
             turns: Arc::default(),
+            watchers: Watchers::default(),
         };
         let first = first::objects(&url, &certificates.certificate);
         gateway.tasks.spawn("gateway-first-objects", gateway.clone().start_with(first));

@@ -23,6 +23,7 @@ use rustls::{RootCertStore, ServerConfig};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, sleep, timeout};
@@ -74,6 +75,8 @@ pub struct Listener {
     socket: TcpListener,
     /// The address.
     pub address: SocketAddr,
+    /// How long a client may take to be encrypted, to begin, or to send a request.
+    pub within: Duration,
 }
 
 impl Listener {
@@ -85,18 +88,22 @@ impl Listener {
         let bound = TcpListener::bind(address).await;
         let socket = bound.with_context(|| format!("listen on {address}"))?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, within: WITHIN })
     }
 
     /// Answers requests among the gateway's tasks.
     pub fn open(self, gateway: &Gateway, config: ServerConfig) {
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let serving = serve(self.socket, acceptor, gateway.clone());
+        let serving = serve(self.socket, (acceptor, self.within), gateway.clone());
         gateway.tasks.spawn("gateway-listener", serving);
     }
 }
 
-async fn serve(socket: TcpListener, acceptor: TlsAcceptor, gateway: Gateway) -> Result<(), Fault> {
+async fn serve(
+    socket: TcpListener,
+    (acceptor, within): (TlsAcceptor, Duration),
+    gateway: Gateway,
+) -> Result<(), Fault> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
@@ -107,7 +114,7 @@ async fn serve(socket: TcpListener, acceptor: TlsAcceptor, gateway: Gateway) -> 
         };
         match taken {
             Ok((client, _)) => {
-                let talking = talk(client, acceptor.clone(), gateway.clone(), place);
+                let talking = talk(client, (acceptor.clone(), within), gateway.clone(), place);
                 gateway.tasks.spawn("gateway-connection", talking);
             }
             Err(error) => {
@@ -121,24 +128,28 @@ async fn serve(socket: TcpListener, acceptor: TlsAcceptor, gateway: Gateway) -> 
 /// One connection, until either side ends it.
 async fn talk(
     client: TcpStream,
-    acceptor: TlsAcceptor,
+    (acceptor, within): (TlsAcceptor, Duration),
     gateway: Gateway,
     _place: OwnedSemaphorePermit,
 ) -> Result<(), Fault> {
     let _ = client.set_nodelay(true);
-    let Ok(Ok(secured)) = timeout(WITHIN, acceptor.accept(client)).await else { return Ok(()) };
+    let Ok(Ok(secured)) = timeout(within, acceptor.accept(client)).await else { return Ok(()) };
     let shown = secured.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let who = match shown {
         Some(certificate) => of_certificate(certificate),
         None => Some(Caller::anonymous()),
     };
     let tasks = gateway.tasks.clone();
+    let begun = Arc::new(AtomicBool::new(false));
+    let asks = begun.clone();
     // What it takes to come to an answer is given back before the body begins, which a watch's
     // never ends.
-    let service =
-        service_fn(move |request| Box::pin(answer(gateway.clone(), who.clone(), request)));
+    let service = service_fn(move |request| {
+        asks.store(true, Ordering::Relaxed);
+        Box::pin(answer(gateway.clone(), who.clone(), request, within))
+    });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(WITHIN);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(within);
     let http2 = &mut builder.http2();
     http2.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
     http2.keep_alive_interval(WITHIN).keep_alive_timeout(WITHIN);
@@ -147,16 +158,27 @@ async fn talk(
     tokio::select! {
         biased;
         _ = talking.as_mut() => return Ok(()),
+        () = is_silent(&begun, within) => return Ok(()),
         () = tasks.stopped() => talking.as_mut().graceful_shutdown(),
     }
     let _ = timeout(WITHIN, talking).await;
     Ok(())
 }
 
+/// Resolves where no request has come within a time: whoever connects has something to ask. Until
+/// the first bytes are there nothing else watches over a connection.
+async fn is_silent(begun: &AtomicBool, within: Duration) {
+    sleep(within).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
 async fn answer(
     gateway: Gateway,
     shown: Option<Caller>,
     request: Request<Incoming>,
+    within: Duration,
 ) -> Result<http::Response<crate::Body>, Infallible> {
     let Some(shown) = shown else {
         return Ok(refused(&Status::new(401, "Unauthorized", "Unauthorized")));
@@ -170,7 +192,7 @@ async fn answer(
         // Nothing that a stranger sends is kept: whatever it may see has no body.
         return Ok(gateway.answer_as(&who, &Request::from_parts(parts, Bytes::new())).await);
     }
-    let body = match timeout(WITHIN, Limited::new(body, LARGEST).collect()).await {
+    let body = match timeout(within, Limited::new(body, LARGEST).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let message = format!("Request entity too large: limit is {LARGEST}");

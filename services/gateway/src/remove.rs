@@ -55,8 +55,8 @@ impl Gateway {
         Ok(document(200, Form::Json, &list))
     }
 
-    /// Has this incarnation of an object removed; answers what is left of it, of one whose removal is
-    /// only tried nothing.
+    /// Has this incarnation of an object removed; answers what is left of it, and nothing where it
+    /// is only tried.
     async fn remove(
         &self,
         asked: &Asked<'_>,
@@ -78,11 +78,7 @@ impl Gateway {
         let not_written = |_| Status::not_allowed("delete", asked.kind.0.kind);
         let uid = uid(current).as_str().unwrap_or_default();
         let command = delete(asked.kind.0, uid).map_err(not_written)?;
-        let actor = asked.who.actor();
-        let answered = match aim {
-            Aim::Done => self.decided(&actor, asked.kind, key, command).await,
-            Aim::Tried => self.tried(&actor, asked.kind, key, (command, vec![])).await,
-        };
+        let answered = self.aimed(aim, &asked.who.actor(), (asked.kind, key), command).await;
         let refusal = match answered {
             Ok(()) => return Ok(self.current(asked.kind, key).filter(|_| aim == Aim::Done)),
             Err(Refused::Status(status)) => return Err(status),

@@ -113,6 +113,7 @@ impl Gateway {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::sync::LazyLock;
 
     fn tokens() -> Tokens {
         Tokens::of(&rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap()
@@ -131,7 +132,22 @@ mod tests {
         assert_eq!(ours.claims(&format!("{said}.")), None);
     }
 
+    /// One of ours, once for all cases.
+    static OURS: LazyLock<(Tokens, String)> = LazyLock::new(|| {
+        let ours = tokens();
+        let token = ours.signed(&json!({ "sub": "a", "aud": ["b"], "exp": 5 })).unwrap();
+        (ours, token)
+    });
+
     proptest! {
+        #[test]
+        fn a_harmed_token_is_none(at in any::<prop::sample::Index>(), with in "[ -~é]{0,3}") {
+            let (ours, token) = &*OURS;
+            let at = at.index(token.len());
+            let harmed = format!("{}{with}{}", &token[..at], &token[at + 1..]);
+            prop_assert_eq!(ours.claims(&harmed).is_some(), harmed == *token);
+        }
+
         #[test]
         fn no_text_is_a_token(text in "\\PC{0,60}") {
             prop_assert_eq!(tokens().claims(&text), None);

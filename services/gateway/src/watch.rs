@@ -8,6 +8,7 @@ use crate::requests::Asked;
 use crate::respond::{Body, stream_of};
 use crate::told::{Told, line, line_of};
 use bytes::Bytes;
+use crate::watchers::Place;
 use fleetlog_chassis::{Clock, Tasks};
 use fleetlog_gateway_domain::{
     At, Change, Form, Include, Key, Kind, Served, Start, Status, View, WatchOptions, partial,
@@ -43,6 +44,7 @@ impl Gateway {
             return Err(Status { retry_after: 1, ..Status::new(429, "TooManyRequests", message) });
         }
         let options = watch(asked.query, asked.kind)?;
+        let place = self.watchers.admit(&asked.who.caller.user)?;
         let include = Include::of(asked.query)?;
         let name = asked.place.name.clone().or_else(|| options.fields.name().map(str::to_owned));
         let namespace = asked.place.namespace.clone();
@@ -70,6 +72,7 @@ impl Gateway {
         };
         let mut following = Following {
             gateway: self.clone(),
+            _place: place,
             interest,
             shown: Shown::of(asked, include, self.clock.clone()),
             queue: VecDeque::new(),
@@ -142,6 +145,8 @@ fn began(
 /// A running watch.
 struct Following {
     gateway: Gateway,
+    /// Among all watches; free with this one's end.
+    _place: Place,
     interest: Interest,
     options: WatchOptions,
     shown: Shown,

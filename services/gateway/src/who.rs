@@ -152,3 +152,47 @@ fn with_authenticated(mut wanted: Caller) -> Caller {
 pub(crate) fn accounts() -> Option<fleetlog_gateway_domain::Kind> {
     find("", "v1", "serviceaccounts")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+    use proptest::prelude::*;
+
+    fn header() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
+        let extra = "[!#$%&'*+.^_`|~0-9a-z-]{0,6}".prop_map(|key| format!("{EXTRA}{key}"));
+        let name = prop_oneof![
+            Just(USER.to_owned()),
+            Just(GROUP.to_owned()),
+            Just(UID.to_owned()),
+            extra,
+        ];
+        let plain = "\\PC{0,20}".prop_map(String::into_bytes);
+        let value = prop_oneof![
+            plain,
+            prop::collection::vec(any::<u8>(), 0..20),
+            Just(vec![b'x'; LONGEST + 1]),
+        ];
+        (name, value).prop_filter_map("is a header", |(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_bytes(&value).ok()?))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn who_speaks_for_another_is_never_taken_for_himself(
+            given in prop::collection::vec(header(), 0..5),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &given {
+                headers.append(name, value.clone());
+            }
+            match impersonated(&headers) {
+                Ok(None) => prop_assert!(given.is_empty()),
+                Ok(Some(wanted)) => prop_assert!(asks(&wanted).len() < 2 + given.len()),
+                Err(status) => prop_assert_eq!(status.code, 400),
+            }
+        }
+    }
+}

@@ -155,8 +155,8 @@ pub async fn apply_documents(
     Ok(done)
 }
 
-/// Tries each order by itself, and tells what would come of it: nothing is there for one that another
-/// before it would make.
+/// Tries each order by itself, and tells what would come of it: what one before it would make is
+/// not there.
 async fn try_all(hub: &Hub, orders: Vec<Order>, (how, output): (DryRun, Output)) -> Done {
     let mut wrong = vec![];
     for order in orders {

@@ -24,6 +24,7 @@ async fn send(stage: &Stage, (method, path, body): &(&str, String, Value)) -> An
     match *method {
         "POST" => stage.post(path, body.clone()).await,
         "PATCH" => stage.patch(path, body.clone()).await,
+        "PUT" => stage.put(path, body.clone()).await,
         _ => stage.delete(path, body.clone()).await,
     }
 }
@@ -91,6 +92,12 @@ async fn gw057_a_dry_run_that_is_good_hands_nothing_over_and_seals_nothing() {
         ("POST", format!("{MAPS}?dryRun=All"), json!({"metadata": {"name": "m"}})),
         ("POST", format!("{LEASES}?dryRun=All"), json!({"metadata": {"name": "l"}})),
         ("DELETE", format!("{LEASES}/there?dryRun=All"), Value::Null),
+        (
+            "PUT",
+            "/api/v1/namespaces/t/finalize?dryRun=All".to_owned(),
+            json!({"metadata": {"name": "t"},
+            "spec": {"finalizers": ["kubernetes"]}}),
+        ),
         ("DELETE", "/api/v1/namespaces/t?dryRun=All".to_owned(), Value::Null),
     ];
     stage.post(LEASES, json!({"metadata": {"name": "there"}})).await.ok();

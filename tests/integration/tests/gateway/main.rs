@@ -10,6 +10,7 @@ mod controller;
 mod definitions;
 mod dry_runs;
 mod fleet;
+mod hostile;
 mod kube_rs;
 mod operation;
 mod passing;

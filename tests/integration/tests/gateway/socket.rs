@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Duration;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 const WHOAMI: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const DAY: i64 = 24 * 60 * 60;
@@ -27,10 +29,16 @@ pub struct Socket {
 impl Socket {
     /// A gateway that trusts clients of its own authority and of another.
     pub async fn open() -> Self {
+        Self::open_within(Duration::from_secs(30)).await
+    }
+
+    /// The same with another time that clients may take.
+    pub async fn open_within(within: Duration) -> Self {
         let stage = Stage::new().await;
         let now = Clock::System.now();
         let (own, other) = (Certificates::create(now).unwrap(), Certificates::create(now).unwrap());
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        listener.within = within;
         let address = listener.address;
         let socket = Self { stage, own, other, address };
         socket.serve(listener);
@@ -54,13 +62,16 @@ impl Socket {
         self.serve(listener);
     }
 
-    /// Sends a request over a connection of its own; `None` when that is refused.
-    async fn send(
+    /// A connection of an administrator that speaks one of these protocols.
+    pub async fn connected(&self, protocols: &[&str]) -> Option<TlsStream<TcpStream>> {
+        self.connect(Some((&self.own, Clock::System.now())), protocols).await
+    }
+
+    async fn connect(
         &self,
         shown: Option<(&Certificates, Timestamp)>,
-        head: &str,
-        body: &[u8],
-    ) -> Option<String> {
+        protocols: &[&str],
+    ) -> Option<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from_pem_slice(self.own.certificate.as_bytes()).unwrap())
@@ -70,7 +81,7 @@ impl Socket {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        let config = match shown {
+        let mut config = match shown {
             None => builder.with_no_client_auth(),
             Some((authority, at)) => {
                 let signed = authority.user("u", &["g1", "g2"], at).unwrap();
@@ -79,10 +90,20 @@ impl Socket {
                 builder.with_client_auth_cert(vec![chain], key).unwrap()
             }
         };
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let socket = TcpStream::connect(self.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
-        let mut secured = connector.connect(name, socket).await.ok()?;
+        TlsConnector::from(Arc::new(config)).connect(name, socket).await.ok()
+    }
+
+    /// Sends a request over a connection of its own; `None` when that is refused.
+    async fn send(
+        &self,
+        shown: Option<(&Certificates, Timestamp)>,
+        head: &str,
+        body: &[u8],
+    ) -> Option<String> {
+        let mut secured = self.connect(shown, &[]).await?;
         let length = body.len();
         let head = format!(
             "{head} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\

@@ -44,14 +44,15 @@ async fn who_decides_is_asked_and_nothing_is_there_afterwards() {
 async fn a_removal_is_tried_too() {
     let stage = Stage::new().await;
     stage.apply(FLEET).await.unwrap();
-    let made = stage.made_work().await;
     for how in [DryRun::Client, DryRun::Server] {
         removal(&stage, "placement/team/anywhere", how).await.unwrap();
         removal(&stage, "placement/team/nowhere", how).await.unwrap_err();
     }
-    // Only who decides knows that it belongs to a replica set.
-    delete::try_out(&stage.hub, &made, DryRun::Client).await.unwrap();
-    let owned = delete::try_out(&stage.hub, &made, DryRun::Server).await.unwrap_err();
-    assert_eq!(owned.code, "WRK0006");
+    // Only who decides knows that it may not go.
+    let place = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n";
+    stage.apply(place).await.unwrap();
+    removal(&stage, "namespace/default", DryRun::Client).await.unwrap();
+    let kept = removal(&stage, "namespace/default", DryRun::Server).await.unwrap_err();
+    assert_eq!(kept.code, "COR0015");
     assert!(stage.get("placement", "team/anywhere").await.is_some());
 }

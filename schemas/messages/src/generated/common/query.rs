@@ -39,8 +39,8 @@ pub struct Query {
     #[prost(bytes = "vec", tag = "11")]
     pub asked: ::prost::alloc::vec::Vec<u8>,
 }
-/// `try`: what would be decided if this command came now, on the aggregate that the question names by
-/// kind, namespace and name; nothing comes of it.
+/// `try`: what would be decided if this command came now, on the aggregate that the question names
+/// by kind, namespace and name; nothing comes of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Try {
     /// The encoded command message of the kind.
