@@ -30,6 +30,7 @@ async fn a_cluster_reaches_nothing_of_another_and_nothing_of_the_hub() {
         "fl.cmd.work.c1.x.y",
         "fl.do.work.work.x.y",
         "fl.qry.work.c1.get",
+        "fl.qry.work.c1.try",
         "fl.put.work.c1.blob",
         "fl.res.c1.x",
         "fl.lease.c1",
@@ -71,6 +72,35 @@ async fn a_cluster_reaches_nothing_of_another_and_nothing_of_the_hub() {
             c1.subscribe(filter, group).await.unwrap();
         }
         assert_eq!(forbidden(&c1.settle().await.unwrap()), filters);
+    }
+    assert_eq!(everything(&hub.operator().await.unwrap()).await, []);
+}
+
+#[tokio::test]
+async fn a_person_speaks_for_nobody_else_and_the_gateway_only_commands_and_tries_for_others() {
+    let hub = TestHub::start().await.unwrap();
+    let identity = hub.identity().unwrap();
+    let mut alice = Raw::connect(hub.url(), &identity.new_user("alice").unwrap()).await.unwrap();
+    let foreign = [
+        "fl.cmd.work.bob.x.y",
+        "fl.qry.work.bob.try",
+        "fl.qry.work.bob.get",
+        "fl.put.work.bob.blob",
+        "fl.ev.work.x.y",
+    ];
+    let mut gateway = Raw::connect(hub.url(), &identity.gateway().unwrap()).await.unwrap();
+    let beyond = [
+        "fl.qry.work.bob.get",
+        "fl.qry.work.operator.redo",
+        "fl.qry.work.bob.x.try",
+        "fl.do.work.work.x.y",
+        "fl.ev.work.x.y",
+    ];
+    for (raw, subjects) in [(&mut alice, foreign), (&mut gateway, beyond)] {
+        for subject in subjects {
+            raw.publish(subject, "x").await.unwrap();
+        }
+        assert_eq!(forbidden(&raw.settle().await.unwrap()), subjects);
     }
     assert_eq!(everything(&hub.operator().await.unwrap()).await, []);
 }
