@@ -30,7 +30,7 @@ pub struct Order {
 impl Order {
     /// The command, and what is said beside it when it is only tried.
     #[must_use]
-    pub fn to_try(self) -> (Vec<u8>, Vec<u8>) {
+    pub fn into_trial(self) -> (Vec<u8>, Vec<u8>) {
         let Self { command, bundle, values, .. } = self;
         let applying = Applying { command, bundle, values };
         let beside = applying.beside();

@@ -181,7 +181,7 @@ pub async fn try_out(hub: &Hub, order: Order, how: DryRun) -> Result<Applied, Fa
     let mut change = if before.is_none() { Change::Created } else { Change::Configured };
     if how == DryRun::Server {
         let aggregate = kinds::aggregate(target.info, namespace, &target.name)?;
-        let (command, beside) = order.to_try();
+        let (command, beside) = order.into_trial();
         if hub.try_out(&aggregate, command, beside).await?.is_empty() {
             change = Change::Unchanged;
         }

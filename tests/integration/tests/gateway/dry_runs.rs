@@ -1,6 +1,7 @@
 //! Dry runs: whoever decides is asked, answers as it would, and nothing comes of it.
 
 use crate::stage::{Answered, PLACEMENTS, Stage, WORKS};
+use fleetlog_test_support::eventually;
 use serde_json::{Value, json};
 
 const BINDINGS: &str =
@@ -8,6 +9,9 @@ const BINDINGS: &str =
 const MAPS: &str = "/api/v1/namespaces/t/configmaps";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/t/leases";
 const SECRETS: &str = "/api/v1/namespaces/t/secrets";
+
+/// How often everything is found as it was before it counts as settled.
+const LOOKS: usize = 20;
 
 /// How much lies in every stream that a write could reach.
 async fn stored(stage: &Stage) -> Vec<usize> {
@@ -18,6 +22,18 @@ async fn stored(stage: &Stage) -> Vec<usize> {
         all.push(stage.count(stream).await);
     }
     all
+}
+
+/// The same once what was done before has led to all that follows from it.
+async fn settled(stage: &Stage) -> Vec<usize> {
+    let (mut last, mut same) = (vec![], 0);
+    let look = async || {
+        let now = stored(stage).await;
+        same = if now == last { same + 1 } else { 0 };
+        last.clone_from(&now);
+        (same >= LOOKS).then_some(now)
+    };
+    eventually("nothing follows any more", look).await.unwrap()
 }
 
 async fn send(stage: &Stage, (method, path, body): &(&str, String, Value)) -> Answered {
@@ -57,7 +73,7 @@ async fn gw057_a_dry_run_is_refused_by_who_decides_as_the_write_would_be() {
         ("COR", ("POST", SECRETS, json!({"metadata": {"name": "s"}, "data": values}))),
     ];
     for (whose, (method, path, body)) in refused {
-        let before = stored(&stage).await;
+        let before = settled(&stage).await;
         let tried = send(&stage, &(method, format!("{path}?dryRun=All"), body.clone())).await;
         assert_eq!(stored(&stage).await, before, "{method} {path}");
         let done = send(&stage, &(method, path.to_owned(), body)).await;
@@ -101,7 +117,7 @@ async fn gw057_a_dry_run_that_is_good_hands_nothing_over_and_seals_nothing() {
         ("DELETE", "/api/v1/namespaces/t?dryRun=All".to_owned(), Value::Null),
     ];
     stage.post(LEASES, json!({"metadata": {"name": "there"}})).await.ok();
-    let before = stored(&stage).await;
+    let before = settled(&stage).await;
     for one in &good {
         send(&stage, one).await.ok();
     }
