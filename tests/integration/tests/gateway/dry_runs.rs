@@ -24,6 +24,21 @@ async fn stored(stage: &Stage) -> Vec<usize> {
     all
 }
 
+/// A hub with one cluster, which its sets have counted: they take their time.
+async fn counted() -> Stage {
+    let stage = Stage::new().await;
+    stage.cluster("c1").await;
+    let sets = "/apis/cluster.open-cluster-management.io/v1beta2/managedclustersets";
+    for set in ["default", "global"] {
+        let counts = async || {
+            let found = stage.get(&format!("{sets}/{set}")).await;
+            found.body.to_string().contains("1 ManagedClusters selected").then_some(())
+        };
+        eventually("its cluster is counted", counts).await.unwrap();
+    }
+    stage
+}
+
 /// The same once what was done before has led to all that follows from it.
 async fn settled(stage: &Stage) -> Vec<usize> {
     let (mut last, mut same) = (vec![], 0);
@@ -51,8 +66,7 @@ fn works(manifests: Value) -> Value {
 
 #[tokio::test]
 async fn gw057_a_dry_run_is_refused_by_who_decides_as_the_write_would_be() {
-    let stage = Stage::new().await;
-    stage.cluster("c1").await;
+    let stage = counted().await;
     let map = json!({"metadata": {"name": "m"}, "data": {"a": "1"}, "immutable": true});
     stage.post(MAPS, map).await.ok();
     let twice = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}});
@@ -85,8 +99,7 @@ async fn gw057_a_dry_run_is_refused_by_who_decides_as_the_write_would_be() {
 
 #[tokio::test]
 async fn gw057_a_dry_run_that_is_good_hands_nothing_over_and_seals_nothing() {
-    let stage = Stage::new().await;
-    stage.cluster("c1").await;
+    let stage = counted().await;
     let manifest = |n: usize| {
         json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": format!("m{n}")}, "data": {"a": "x".repeat(40_000)}})
