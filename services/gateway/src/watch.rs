@@ -7,8 +7,8 @@ use crate::read::{selects, unanswered};
 use crate::requests::Asked;
 use crate::respond::{Body, stream_of};
 use crate::told::{Told, line, line_of};
-use bytes::Bytes;
 use crate::watchers::Place;
+use bytes::Bytes;
 use fleetlog_chassis::{Clock, Tasks};
 use fleetlog_gateway_domain::{
     At, Change, Form, Include, Key, Kind, Served, Start, Status, View, WatchOptions, partial,

@@ -5,10 +5,10 @@ use fleetlog_gateway_domain::Status;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many one user may have.
-pub(crate) const OF_ONE: usize = 2_048;
-/// How many there may be.
-const OF_ALL: usize = 20_000;
+/// How many one user may have: ten thousand clusters of one user that has four each, and some.
+pub(crate) const OF_ONE: usize = 50_000;
+/// How many there may be: a gateway of many more runs beside others.
+const OF_ALL: usize = 200_000;
 
 #[derive(Default)]
 struct Counted {
