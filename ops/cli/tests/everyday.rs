@@ -302,7 +302,7 @@ fn three_servers_become_highly_available_and_the_loss_of_one_is_survived() {
     let verified = topology(&["verify"]).ok();
     assert_eq!(verified, "everything is as profile ha has it\n");
     let copies = runtime.block_on(replicas(&three));
-    assert_eq!(copies.len(), 12);
+    assert_eq!(copies.len(), 13);
     assert!(copies.values().all(|others| *others == 2), "it was done when it said so: {copies:?}");
     for said in three.said().unwrap() {
         assert_eq!(said["config"]["sync_always"], json!(true), "{said}");
