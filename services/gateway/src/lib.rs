@@ -65,12 +65,25 @@ pub struct Ground {
     pub certificates: Certificates,
     /// The URL that clients are told.
     pub url: String,
-    /// How many requests that are no watches may be in hand at once.
-    pub at_once: usize,
+    /// What clients may take of it.
+    pub limits: Limits,
 }
 
-/// As many requests in hand as suit most machines.
-pub const AT_ONCE: usize = 2_048;
+/// What clients may take of a gateway. By default as much as suits most machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many requests that are no watches may be in hand at once.
+    pub at_once: usize,
+    /// How many watches one user may have; all together have four times as many.
+    pub watches: usize,
+}
+
+impl Default for Limits {
+    /// Ten thousand clusters of one user that has four watches each, and some.
+    fn default() -> Self {
+        Self { at_once: 2_048, watches: 50_000 }
+    }
+}
 
 /// A running gateway. Clones are one.
 #[derive(Clone)]
@@ -97,8 +110,8 @@ impl Gateway {
     /// # Errors
     /// A key that cannot be used.
     pub fn start(ground: Ground) -> anyhow::Result<Self> {
-        let Ground { broker, clock, ids, tasks, certificates, url, at_once } = ground;
-        let places = Arc::new(Semaphore::new(at_once));
+        let Ground { broker, clock, ids, tasks, certificates, url, limits } = ground;
+        let places = Arc::new(Semaphore::new(limits.at_once));
         let of_commands = ids.clone();
         let lanes = [Passing::Lease, Passing::Event];
         let lanes = Arc::new(lanes.map(|passing| Arc::new(Lane::new(passing, broker.clone()))));
@@ -125,7 +138,7 @@ impl Gateway {
             founded,
             places,
             turns: Arc::default(),
-            watchers: Watchers::default(),
+            watchers: Watchers::new(limits.watches),
         };
         let first = first::objects(&url, &certificates.certificate);
         gateway.tasks.spawn("gateway-first-objects", gateway.clone().start_with(first));

@@ -6,7 +6,7 @@ use fleetlog_bus::{Credentials, JetStream};
 use fleetlog_chassis::process::{LogFormat, Signals, start_logging};
 use fleetlog_chassis::{Clock, Ids, Tasks};
 use fleetlog_gateway::{
-    AT_ONCE, Certificates, Gateway, Ground, Listener, certificates, kubeconfig, tls,
+    Certificates, Gateway, Ground, Limits, Listener, certificates, kubeconfig, tls,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ async fn run(flags: Flags) -> Result<()> {
         tasks: tasks.clone(),
         certificates: own,
         url: url.clone(),
-        at_once: AT_ONCE,
+        limits: Limits::default(),
     };
     let gateway = Gateway::start(ground)?;
     listener.open(&gateway, config);

@@ -5,20 +5,21 @@ use fleetlog_gateway_domain::Status;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many one user may have: ten thousand clusters of one user that has four each, and some.
-pub(crate) const OF_ONE: usize = 50_000;
-/// How many there may be: a gateway of many more runs beside others.
-const OF_ALL: usize = 200_000;
-
 #[derive(Default)]
 struct Counted {
     all: usize,
     of_each: HashMap<String, usize>,
 }
 
+/// How many times as many as one user all together may have.
+const ALL: usize = 4;
+
 /// The watches that live, counted.
-#[derive(Clone, Default)]
-pub(crate) struct Watchers(Arc<Mutex<Counted>>);
+#[derive(Clone)]
+pub(crate) struct Watchers {
+    counted: Arc<Mutex<Counted>>,
+    of_one: usize,
+}
 
 /// The place of one; dropped with it.
 pub(crate) struct Place {
@@ -27,6 +28,11 @@ pub(crate) struct Place {
 }
 
 impl Watchers {
+    /// So many of one user.
+    pub fn new(of_one: usize) -> Self {
+        Self { counted: Arc::default(), of_one }
+    }
+
     /// A place for one more of a user.
     ///
     /// # Errors
@@ -34,7 +40,7 @@ impl Watchers {
     pub fn admit(&self, user: &str) -> Result<Place, Status> {
         let mut counted = self.counted();
         let of_him = counted.of_each.get(user).copied().unwrap_or_default();
-        if of_him >= OF_ONE || counted.all >= OF_ALL {
+        if of_him >= self.of_one || counted.all >= self.of_one * ALL {
             let message = "too many watches are open, end some or ask again";
             return Err(Status { retry_after: 1, ..Status::new(429, "TooManyRequests", message) });
         }
@@ -44,7 +50,7 @@ impl Watchers {
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,19 +71,18 @@ mod tests {
 
     #[test]
     fn one_user_has_so_many_and_all_together_have_so_many() {
-        let watchers = Watchers::default();
+        let watchers = Watchers::new(3);
         let places = |user: &str, many| -> Vec<Place> {
             (0..many).map(|_| watchers.admit(user).ok().unwrap()).collect()
         };
-        let mut held = vec![places("a", OF_ONE)];
+        let mut held = vec![places("a", 3)];
         let refused = watchers.admit("a").err().unwrap();
         assert_eq!((refused.code, refused.retry_after), (429, 1));
         held[0].pop();
         held.push(places("a", 1));
-        for user in 1..OF_ALL / OF_ONE {
-            held.push(places(&user.to_string(), OF_ONE));
+        for user in ["b", "c", "d"] {
+            held.push(places(user, 3));
         }
-        held.push(places("last", OF_ALL % OF_ONE));
         assert!(watchers.admit("other").is_err());
         held.clear();
         let counted = watchers.counted();

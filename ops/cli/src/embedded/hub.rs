@@ -194,7 +194,7 @@ impl EmbeddedHub {
             tasks,
             certificates,
             url,
-            at_once: fleetlog_gateway::AT_ONCE,
+            limits: fleetlog_gateway::Limits::default(),
         };
         let gateway = Gateway::start(ground)?;
         gateway.ready().await;

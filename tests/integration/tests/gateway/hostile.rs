@@ -1,7 +1,7 @@
 //! Clients that mean no good: a clean end within a bound, and the hub API goes on.
 
 use crate::socket::Socket;
-use crate::stage::{CLUSTERS, PLACEMENTS, Stage, Watching, read};
+use crate::stage::{CLUSTERS, PLACEMENTS, Stage, WATCHES, Watching, read};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -9,8 +9,6 @@ use tokio::time::{Duration, timeout};
 
 /// How long clients may take here.
 const SHORT: Duration = Duration::from_millis(300);
-/// How many watches one user may have.
-const WATCHES: usize = 2_048;
 
 /// What a connection answers until the other side ends it.
 async fn rest(mut connection: impl tokio::io::AsyncRead + Unpin) -> String {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fleetlog_bus::{Memory, SharedBroker, StoredMessage};
 use fleetlog_chassis::{Bounds, Bus, Clock, Ids, Tasks};
-use fleetlog_gateway::{AT_ONCE, Body, Caller, Certificates, Gateway, Ground};
+use fleetlog_gateway::{Body, Caller, Certificates, Gateway, Ground, Limits};
 use fleetlog_kernel::HubId;
 use fleetlog_messages::subject::Subject;
 use futures::StreamExt as _;
@@ -17,6 +17,8 @@ pub const CLUSTERS: &str = "/apis/cluster.open-cluster-management.io/v1/managedc
 pub const PLACEMENTS: &str =
     "/apis/cluster.open-cluster-management.io/v1beta1/namespaces/t/placements";
 pub const WORKS: &str = "/apis/work.open-cluster-management.io/v1/namespaces/c1/manifestworks";
+/// How many watches one user may have.
+pub const WATCHES: usize = 256;
 const MERGE: &str = "application/merge-patch+json";
 
 /// What was answered.
@@ -197,7 +199,7 @@ impl Stage {
 }
 
 async fn gateway(broker: &SharedBroker, tasks: &Tasks) -> Gateway {
-    let gateway = begun(broker, tasks, AT_ONCE);
+    let gateway = begun(broker, tasks, 2_048);
     gateway.ready().await;
     gateway
 }
@@ -209,7 +211,8 @@ pub fn begun(broker: &SharedBroker, tasks: &Tasks, at_once: usize) -> Gateway {
     let certificates = Certificates::create(clock.now()).unwrap();
     let url = "https://hub.example:6443".to_owned();
     let ids = Arc::new(Ids::Random);
-    let ground = Ground { broker, clock, ids, tasks, certificates, url, at_once };
+    let limits = Limits { at_once, watches: WATCHES };
+    let ground = Ground { broker, clock, ids, tasks, certificates, url, limits };
     Gateway::start(ground).unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::program::{Running, Streams, program};
 use fleetlog_chassis::{Bounds, Bus, Clock, Ids, Tasks};
-use fleetlog_gateway::{AT_ONCE, Certificates, Gateway, Ground, Listener, kubeconfig, tls};
+use fleetlog_gateway::{Certificates, Gateway, Ground, Limits, Listener, kubeconfig, tls};
 use fleetlog_kernel::Service;
 use fleetlog_test_support::{TempDir, TestHub};
 use serde_json::Value;
@@ -114,7 +114,7 @@ impl Hub {
             tasks: tasks.clone(),
             certificates: self.certificates.clone(),
             url,
-            at_once: AT_ONCE,
+            limits: Limits::default(),
         };
         let gateway = Gateway::start(ground).unwrap();
         listener.open(&gateway, config);
