@@ -3,11 +3,11 @@
 
 use crate::failure::Failure;
 use crate::history::History;
-use fleetlog_bus::{Client, JetStream, SharedBroker};
+use fleetlog_bus::{Client, ClientError, JetStream, Retry, SharedBroker};
 use fleetlog_chassis::{Clock, Ids};
 use fleetlog_kernel::{Actor, Position, Service, Timestamp};
 use fleetlog_messages::KindInfo;
-use fleetlog_messages::common::{Outcome, Query, outcome};
+use fleetlog_messages::common::{Answer, Outcome, Query, outcome};
 use fleetlog_messages::subject::AggregateId;
 use fleetlog_topology::folder;
 use serde_json::Value;
@@ -141,7 +141,7 @@ impl Hub {
     ) -> Result<(u64, Vec<Value>), Failure> {
         let seen = self.seen.load(Ordering::Relaxed);
         let query = Query { min_position: query.min_position.max(seen), ..query };
-        let pages = self.client.ask(service, "get", query).await?;
+        let pages = self.pages(service, "get", query).await?;
         let (mut position, mut objects) = (0, vec![]);
         for page in pages {
             position = page.position;
@@ -151,6 +151,23 @@ impl Hub {
             }
         }
         Ok((position, objects))
+    }
+
+    /// The answer to a question. One may be lost on its way, or be answered too late: what only
+    /// looks is asked once more.
+    async fn pages(
+        &self,
+        service: Service,
+        verb: &str,
+        query: Query,
+    ) -> Result<Vec<Answer>, ClientError> {
+        match self.client.ask(service, verb, query.clone()).await {
+            Err(ClientError::Fault(fault)) if fault.retry == Retry::MayHelp => {
+                tracing::debug!(%fault, "asking once more");
+                self.client.ask(service, verb, query).await
+            }
+            answered => answered,
+        }
     }
 
     /// Asks a question of a service's own, by its verb; the answer's messages as they came, and the
@@ -166,7 +183,7 @@ impl Hub {
     ) -> Result<(u64, Vec<Vec<u8>>), Failure> {
         let seen = self.seen.load(Ordering::Relaxed);
         let query = Query { min_position: query.min_position.max(seen), ..query };
-        let pages = self.client.ask(service, verb, query).await?;
+        let pages = self.pages(service, verb, query).await?;
         let position = pages.last().map(|page| page.position).unwrap_or_default();
         Ok((position, pages.into_iter().flat_map(|page| page.objects).collect()))
     }
